@@ -1,0 +1,66 @@
+"""What theano.tensor has beyond PyTensor's tensors: legacy names and forms."""
+
+import numpy as np
+import pytest
+
+import theano
+import theano.tensor as T
+
+pytestmark = pytest.mark.filterwarnings("error:.*JAX cannot")
+
+
+def test_legacy_names_compute_what_they_say():
+    x = T.dvector()
+    value = np.array([-2.0, 0.5, 4])
+    results = theano.function([x], [T.abs_(x), T.inv(x), T.neq(x, 4), T.sgn(x), T.sqr(x)])(value)
+    expected = [abs(value), 1 / value, value != 4, np.sign(value), value**2]
+    for result, numbers in zip(results, expected, strict=True):
+        np.testing.assert_array_equal(result, numbers)
+
+
+def test_stack_takes_a_list_or_tensors_one_by_one():
+    x, y = T.dvector(), T.dvector()
+    f = theano.function([x, y], [T.stack([x, y]), T.stack(x, y), T.stack([x, y], 1), T.stack([x, y], axis=1)])
+    a, b = np.array([1.0, 2]), np.array([3.0, 4])
+    first, second, third, fourth = f(a, b)
+    np.testing.assert_array_equal(first, [a, b])
+    np.testing.assert_array_equal(second, [a, b])
+    np.testing.assert_array_equal(third, np.transpose([a, b]))
+    np.testing.assert_array_equal(fourth, np.transpose([a, b]))
+
+
+@pytest.mark.parametrize("mode", ["JAX", "FAST_COMPILE"])
+@pytest.mark.parametrize("shape", [(2, 3, 4), (0, 3, 4), (2, 1, 1)], ids=str)
+def test_flatten_joins_the_trailing_axes(mode, shape):
+    x = T.tensor3()
+    f = theano.function([x], [x.flatten(), x.flatten(2), T.flatten(x, 3)], mode=mode)
+    value = np.arange(np.prod(shape), dtype="float32").reshape(shape)
+    for result, rows in zip(f(value), [(value.size,), (shape[0], shape[1] * shape[2]), shape], strict=True):
+        np.testing.assert_array_equal(result, value.reshape(rows))
+    assert theano.function([], T.constant(5.0).flatten(), mode=mode)().shape == (1,)
+
+
+def test_flatten_to_more_axes_than_there_are_is_refused():
+    for axes in (0, 3):
+        with pytest.raises(ValueError, match="2 axes cannot be flattened"):
+            T.matrix().flatten(axes)
+
+
+def test_broadcast_patterns_are_declared():
+    x = T.matrix()
+    assert T.addbroadcast(x, 0).broadcastable == (True, False)
+    assert T.patternbroadcast(x, (False, True)).broadcastable == (False, True)
+    assert T.unbroadcast(T.row(), 0) is not None
+    f = theano.function([x], T.zeros((3, 2)) + T.addbroadcast(x, 0))
+    np.testing.assert_array_equal(f(np.ones((1, 2), "float32")), np.ones((3, 2)))
+
+
+def test_shared_variables_and_expressions_are_told_apart():
+    s = theano.shared(np.zeros(3))
+    assert isinstance(s + 1, T.TensorVariable) and isinstance(T.vector(), T.TensorVariable)
+    assert not isinstance(s, T.TensorVariable)
+    assert isinstance(s, T.TensorSharedVariable) and isinstance(s, theano.compile.SharedVariable)
+
+
+def test_listed_names_exist():
+    assert [name for name in T.__all__ if not hasattr(T, name)] == []

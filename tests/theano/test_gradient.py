@@ -1,0 +1,31 @@
+"""Gradients under Theano's names."""
+
+import numpy as np
+
+import theano
+import theano.tensor as T
+
+JACOBIAN_ROWS = np.array([[1.0, 2, 3], [4, 5, 6]])
+
+
+def test_Lop_and_Rop_multiply_the_jacobian_from_its_sides():
+    x, u, v = T.dvector(), T.dvector(), T.dvector()
+    y = T.dot(JACOBIAN_ROWS, x**2)
+    f = theano.function([x, u, v], [T.Lop(y, x, u), T.Rop(y, x, v)])
+    point, left, right = np.array([1.0, -1, 2]), np.array([2.0, 3]), np.array([1.0, 0, -2])
+    jacobian = JACOBIAN_ROWS * 2 * point
+    from_left, from_right = f(point, left, right)
+    np.testing.assert_allclose(from_left, left @ jacobian)
+    np.testing.assert_allclose(from_right, jacobian @ right)
+
+
+def test_a_considered_constant_passes_no_gradient():
+    x = T.dscalar()
+    gradient = theano.grad(x * theano.gradient.consider_constant(x**2), x)
+    assert theano.function([x], gradient)(3.0) == 9
+
+
+def test_clipped_gradients_stay_in_their_interval():
+    x = T.dvector()
+    y = T.sum(theano.gradient.grad_clip(x, -1, 2) ** 2)
+    np.testing.assert_array_equal(theano.function([x], T.grad(y, x))(np.array([-3.0, 0.25, 5])), [-1, 0.5, 2])

@@ -1,0 +1,204 @@
+"""theano.scan and its relatives against Python loops, and gradients against loops run by hand."""
+
+import numpy as np
+import pytest
+
+import theano
+import theano.tensor as T
+
+pytestmark = pytest.mark.filterwarnings("error:.*JAX cannot")
+
+MODES = ["JAX", "FAST_COMPILE"]
+RANDOM = np.random.default_rng(0)
+XS = RANDOM.normal(size=(5, 3))
+W = RANDOM.normal(size=(3, 3)) / 2
+H0 = RANDOM.normal(size=3)
+
+
+def recurrence(xs, h, w):
+    """States of a plain recurrent layer."""
+    states = []
+    for x in xs:
+        h = np.tanh(x + h @ w)
+        states.append(h)
+    return np.array(states)
+
+
+def backpropagation(cotangent, steps):
+    """Gradients to inputs, first state and weights, through the last ``steps`` steps."""
+    states = recurrence(XS, H0, W)
+    earlier = np.vstack([H0, states[:-1]])
+    to_xs, to_w, back = np.zeros_like(XS), np.zeros_like(W), np.zeros(3)
+    for t in reversed(range(len(XS) - steps, len(XS))):
+        to_xs[t] = (cotangent[t] + back) * (1 - states[t] ** 2)
+        to_w += np.outer(earlier[t], to_xs[t])
+        back = W @ to_xs[t]
+    return to_xs, back if steps == len(XS) else np.zeros(3), to_w
+
+
+def symbolic_recurrence(**options):
+    """The same with scan: inputs and states."""
+    xs, h, w = T.dmatrix("xs"), T.dvector("h"), T.dmatrix("w")
+    states, updates = theano.scan(
+        lambda x, h, w: T.tanh(x + T.dot(h, w)),
+        sequences=xs,
+        outputs_info=h,
+        non_sequences=w,
+        **options,
+    )
+    assert not updates
+    return [xs, h, w], states
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_map_over_a_sequence_equals_a_loop(mode):
+    xs = T.dmatrix()
+    doubled, updates = theano.scan(lambda x: x * 2 + x.sum(), sequences=[xs])
+    assert not updates
+    result = theano.function([xs], doubled, mode=mode)(XS)
+    np.testing.assert_allclose(result, [x * 2 + x.sum() for x in XS])
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_recurrence_equals_a_loop(mode):
+    inputs, states = symbolic_recurrence()
+    f = theano.function(inputs, [states, states[-1], states[1:3]], mode=mode)
+    everything, last, middle = f(XS, H0, W)
+    expected = recurrence(XS, H0, W)
+    np.testing.assert_allclose(everything, expected)
+    np.testing.assert_allclose(last, expected[-1])
+    np.testing.assert_allclose(middle, expected[1:3])
+    np.testing.assert_allclose(f(XS[:2], H0, W)[0], expected[:2])
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_go_backwards_equals_a_loop_over_the_reversed_sequence(mode):
+    inputs, states = symbolic_recurrence(go_backwards=True)
+    result = theano.function(inputs, states, mode=mode)(XS, H0, W)
+    np.testing.assert_allclose(result, recurrence(XS[::-1], H0, W))
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_n_steps_ends_a_sequence_early(mode):
+    inputs, states = symbolic_recurrence(n_steps=3)
+    result = theano.function(inputs, states, mode=mode)(XS, H0, W)
+    np.testing.assert_allclose(result, recurrence(XS[:3], H0, W))
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_n_steps_alone_repeats_a_step(mode):
+    a = T.dvector()
+    powers, _ = theano.scan(lambda p, a: p * a, outputs_info=T.ones_like(a), non_sequences=a, n_steps=4)
+    f = theano.function([a], powers, mode=mode)
+    np.testing.assert_allclose(f(H0), [H0, H0**2, H0**3, H0**4])
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_several_states_outputs_and_taps_equal_a_loop(mode):
+    xs, a = T.dvector(), T.dscalar()
+
+    def step(x, before_last, last, total, a):
+        new = a * last + before_last + x
+        return new, total + new, new * total
+
+    (fibonacci, totals, products), _ = theano.scan(
+        step,
+        sequences=xs,
+        outputs_info=[
+            {"initial": T.constant(np.array([0.5, 1.0])), "taps": [-2, -1]},
+            a * 0 + 2.0,
+            None,
+        ],
+        non_sequences=a,
+    )
+    f = theano.function([xs, a], [fibonacci, totals, products], mode=mode)
+    before_last, last, total, rows = 0.5, 1.0, 2.0, []
+    for x in XS[:, 0]:
+        new = 0.3 * last + before_last + x
+        rows.append((new, total + new, new * total))
+        before_last, last, total = last, new, total + new
+    np.testing.assert_allclose(f(XS[:, 0], 0.3), np.transpose(rows))
+
+
+@pytest.mark.parametrize("mode, truncated", [("JAX", -1), ("FAST_COMPILE", -1), ("FAST_COMPILE", 2)])
+def test_gradients_equal_backpropagation_through_time(mode, truncated):
+    inputs, states = symbolic_recurrence(truncate_gradient=truncated)
+    cotangent = RANDOM.normal(size=XS.shape)
+    gradients = T.grad(T.sum(states * cotangent), inputs)
+    results = theano.function(inputs, gradients, mode=mode)(XS, H0, W)
+    steps = len(XS) if truncated == -1 else truncated
+    for result, expected in zip(results, backpropagation(cotangent, steps), strict=True):
+        np.testing.assert_allclose(result, expected, rtol=1e-10)
+
+
+def test_one_graph_serves_both_modes_and_several_shapes():
+    inputs, states = symbolic_recurrence()
+    loss = states[-1].sum()
+    outputs = [loss, *T.grad(loss, inputs)]
+    functions = [theano.function(inputs, outputs, mode=mode) for mode in (*MODES, *MODES)]
+    for steps in (5, 2, 5):
+        results = [f(XS[:steps], H0, W) for f in functions]
+        np.testing.assert_allclose(results[0][0], recurrence(XS[:steps], H0, W)[-1].sum())
+        for other in results[1:]:
+            for a, b in zip(results[0], other, strict=True):
+                np.testing.assert_allclose(a, b, rtol=1e-12)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_steps_read_shared_variables_and_keep_float32(mode):
+    w, xs = theano.shared(W.astype("float32"), "w"), T.fmatrix()
+    states, _ = theano.scan(
+        lambda x, h: T.tanh(x + T.dot(h, w)), sequences=xs, outputs_info=T.zeros((3,), "float32")
+    )
+    loss = T.mean(states**2)
+    f = theano.function([xs], [states, loss], updates={w: w - T.grad(loss, w)}, mode=mode)
+    weights = []
+    for _ in range(3):
+        weights.append(w.get_value())
+        results, loss = f(XS.astype("float32"))
+        assert results.dtype == loss.dtype == w.get_value().dtype == np.float32
+        np.testing.assert_allclose(results, recurrence(XS, np.zeros(3), weights[-1]), atol=1e-5)
+    assert not np.array_equal(weights[0], weights[2])
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_map_reduce_and_folds_equal_loops(mode):
+    xs = T.dvector()
+    mapped, _ = theano.map(lambda x: x**2, xs)
+    summed, _ = theano.reduce(lambda x, total: total + x, xs, T.constant(0.0, dtype="float64"))
+    left, _ = theano.foldl(lambda x, y: 2 * y + x, xs, T.constant(0.0, dtype="float64"))
+    right, _ = theano.foldr(lambda x, y: 2 * y + x, xs, T.constant(0.0, dtype="float64"))
+    results = theano.function([xs], [mapped, summed, left, right], mode=mode)(H0)
+    np.testing.assert_allclose(results[0], H0**2)
+    np.testing.assert_allclose(results[1], H0.sum())
+    np.testing.assert_allclose(results[2], np.polyval(H0, 2))
+    np.testing.assert_allclose(results[3], np.polyval(H0[::-1], 2))
+
+
+def unknown_length():
+    n = T.iscalar()
+    powers, _ = theano.scan(lambda p: p * 2, outputs_info=T.constant(1.0), n_steps=n)
+    return [n], powers, [3], [2, 4, 8]
+
+
+def truncated_gradient():
+    inputs, states = symbolic_recurrence(truncate_gradient=2)
+    expected, _, _ = backpropagation(np.ones_like(XS), 2)
+    return inputs, T.grad(states.sum(), inputs[0]), [XS, H0, W], expected
+
+
+def batch_of_one():
+    xs, h, w = T.dtensor3("xs"), T.dmatrix("h"), T.dmatrix("w")
+    states, _ = theano.scan(lambda x, h: T.tanh(x + T.dot(h, w)), sequences=xs, outputs_info=h)
+    return [xs, h, w], states, [XS[:, None], H0[None], W], recurrence(XS, H0, W)[:, None]
+
+
+@pytest.mark.parametrize("loop", [unknown_length, truncated_gradient, batch_of_one])
+def test_loops_that_jax_has_not_run_on_the_fallback(loop, monkeypatch):
+    # PyTensor's default backend takes seconds to compile, and which one it is does not matter here.
+    monkeypatch.setattr("pytensor.config.mode", "FAST_COMPILE")
+    inputs, output, values, expected = loop()
+    f = theano.function(inputs, output)
+    with pytest.warns(UserWarning, match="JAX cannot"):
+        np.testing.assert_allclose(f(*values), expected)
+    np.testing.assert_allclose(f(*values), expected)

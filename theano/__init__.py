@@ -1,0 +1,76 @@
+"""Theano's public API as names on PyTensor, compiled by JAX.
+
+What PyTensor has is re-exported under Theano's name; what it dropped (convolution, pooling, counter-based
+random streams, a few legacy names) is written here. This package knows nothing of xnornet or Lasagne.
+"""
+
+from theano.configparser import config  # isort: skip  (settings must be applied before graphs exist)
+
+from pytensor.graph.basic import Apply, Constant, Variable
+from pytensor.graph.op import Op
+from pytensor.graph.replace import clone_replace
+from pytensor.printing import debugprint, pp
+from pytensor.tensor.type import TensorType
+
+from theano import compile, gof, gradient, ifelse, printing, tensor
+from theano.compile import In, Mode, Out, SharedVariable, function, shared
+from theano.gradient import Lop, Rop, grad
+from theano.scan_module import foldl, foldr, map, reduce, scan
+
+__all__ = [
+    "Apply",
+    "Constant",
+    "In",
+    "Lop",
+    "Mode",
+    "Op",
+    "Out",
+    "Rop",
+    "SharedVariable",
+    "TensorType",
+    "Variable",
+    "clone",
+    "compile",
+    "config",
+    "debugprint",
+    "dot",
+    "foldl",
+    "foldr",
+    "function",
+    "gof",
+    "grad",
+    "gradient",
+    "ifelse",
+    "map",
+    "pp",
+    "printing",
+    "reduce",
+    "scan",
+    "shared",
+    "tensor",
+]
+
+__version__ = "1.1.0+xnornet"
+
+dot = tensor.dot
+
+
+def clone(output, replace=None, strict=True, share_inputs=True):
+    """Copy the graph of ``output``, replacing variables on the way.
+
+    Parameters
+    ----------
+    output : Variable or list of Variable
+    replace : dict or list of pairs, optional
+        Variables of the graph and what stands in their place.
+    strict : bool
+        Require each replacement to have the type of what it replaces.
+    share_inputs : bool
+        Keep the graph's inputs. Otherwise they are copied; the copy of a shared variable holds the same
+        value as the original, and setting either sets both.
+
+    Returns
+    -------
+    Variable or list of Variable
+    """
+    return clone_replace(output, replace=replace, rebuild_strict=strict, copy_inputs_over=share_inputs)

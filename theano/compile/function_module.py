@@ -1,0 +1,494 @@
+"""``theano.function``: one JAX program for each set of input shapes.
+
+XLA wants static shapes and Lasagne's graphs do not have them. A function is therefore specialised on first
+use of each set of shapes: its graph is cloned onto inputs of static shape, PyTensor folds every shape
+expression, and the result is compiled. Graphs that JAX cannot express run on PyTensor's default backend,
+with one warning.
+"""
+
+import warnings
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytensor
+from pytensor.compile.mode import get_mode, predefined_optimizers
+from pytensor.compile.rebuild import UnusedInputError
+from pytensor.compile.sharedvalue import SharedVariable
+from pytensor.graph.basic import Variable
+from pytensor.graph.fg import FunctionGraph
+from pytensor.graph.replace import clone_replace
+from pytensor.graph.traversal import ancestors, get_var_by_name
+from pytensor.link.jax.dispatch import jax_funcify
+from pytensor.tensor.type import TensorType
+
+import theano.compile.jax_types  # noqa: F401
+from theano.compile.sharedvalue import to_device, to_host
+from theano.configparser import config
+
+__all__ = ["Function", "In", "Out", "UnusedInputError", "function"]
+
+
+@dataclass(eq=False)
+class In:
+    """An input of a function with its options.
+
+    Parameters
+    ----------
+    variable : Variable
+    name : str, optional
+        Keyword under which it may be passed; by default the variable's own name.
+    value : array_like, optional
+        Value used when the caller gives none.
+    strict : bool
+        Refuse values that need conversion.
+    allow_downcast : bool, optional
+        Convert to the variable's dtype even where precision is lost.
+    borrow, mutable : bool, optional
+        Accepted as in Theano. Inputs are never changed here.
+    """
+
+    variable: Variable
+    name: str | None = None
+    value: Any = None
+    strict: bool = False
+    allow_downcast: bool | None = None
+    borrow: bool | None = None
+    mutable: bool | None = None
+
+    def __post_init__(self):
+        self.name = self.name or self.variable.name
+
+
+@dataclass(eq=False)
+class Out:
+    """An output of a function. ``borrow`` is accepted as in Theano; results are always the caller's own."""
+
+    variable: Variable
+    borrow: bool = False
+
+
+def function(
+    inputs,
+    outputs=None,
+    mode=None,
+    updates=None,
+    givens=None,
+    no_default_updates=False,
+    accept_inplace=False,
+    name=None,
+    rebuild_strict=True,
+    allow_input_downcast=None,
+    profile=None,
+    on_unused_input=None,
+):
+    """Compile a graph into a callable.
+
+    Parameters
+    ----------
+    inputs : list of Variable or In
+    outputs : Variable, list or dict of Variable, or None
+        What a call returns, in the same form, as NumPy arrays.
+    mode : str or Mode, optional
+        ``'JAX'`` (the default, from ``config.mode``), or one of PyTensor's: ``'FAST_COMPILE'`` runs Python
+        code at once, ``'FAST_RUN'`` compiles with PyTensor's default backend.
+    updates : dict or list of pairs, optional
+        Shared variables and the expressions stored in them after each call.
+    givens : dict or list of pairs, optional
+        Variables of the graph and what replaces them.
+    no_default_updates : bool or list of shared variables
+        Leave all, or the listed, default updates out.
+    name : str, optional
+    rebuild_strict : bool
+        Require each of ``givens`` to have the type of what it replaces.
+    allow_input_downcast : bool, optional
+        Convert inputs to the declared dtype even where precision is lost.
+    on_unused_input : {'raise', 'warn', 'ignore'}, optional
+        What to do about an input that no output depends on; ``'raise'`` by default.
+    accept_inplace, profile
+        Accepted as in Theano; without effect.
+
+    Returns
+    -------
+    Function
+
+    Raises
+    ------
+    UnusedInputError
+        An input is not part of the graph.
+    TypeError
+        An update does not fit its shared variable, or ``inputs`` is not a list.
+    """
+    if not isinstance(inputs, list | tuple):
+        raise TypeError(f"The inputs of a function come in a list; got {type(inputs).__name__}")
+    inputs = [i if isinstance(i, In) else In(i, allow_downcast=allow_input_downcast) for i in inputs]
+    keys, outputs = _flatten_outputs(outputs)
+    updates = _check_updates(updates)
+    givens = {
+        k: v if isinstance(v, Variable) else k.type.filter_variable(v, allow_convert=True)
+        for k, v in dict(givens or {}).items()
+    }
+    inputs = [_cut_off(i, givens) for i in inputs]
+    _add_default_updates(outputs, updates, givens, no_default_updates)
+    expressions = outputs + list(updates.values())
+    if givens:
+        expressions = _clone(expressions, givens, rebuild_strict)
+    _check_inputs(inputs, expressions, on_unused_input or "raise")
+    updated, expressions = _join_aliases(list(updates), expressions)
+    return Function(inputs, keys, expressions, updated, mode, name)
+
+
+class Function:
+    """A compiled graph; made by :func:`function`.
+
+    Attributes
+    ----------
+    name : str or None
+    """
+
+    def __init__(self, inputs, keys, expressions, updated, mode, name):
+        self.inputs = inputs
+        self.name = name
+        self._keys = keys
+        self._num_outputs = len(expressions) - len(updated)
+        self._expressions = expressions
+        self._updated = updated
+        self._shared = _shared_variables(expressions, updated)
+        self._fixed = [s for s in self._shared if s not in updated]
+        self._filters = [(i.variable.type.filter, i.strict, i.allow_downcast, i.name) for i in inputs]
+        self._versions = {}
+        self._fallback = None
+        mode = config.mode if mode is None else mode
+        if not _is_jax(mode):
+            self._fallback = self._compile_fallback(get_mode(mode))
+        elif not all(map(_is_tensor, self._variables())):
+            self._fallback = self._compile_fallback(get_mode(None))
+
+    def __call__(self, *args, **kwargs):
+        """Run on the given values. Returns NumPy arrays in the form of ``outputs``."""
+        if kwargs or len(args) != len(self.inputs):
+            args = self._bind(args, kwargs)
+        values = [self._filter(f, a, i) for i, (f, a) in enumerate(zip(self._filters, args, strict=True))]
+        if self._fallback is not None:
+            return self._pack(self._run_fallback(values))
+        fixed = [to_device(s.container) for s in self._fixed]
+        state = [to_device(s.container) for s in self._updated]
+        key = tuple([v.shape for v in values] + [v.shape for v in fixed] + [v.shape for v in state])
+        program = self._versions.get(key)
+        if program is None:
+            try:
+                program = self._specialise(values, fixed, state)
+                results = _first_call(program, values, fixed, state)
+            except Exception as error:
+                if not _is_for_jax(error):
+                    raise
+                self._fall_back(error)
+                return self._pack(self._run_fallback(values))
+            self._versions[key] = program
+        else:
+            results = program(values, fixed, state)
+        outputs, new_state = results
+        for shared, value in zip(self._updated, new_state, strict=True):
+            shared.container.storage[0] = value
+        return self._pack([np.array(o) for o in outputs])
+
+    @property
+    def compilations(self):
+        """How many programs have been compiled so far: one for each set of shapes."""
+        return len(self._versions)
+
+    def get_shared(self):
+        """Shared variables that the function reads or updates."""
+        return list(self._shared)
+
+    def _variables(self):
+        return [i.variable for i in self.inputs] + self._shared + self._expressions
+
+    def _bind(self, args, kwargs):
+        if len(args) > len(self.inputs):
+            raise TypeError(f"{self} takes {len(self.inputs)} inputs; got {len(args)}")
+        values = list(args) + [i.value for i in self.inputs[len(args) :]]
+        names = [i.name for i in self.inputs]
+        for name, value in kwargs.items():
+            if name not in names:
+                raise TypeError(f"{self} has no input {name!r}; it has {names}")
+            values[names.index(name)] = value
+        missing = [
+            i.name or f"number {n}"
+            for n, (i, v) in enumerate(zip(self.inputs, values, strict=True))
+            if v is None
+        ]
+        if missing:
+            raise TypeError(f"{self} got no value for input {', '.join(missing)}")
+        return values
+
+    def _filter(self, spec, value, index):
+        accept, strict, allow_downcast, name = spec
+        try:
+            return accept(value, strict=strict, allow_downcast=allow_downcast)
+        except (TypeError, ValueError) as error:
+            error.args = (f"Bad input {index} ({name or 'unnamed'}) to {self}: {error}",)
+            raise
+
+    def _pack(self, outputs):
+        if self._keys is None:
+            return outputs
+        return outputs[0] if self._keys == "single" else dict(zip(self._keys, outputs, strict=True))
+
+    def _specialise(self, values, fixed, state):
+        arguments = {
+            v: TensorType(v.type.dtype, shape=value.shape)(name=v.name)
+            for v, value in zip(
+                [i.variable for i in self.inputs] + self._fixed + self._updated,
+                values + fixed + state,
+                strict=True,
+            )
+        }
+        # Inferring shapes, PyTensor divides by the length of an empty batch.
+        with np.errstate(divide="ignore"):
+            expressions = _clone(self._expressions, arguments, strict=False)
+            call = _to_jax(list(arguments.values()), expressions, self.name or "theano_function")
+        n = self._num_outputs
+
+        def program(values, fixed, state):
+            results = call(*values, *fixed, *state)
+            return results[:n], results[n:]
+
+        return jax.jit(program, donate_argnums=2)
+
+    def _fall_back(self, error):
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        backend = get_mode(None)
+        warnings.warn(
+            f"{self} runs on PyTensor's {type(backend.linker).__name__}, since JAX cannot: {reason}",
+            stacklevel=3,
+        )
+        self._fallback = self._compile_fallback(backend)
+
+    def _compile_fallback(self, mode):
+        n = self._num_outputs
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            # It says of the same Op that Numba cannot express it either.
+            warnings.filterwarnings("ignore", message="Numba will use object mode")
+            return pytensor.function(
+                [i.variable for i in self.inputs],
+                self._expressions[:n],
+                updates=dict(zip(self._updated, self._expressions[n:], strict=True)),
+                mode=mode,
+                name=self.name,
+                no_default_updates=True,
+                on_unused_input="ignore",
+            )
+
+    def _run_fallback(self, values):
+        for shared in self._shared:
+            to_host(shared.container)
+        return self._fallback(*values)
+
+    def __getstate__(self):
+        raise TypeError(f"{self} holds a compiled program and cannot be pickled or copied; compile it anew")
+
+    def __str__(self):
+        return f"theano.function {self.name!r}" if self.name else "theano.function"
+
+
+def _is_jax(mode):
+    return mode is pytensor.compile.mode.JAX or str(mode).upper() == "JAX"
+
+
+def _is_for_jax(error):
+    """Whether an error means that JAX cannot express a graph, rather than that the graph is wrong."""
+    # PyTensor asserts what its translations need, as in a scan with truncated gradient.
+    unsupported = NotImplementedError | AssertionError
+    if isinstance(error, unsupported | jax.errors.JAXTypeError | jax.errors.JAXIndexError):
+        return True
+    # JAX has no type of its own for a shape or slice that depends on values, nor PyTensor for a scan whose
+    # state is of length 1 in this call and of any length in its graph.
+    signs = ("concrete values", "must be static", "broadcast pattern of the output of scan")
+    return any(sign in str(error) for sign in signs)
+
+
+def _first_call(program, *arguments):
+    with warnings.catch_warnings():
+        # The old value of a variable that changes its shape cannot hold the new one; no harm in that.
+        warnings.filterwarnings("ignore", message="Some donated buffers were not usable")
+        return program(*arguments)
+
+
+def _to_jax(arguments, expressions, name):
+    """Rewrite a graph for JAX and translate it. Returns a Python function of its inputs."""
+    if not expressions:
+        return lambda *values: []
+    fgraph = FunctionGraph(arguments, expressions, clone=False)
+    query = predefined_optimizers[config.optimizer].including("jax")
+    mode = pytensor.compile.mode.JAX.clone(optimizer=query)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        # JAX checks by itself what PyTensor would assert about shapes.
+        warnings.filterwarnings("ignore", message="Skipping .*Could not broadcast dimensions")
+        # Rewriting makes thousands of variables; a stack trace for each would take a sixth of its time.
+        with pytensor.config.change_flags(traceback__limit=0):
+            mode.optimizer(fgraph)
+        call = jax_funcify(fgraph, fgraph_name=name.replace(" ", "_"))
+    dtypes = [o.type.dtype for o in expressions]
+    return lambda *values: [jnp.asarray(r, d) for r, d in zip(call(*values), dtypes, strict=True)]
+
+
+def _clone(expressions, replacements, strict=True):
+    """Copy graphs with variables replaced. Default updates were collected before, and stay out.
+
+    The graphs inside Ops such as Scan are copied too: rewriting changes them.
+    """
+    return clone_replace(
+        expressions,
+        replace=replacements,
+        rebuild_strict=strict,
+        no_default_updates=True,
+        clone_inner_graphs=True,
+    )
+
+
+def _is_tensor(variable):
+    return isinstance(variable.type, TensorType)
+
+
+def _flatten_outputs(outputs):
+    if outputs is None:
+        return None, []
+    if isinstance(outputs, dict):
+        keys, outputs = list(outputs), list(outputs.values())
+    elif isinstance(outputs, list | tuple):
+        keys = None
+    else:
+        keys, outputs = "single", [outputs]
+    outputs = [o.variable if isinstance(o, Out) else o for o in outputs]
+    return keys, [o if isinstance(o, Variable) else pytensor.tensor.as_tensor_variable(o) for o in outputs]
+
+
+def _check_updates(updates):
+    pairs = updates.items() if hasattr(updates, "items") else (updates or [])
+    checked = OrderedDict()
+    for variable, expression in pairs:
+        if not isinstance(variable, SharedVariable):
+            raise TypeError(f"An update stores into a shared variable; got {variable!r}")
+        if variable in checked:
+            raise ValueError(f"{variable} has two updates; give it one")
+        if not isinstance(expression, Variable):
+            expression = pytensor.tensor.as_tensor_variable(expression)
+        try:
+            checked[variable] = variable.type.filter_variable(expression, allow_convert=True)
+        except TypeError as error:
+            raise TypeError(
+                f"The update of {variable} has type {expression.type}, and the variable {variable.type}; "
+                f"cast one of them (floatX is {config.floatX})"
+            ) from error
+    return checked
+
+
+def _cut_off(option, givens):
+    """Let an input that is computed from others stand for itself: a fresh variable replaces it."""
+    variable = option.variable
+    if variable.owner is None:
+        return option
+    givens[variable] = variable.type(name=variable.name)
+    return replace(option, variable=givens[variable])
+
+
+def _add_default_updates(outputs, updates, givens, excluded):
+    """Extend ``updates`` by the default updates of every shared variable that the graph reads."""
+    if excluded is True:
+        return
+    skipped = {*(excluded or ()), *givens}
+    graphs = [*outputs, *updates.values(), *givens.values()]
+    while graphs:
+        found = [
+            v
+            for v in ancestors(graphs, blockers=givens)
+            if isinstance(v, SharedVariable)
+            and v.default_update is not None
+            and v not in updates
+            and v not in skipped
+        ]
+        updates.update((v, v.default_update) for v in found)
+        graphs = [v.default_update for v in found]
+
+
+def _check_inputs(inputs, expressions, on_unused):
+    used = set(ancestors(expressions))
+    seen = set()
+    for i in inputs:
+        if isinstance(i.variable, SharedVariable):
+            raise TypeError(f"Shared variable {i.variable} cannot be an input; use givens to replace it")
+        if i.variable in seen:
+            raise UnusedInputError(f"{i.variable} is given twice among the inputs")
+        seen.add(i.variable)
+        if i.variable not in used and on_unused != "ignore":
+            message = (
+                f"Input {i.variable} is not part of the graph; leave it out, or pass on_unused_input='ignore'"
+            )
+            if on_unused == "raise":
+                raise UnusedInputError(message)
+            warnings.warn(message, stacklevel=3)
+    missing = [
+        v
+        for v in used
+        if v.owner is None
+        and v not in seen
+        and not isinstance(v, SharedVariable)
+        and not isinstance(v, pytensor.graph.basic.Constant)
+    ]
+    if missing:
+        raise ValueError(f"The outputs depend on {missing[0]}, which is neither an input nor shared")
+
+
+def _join_aliases(updated, expressions):
+    """Let one variable stand for all that share a container, as clones of a shared variable do.
+
+    Backends know variables, and take two that hold one value for two values. Where several aliases have an
+    update, the last one counts.
+    """
+    shared = _shared_variables(expressions, updated)
+    first = {id(v.container): v for v in reversed(shared)}
+    aliases = {v: first[id(v.container)] for v in shared if v is not first[id(v.container)]}
+    if not aliases:
+        return updated, expressions
+    expressions = _clone(expressions, aliases)
+    num_outputs = len(expressions) - len(updated)
+    updates = dict(zip((aliases.get(v, v) for v in updated), expressions[num_outputs:], strict=True))
+    return list(updates), expressions[:num_outputs] + list(updates.values())
+
+
+def _shared_variables(expressions, updated):
+    found = [v for v in ancestors(expressions) if isinstance(v, SharedVariable)]
+    return list(dict.fromkeys(list(updated) + found))
+
+
+def _evaluate(variable, inputs_to_values=None, **options):
+    """Value of a variable, given those of its inputs by variable or name.
+
+    ``options`` are those of :func:`function`.
+    """
+    values = {_find(variable, k): v for k, v in (inputs_to_values or {}).items()}
+    compiled = {} if options else variable.__dict__.setdefault("_fn_cache", {})
+    if tuple(values) not in compiled:
+        compiled[tuple(values)] = function(list(values), variable, **options)
+    return compiled[tuple(values)](*values.values())
+
+
+def _find(variable, key):
+    if not isinstance(key, str):
+        return key
+    found = get_var_by_name([variable], key)
+    if len(found) != 1:
+        raise ValueError(
+            f"{len(found)} variables in the graph of {variable} are named {key!r}; eval needs one"
+        )
+    return found[0]
+
+
+# PyTensor's own method cannot read shared values that rest in JAX.
+Variable.eval = _evaluate

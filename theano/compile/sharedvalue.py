@@ -1,0 +1,123 @@
+"""Shared variables, whose value may rest on the device as a JAX array between calls.
+
+The container of a shared variable holds a NumPy array until a compiled function first uses it, and a JAX
+array from then on. ``get_value`` gives NumPy in either case.
+"""
+
+import jax.numpy as jnp
+import numpy as np
+import pytensor
+from pytensor.compile.sharedvalue import SharedVariable
+from pytensor.tensor.sharedvar import TensorSharedVariable as _PyTensorSharedVariable
+from pytensor.tensor.type import TensorType
+
+__all__ = ["SharedVariable", "TensorSharedVariable", "shared", "to_device", "to_host"]
+
+
+class TensorSharedVariable(_PyTensorSharedVariable):
+    """A tensor that outlives calls; see :func:`shared`."""
+
+    def get_value(self, borrow=False, return_internal_type=False):
+        """Value as a NumPy array, or as it is stored if ``return_internal_type``.
+
+        With ``borrow=True`` the array may be the stored one, and read-only.
+        """
+        value = self.container.storage[0]
+        if return_internal_type:
+            return value
+        return np.asarray(value) if borrow else np.array(value)
+
+    def set_value(self, new_value, borrow=False):
+        """Set the value; its shape may differ from the present one.
+
+        Raises
+        ------
+        TypeError
+            Number of dimensions or dtype that the variable's type does not hold.
+        """
+        # Python numbers stay what they are: they fit where a 64-bit array would not.
+        copied = isinstance(new_value, np.ndarray) and not borrow
+        self.container.value = new_value.copy() if copied else new_value
+
+    def zero(self, borrow=False):
+        """Set every element to zero."""
+        self.set_value(np.zeros_like(self.get_value(borrow=True)), borrow=True)
+
+    def __getstate__(self):
+        to_host(self.container)
+        return super().__getstate__()
+
+    # PyTensor deprecates default updates; Theano code lives by them.
+    @property
+    def default_update(self):
+        """Expression that functions store here after each call unless told otherwise, or None."""
+        return self._default_update
+
+    @default_update.setter
+    def default_update(self, expression):
+        if expression is not None:
+            expression = self.type.filter_variable(expression, allow_convert=True)
+        self._default_update = expression
+
+
+def shared(
+    value,
+    name=None,
+    strict=False,
+    allow_downcast=None,
+    borrow=False,
+    broadcastable=None,
+    shape=None,
+    **kwargs,
+):
+    """Create a variable whose value is kept between calls and shared by functions.
+
+    Parameters
+    ----------
+    value : array_like or scalar
+        Initial value. Python numbers become 64-bit scalars, as in Theano.
+    name : str, optional
+    strict, allow_downcast : bool, optional
+        How ``set_value`` treats other dtypes.
+    borrow : bool
+        Keep ``value`` itself rather than a copy.
+    broadcastable : sequence of bool, optional
+        Axes fixed to length 1. By default no axis is.
+    shape : sequence of (int or None), optional
+        Lengths of axes that are fixed.
+
+    Raises
+    ------
+    TypeError
+        ``value`` is symbolic.
+    """
+    if isinstance(value, pytensor.graph.basic.Variable):
+        raise TypeError("A shared variable takes a number or an array as its value, not a symbolic variable")
+    if not isinstance(value, np.ndarray | np.number | np.bool_ | int | float | complex | list):
+        return pytensor.shared(value, name=name, strict=strict, allow_downcast=allow_downcast, **kwargs)
+    array = np.asarray(value) if borrow else np.array(value)
+    if broadcastable is not None:
+        shape = tuple(1 if b else None for b in broadcastable)
+    return TensorSharedVariable(
+        type=TensorType(array.dtype, shape=shape or (None,) * array.ndim),
+        value=array,
+        strict=strict,
+        allow_downcast=allow_downcast,
+        name=name,
+    )
+
+
+def to_device(container):
+    """Value of a container as a JAX array, moved there the first time."""
+    value = container.storage[0]
+    if isinstance(value, np.ndarray):
+        value = jnp.array(value)
+        container.storage[0] = value
+    return value
+
+
+def to_host(container):
+    """Value of a container as PyTensor's other backends want it, moved back if need be."""
+    value = container.storage[0]
+    if not isinstance(value, np.ndarray) and hasattr(value, "addressable_shards"):
+        container.storage[0] = np.array(value)

@@ -1,0 +1,145 @@
+"""Random streams that are functions of a seed and a counter.
+
+A stream's state is two integers. Each function that draws from the stream advances the counter by one when it
+is called, so saving the state saves the stream. The numbers are JAX's (Threefry) in every mode, and differ
+from those that Theano drew.
+"""
+
+import jax
+import numpy as np
+import pytensor.tensor as pt
+from pytensor.gradient import disconnected_type
+from pytensor.graph.basic import Apply
+from pytensor.graph.op import Op
+from pytensor.link.jax.dispatch import jax_funcify
+from pytensor.tensor.basic import infer_static_shape
+
+from theano.compile.sharedvalue import shared
+from theano.configparser import config
+
+__all__ = ["MRG_RandomStreams"]
+
+
+class Draw(Op):
+    """Numbers that a stream gives at one place of a graph: ``f(seed, place, counter)``.
+
+    Parameters
+    ----------
+    distribution : {'uniform', 'normal'}
+        Uniform on [0, 1), or normal with mean 0 and variance 1.
+    place : int
+        Tells apart the draws from one stream.
+    dtype : str
+        Floating-point type of the numbers.
+    """
+
+    __props__ = ("distribution", "place", "dtype")
+
+    def __init__(self, distribution, place, dtype):
+        self.distribution, self.place, self.dtype = distribution, place, dtype
+
+    def make_node(self, state, *lengths):
+        lengths, static = infer_static_shape(lengths)
+        return Apply(self, [state, *lengths], [pt.TensorType(self.dtype, shape=static)()])
+
+    def draw(self, state, shape):
+        """Numbers of the given shape for a state ``(seed, counter)``."""
+        key = jax.random.fold_in(jax.random.key(state[0]), self.place)
+        return getattr(jax.random, self.distribution)(jax.random.fold_in(key, state[1]), shape, self.dtype)
+
+    def perform(self, node, inputs, output_storage):
+        output_storage[0][0] = np.array(self.draw(inputs[0], tuple(int(n) for n in inputs[1:])))
+
+    def infer_shape(self, fgraph, node, shapes):
+        return [tuple(node.inputs[1:])]
+
+    def connection_pattern(self, node):
+        return [[False] for _ in node.inputs]
+
+    def pullback(self, inputs, outputs, cotangents):
+        return [disconnected_type() for _ in inputs]
+
+
+@jax_funcify.register(Draw)
+def _jax_draw(op, node, **kwargs):
+    shape = node.outputs[0].type.shape
+    if None in shape:
+        raise NotImplementedError(f"{op} needs a shape that follows from the shapes of the inputs")
+    return lambda state, *lengths: op.draw(state, shape)
+
+
+class MRG_RandomStreams:
+    """Symbolic random numbers.
+
+    Parameters
+    ----------
+    seed : int or sequence of int
+
+    Attributes
+    ----------
+    state : shared variable, ``(2,)``
+        The seed, and the counter that each call of a function advances. Set it to repeat draws.
+    """
+
+    def __init__(self, seed=12345, use_cuda=None):
+        self._places = 0
+        self.state = shared(np.zeros(2, "int64"), name="random_state")
+        self.state.default_update = self.state + np.array([0, 1])
+        self.seed(seed)
+
+    def seed(self, seed=12345):
+        """Start over from a seed."""
+        mixed = np.random.SeedSequence(np.atleast_1d(seed).tolist()).generate_state(1, np.uint32)
+        self.state.set_value(np.array([mixed[0], 0], "int64"))
+
+    def updates(self):
+        """Pairs of state and its update, which functions apply by themselves."""
+        return [(self.state, self.state.default_update)]
+
+    def uniform(self, size, low=0.0, high=1.0, ndim=None, dtype=None, nstreams=None):
+        """Numbers in [``low``, ``high``), of shape ``size``."""
+        dtype = dtype or config.floatX
+        low, high = _cast(low, dtype), _cast(high, dtype)
+        return self._draw("uniform", size, dtype) * (high - low) + low
+
+    def normal(self, size, avg=0.0, std=1.0, ndim=None, dtype=None, nstreams=None, truncate=False, **kwargs):
+        """Normal numbers of mean ``avg`` and standard deviation ``std``, of shape ``size``."""
+        if truncate or kwargs:
+            raise NotImplementedError("MRG_RandomStreams.normal draws untruncated normal numbers only")
+        dtype = dtype or config.floatX
+        return self._draw("normal", size, dtype) * _cast(std, dtype) + _cast(avg, dtype)
+
+    def binomial(self, size=None, n=1, p=0.5, ndim=None, dtype="int64", nstreams=None, prob=None):
+        """Successes in ``n`` trials of probability ``p``, of shape ``size``."""
+        p = p if prob is None else prob
+        size = pt.as_tensor_variable(p).shape if size is None else size
+        trials = [self._draw("uniform", size, config.floatX) < p for _ in range(n)]
+        return sum(t.astype(dtype) for t in trials)
+
+    def multinomial(self, size=None, n=1, pvals=None, ndim=None, dtype="int64", nstreams=None):
+        """Counts of ``n`` draws from each row of probabilities ``pvals``, ``(rows, classes)``."""
+        if size is not None:
+            raise NotImplementedError(
+                "MRG_RandomStreams.multinomial takes its shape from pvals; leave size out"
+            )
+        edges = pt.cumsum(pvals, axis=1)[:, :-1]
+        classes = pt.arange(pvals.shape[1])
+        total = 0
+        for _ in range(n):
+            drawn = pt.sum(self._draw("uniform", (pvals.shape[0], 1), pvals.dtype) >= edges, axis=1)
+            total += pt.eq(drawn[:, None], classes).astype(dtype)
+        return total
+
+    def _draw(self, distribution, size, dtype):
+        if isinstance(size, int | np.integer):
+            size = (size,)
+        if isinstance(size, pt.TensorVariable):
+            size = [size[i] for i in range(pt.get_vector_length(size))]
+        if "float" not in dtype:
+            raise NotImplementedError(f"Random numbers of dtype {dtype}; draw floats and cast them")
+        self._places += 1
+        return Draw(distribution, self._places, dtype)(self.state, *size)
+
+
+def _cast(value, dtype):
+    return pt.as_tensor_variable(value).astype(dtype)

@@ -1,0 +1,107 @@
+"""Symbolic tensors: everything of ``pytensor.tensor``, and Theano's names for what was renamed or dropped."""
+
+import numpy as np
+import pytensor.tensor
+from pytensor.compile.sharedvalue import SharedVariable
+from pytensor.gradient import grad, hessian, jacobian, verify_grad
+from pytensor.graph.basic import Constant, Variable
+from pytensor.scalar.basic import discrete_dtypes, float_types
+from pytensor.tensor import *  # noqa: F403
+from pytensor.tensor import extra_ops, random
+from pytensor.tensor.basic import stack as _stack
+from pytensor.tensor.elemwise import DimShuffle, Elemwise
+from pytensor.tensor.exceptions import NotScalarConstantError
+from pytensor.tensor.math import abs, reciprocal
+from pytensor.tensor.sharedvar import TensorSharedVariable
+from pytensor.tensor.subtensor import Subtensor
+from pytensor.tensor.variable import TensorVariable as _TensorVariable
+from pytensor.tensor.variable import _tensor_py_operators
+
+import theano.tensor.signal as signal  # `from theano.tensor` would find PyTensor's
+from theano.gradient import Lop, Rop
+from theano.tensor import nnet, shared_randomstreams
+
+__all__ = [name for name in dir(pytensor.tensor) if not name.startswith("_")] + [
+    "Constant",
+    "DimShuffle",
+    "Elemwise",
+    "Lop",
+    "NotScalarConstantError",
+    "Rop",
+    "Subtensor",
+    "TensorSharedVariable",
+    "TensorVariable",
+    "Variable",
+    "abs_",
+    "addbroadcast",
+    "discrete_dtypes",
+    "extra_ops",
+    "flatten",
+    "float_dtypes",
+    "grad",
+    "hessian",
+    "inv",
+    "jacobian",
+    "nnet",
+    "patternbroadcast",
+    "random",
+    "sgn",
+    "shared_randomstreams",
+    "signal",
+    "stack",
+    "unbroadcast",
+    "verify_grad",
+]
+
+abs_ = abs
+inv = reciprocal
+sgn = sign  # noqa: F405
+float_dtypes = tuple(t.dtype for t in float_types)
+
+
+class _Symbolic(_TensorVariable.__class__):
+    """Leaves shared variables out of a class, to whose instances PyTensor counts them."""
+
+    def __instancecheck__(cls, instance):
+        return isinstance(instance, _TensorVariable) and not isinstance(instance, SharedVariable)
+
+
+class TensorVariable(_TensorVariable, metaclass=_Symbolic):
+    """A tensor of a graph. As in Theano, and as Lasagne 0.1 relies on, no shared variable is one."""
+
+
+def stack(*tensors, axis=0):
+    """Join tensors along a new axis. They come in a list, then maybe the axis, or one by one."""
+    if isinstance(tensors[0], list | tuple):
+        return _stack(*tensors) if len(tensors) > 1 else _stack(tensors[0], axis)
+    return _stack(tensors, axis)
+
+
+def flatten(x, ndim=1):
+    """Collapse the axes of ``x`` from number ``ndim - 1`` on into one."""
+    x = as_tensor_variable(x)  # noqa: F405
+    if ndim != 1 and not 1 < ndim <= x.ndim:
+        raise ValueError(f"{x.ndim} axes cannot be flattened to {ndim}")
+    if ndim == x.ndim:
+        return x
+    kept = [x.shape[i] for i in range(ndim - 1)]
+    return x.reshape((*kept, pytensor.tensor.prod(x.shape[ndim - 1 :])))
+
+
+# PyTensor's own leaves the last length to be guessed, which an empty batch does not allow.
+_tensor_py_operators.flatten = flatten
+
+
+def addbroadcast(x, *axes):
+    """Declare that the given axes of ``x`` have length 1."""
+    return pytensor.tensor.specify_broadcastable(x, *axes) if axes else as_tensor_variable(x)  # noqa: F405
+
+
+def unbroadcast(x, *axes):
+    """Return ``x``: an axis known to have length 1 needs no undoing in PyTensor."""
+    return as_tensor_variable(x)  # noqa: F405
+
+
+def patternbroadcast(x, broadcastable):
+    """Declare which axes of ``x`` have length 1: those where ``broadcastable`` is true."""
+    return addbroadcast(x, *np.flatnonzero(broadcastable).tolist())

@@ -1,0 +1,476 @@
+"""Convolution over one to three trailing axes, and its two gradients.
+
+One Op computes the correlation of an image with a kernel, two more its transposes. JAX runs them with
+channels last, which its CPU convolutions prefer by a factor of two; the NumPy versions walk the kernel tap by
+tap.
+"""
+
+import itertools
+
+import jax
+import numpy as np
+import pytensor.tensor as pt
+from pytensor.gradient import disconnected_type
+from pytensor.graph.basic import Apply
+from pytensor.graph.op import Op
+from pytensor.link.jax.dispatch import jax_funcify
+
+__all__ = [
+    "AbstractConv2d_gradInputs",
+    "AbstractConv2d_gradWeights",
+    "AbstractConv3d_gradInputs",
+    "Correlation",
+    "CorrelationGradInputs",
+    "CorrelationGradWeights",
+    "conv2d",
+    "conv2d_grad_wrt_inputs",
+    "conv2d_grad_wrt_weights",
+    "conv3d",
+]
+
+
+class _Geometry(Op):
+    """What the three Ops share: how windows lie on the image.
+
+    Parameters
+    ----------
+    pad : 'valid', 'half', 'full', or tuple of (int, int)
+        Zeros before and after each axis. ``'half'`` is half the kernel, ``'full'`` all but one of it.
+    stride, dilation : tuple of int
+    groups : int
+        Channels and filters are cut into as many groups, each seeing only its own.
+    """
+
+    __props__ = ("pad", "stride", "dilation", "groups")
+
+    def __init__(self, pad, stride, dilation, groups=1):
+        self.pad, self.stride, self.dilation, self.groups = pad, stride, dilation, groups
+
+    def widths(self, kernel):
+        """Zeros before and after each axis, for a kernel of the given lengths."""
+        spans = [(k - 1) * d + 1 for k, d in zip(kernel, self.dilation, strict=True)]
+        if self.pad == "valid":
+            return [(0, 0) for _ in spans]
+        if self.pad == "half":
+            return [(s // 2, s // 2) for s in spans]
+        if self.pad == "full":
+            return [(s - 1, s - 1) for s in spans]
+        return list(self.pad)
+
+    def output_lengths(self, image, kernel):
+        """Output lengths along the trailing axes; None where an input length is."""
+        known = [k if k is not None else 1 for k in kernel]
+        axes = zip(image, kernel, self.widths(known), self.stride, self.dilation, strict=True)
+        lengths = tuple(
+            None if n is None or k is None else (n + sum(p) - (k - 1) * d - 1) // s + 1
+            for n, k, p, s, d in axes
+        )
+        if any(n is not None and n < 1 for n in lengths):
+            raise ValueError(
+                f"A kernel of {tuple(kernel)}, dilated by {self.dilation}, does not fit on an image of "
+                f"{tuple(image)} with padding {self.pad!r}"
+            )
+        return lengths
+
+    def check(self, image, kernel):
+        """Raise where image and kernel cannot meet."""
+        if image.type.ndim != kernel.type.ndim:
+            raise TypeError(
+                f"Image and kernel of a convolution have as many axes; got {image.type.ndim} and "
+                f"{kernel.type.ndim}"
+            )
+        channels, (filters, fan_in) = image.type.shape[1], kernel.type.shape[:2]
+        if None not in (channels, fan_in) and channels != fan_in * self.groups:
+            raise ValueError(
+                f"A convolution of {channels} channels in {self.groups} group(s) needs kernels of "
+                f"{channels // self.groups}; these have {fan_in}"
+            )
+        if filters is not None and filters % self.groups:
+            raise ValueError(f"{filters} filters cannot be cut into {self.groups} groups")
+
+    def taps(self, padded, out, kernel):
+        """Yield each kernel position and the window of a padded image that it meets."""
+        for tap in itertools.product(*map(range, kernel)):
+            window = tuple(
+                slice(i * d, i * d + (o - 1) * s + 1, s)
+                for i, o, s, d in zip(tap, out, self.stride, self.dilation, strict=True)
+            )
+            yield (..., *tap), padded[(..., *window)]
+
+    def pad_image(self, image, kernel):
+        """Image with zeros around it."""
+        return np.pad(image, [(0, 0), (0, 0), *self.widths(kernel)])
+
+    def split(self, array, axis):
+        """Cut an axis of channels into groups: ``(..., groups, channels/groups, ...)``."""
+        shape = array.shape
+        cut = (self.groups, shape[axis] // self.groups)
+        return array.reshape(shape[:axis] + cut + shape[axis + 1 :])
+
+    def lax_convolve(self, image, kernel):
+        """The correlation in XLA, channels last inside."""
+        n = kernel.ndim - 2
+        last = (0, *range(2, n + 2), 1)
+        names = "DHW"[-n:]
+        out = jax.lax.conv_general_dilated(
+            image.transpose(last),
+            kernel.transpose(*range(2, n + 2), 1, 0),
+            window_strides=self.stride,
+            padding=self.widths(kernel.shape[2:]),
+            rhs_dilation=self.dilation,
+            dimension_numbers=(f"N{names}C", f"{names}IO", f"N{names}C"),
+            feature_group_count=self.groups,
+            precision=jax.lax.Precision.HIGHEST,
+        )
+        return out.transpose(0, n + 1, *range(1, n + 1))
+
+
+class Correlation(_Geometry):
+    """``out[b, o, y] = sum_c,k image[b, c, y * stride + k * dilation - pad] * kernel[o, c, k]``."""
+
+    def make_node(self, image, kernel):
+        image, kernel = map(pt.as_tensor_variable, (image, kernel))
+        self.check(image, kernel)
+        lengths = self.output_lengths(image.type.shape[2:], kernel.type.shape[2:])
+        shape = (image.type.shape[0], kernel.type.shape[0], *lengths)
+        dtype = np.result_type(image.type.dtype, kernel.type.dtype)
+        return Apply(self, [image, kernel], [pt.TensorType(dtype, shape=shape)()])
+
+    def perform(self, node, inputs, output_storage):
+        image, kernel = inputs
+        out = self.output_lengths(image.shape[2:], kernel.shape[2:])
+        total = np.zeros((len(image), self.groups, len(kernel) // self.groups, *out), node.outputs[0].dtype)
+        filters = self.split(kernel, 0)
+        for tap, window in self.taps(self.pad_image(image, kernel.shape[2:]), out, kernel.shape[2:]):
+            total += np.einsum("bgc...,goc->bgo...", self.split(window, 1), filters[tap])
+        output_storage[0][0] = total.reshape(len(image), len(kernel), *out)
+
+    def infer_shape(self, fgraph, node, shapes):
+        image, kernel = shapes
+        widths = self.widths(kernel[2:])
+        axes = zip(image[2:], kernel[2:], widths, self.stride, self.dilation, strict=True)
+        lengths = [(n + sum(p) - (k - 1) * d - 1) // s + 1 for n, k, p, s, d in axes]
+        return [(image[0], kernel[0], *lengths)]
+
+    def pullback(self, inputs, outputs, cotangents):
+        image, kernel = inputs
+        (g,) = cotangents
+        props = self._props()
+        return [
+            CorrelationGradInputs(*props)(image, kernel, g).astype(image.dtype),
+            CorrelationGradWeights(*props)(image, kernel, g).astype(kernel.dtype),
+        ]
+
+
+@jax_funcify.register(Correlation)
+def _jax_correlation(op, node, **kwargs):
+    dtype = node.outputs[0].type.dtype
+    return lambda image, kernel: op.lax_convolve(image.astype(dtype), kernel.astype(dtype))
+
+
+class CorrelationGradInputs(_Geometry):
+    """Gradient of :class:`Correlation` to the image, of which only the shape is read."""
+
+    def make_node(self, image, kernel, g):
+        image, kernel, g = map(pt.as_tensor_variable, (image, kernel, g))
+        self.check(image, kernel)
+        dtype = np.result_type(kernel.type.dtype, g.type.dtype)
+        return Apply(self, [image, kernel, g], [pt.TensorType(dtype, shape=image.type.shape)()])
+
+    def perform(self, node, inputs, output_storage):
+        image, kernel, g = inputs
+        padded = np.zeros_like(self.pad_image(image, kernel.shape[2:]), node.outputs[0].dtype)
+        filters, gradient = self.split(kernel, 0), self.split(g, 1)
+        for tap, window in self.taps(padded, g.shape[2:], kernel.shape[2:]):
+            window += np.einsum("bgo...,goc->bgc...", gradient, filters[tap]).reshape(window.shape)
+        inner = tuple(
+            slice(before, before + n)
+            for (before, _), n in zip(self.widths(kernel.shape[2:]), image.shape[2:], strict=True)
+        )
+        output_storage[0][0] = padded[(..., *inner)].copy()
+
+    def infer_shape(self, fgraph, node, shapes):
+        return [shapes[0]]
+
+    def connection_pattern(self, node):
+        return [[False], [True], [True]]
+
+    def pullback(self, inputs, outputs, cotangents):
+        _, kernel, g = inputs
+        (gg,) = cotangents
+        props = self._props()
+        to_kernel = CorrelationGradWeights(*props)(gg, kernel, g).astype(kernel.dtype)
+        return [disconnected_type(), to_kernel, Correlation(*props)(gg, kernel).astype(g.dtype)]
+
+
+@jax_funcify.register(CorrelationGradInputs)
+def _jax_grad_inputs(op, node, **kwargs):
+    dtype = node.outputs[0].type.dtype
+
+    def grad_inputs(image, kernel, g):
+        kernel = kernel.astype(dtype)
+        shape = jax.ShapeDtypeStruct(image.shape, dtype)
+        return jax.linear_transpose(lambda i: op.lax_convolve(i, kernel), shape)(g.astype(dtype))[0]
+
+    return grad_inputs
+
+
+class CorrelationGradWeights(_Geometry):
+    """Gradient of :class:`Correlation` to the kernel, of which only the shape is read."""
+
+    def make_node(self, image, kernel, g):
+        image, kernel, g = map(pt.as_tensor_variable, (image, kernel, g))
+        self.check(image, kernel)
+        dtype = np.result_type(image.type.dtype, g.type.dtype)
+        return Apply(self, [image, kernel, g], [pt.TensorType(dtype, shape=kernel.type.shape)()])
+
+    def perform(self, node, inputs, output_storage):
+        image, kernel, g = inputs
+        out = np.zeros(kernel.shape, node.outputs[0].dtype)
+        filters, gradient = self.split(out, 0), self.split(g, 1)
+        padded = self.pad_image(image, kernel.shape[2:])
+        positions = "xyz"[: g.ndim - 2]
+        for tap, window in self.taps(padded, g.shape[2:], kernel.shape[2:]):
+            filters[tap] = np.einsum(f"bgc{positions},bgo{positions}->goc", self.split(window, 1), gradient)
+        output_storage[0][0] = out
+
+    def infer_shape(self, fgraph, node, shapes):
+        return [shapes[1]]
+
+    def connection_pattern(self, node):
+        return [[True], [False], [True]]
+
+    def pullback(self, inputs, outputs, cotangents):
+        image, _, g = inputs
+        (gg,) = cotangents
+        props = self._props()
+        to_image = CorrelationGradInputs(*props)(image, gg, g).astype(image.dtype)
+        return [to_image, disconnected_type(), Correlation(*props)(image, gg).astype(g.dtype)]
+
+
+@jax_funcify.register(CorrelationGradWeights)
+def _jax_grad_weights(op, node, **kwargs):
+    dtype = node.outputs[0].type.dtype
+
+    def grad_weights(image, kernel, g):
+        image = image.astype(dtype)
+        shape = jax.ShapeDtypeStruct(kernel.shape, dtype)
+        return jax.linear_transpose(lambda k: op.lax_convolve(image, k), shape)(g.astype(dtype))[0]
+
+    return grad_weights
+
+
+def conv2d(
+    input,
+    filters,
+    input_shape=None,
+    filter_shape=None,
+    border_mode="valid",
+    subsample=(1, 1),
+    filter_flip=True,
+    image_shape=None,
+    filter_dilation=(1, 1),
+    num_groups=1,
+    **kwargs,
+):
+    """Convolve images with filters.
+
+    Parameters
+    ----------
+    input : tensor, ``(batch, channels, rows, columns)``
+    filters : tensor, ``(filters, channels / num_groups, rows, columns)``
+    input_shape, image_shape, filter_shape : tuple of (int or None), optional
+        Lengths known beforehand.
+    border_mode : {'valid', 'full', 'half'}, int, pair of int, or pair of pairs of int
+        Zeros around the image: none, all but one of the filter, half of it, or as many as given, the
+        same on both sides or before and after.
+    subsample, filter_dilation : pair of int
+        Steps between windows, and between the elements that a filter meets.
+    filter_flip : bool
+        Turn the filters around, as convolution is defined. ``False`` gives correlation.
+    num_groups : int
+
+    Returns
+    -------
+    tensor, ``(batch, filters, output rows, output columns)``
+
+    Raises
+    ------
+    ValueError
+        A border mode, stride or dilation that does not exist.
+    NotImplementedError
+        An option that this function does not have.
+    """
+    return _convolve(
+        2,
+        input,
+        filters,
+        image_shape if input_shape is None else input_shape,
+        filter_shape,
+        _geometry(2, border_mode, subsample, filter_dilation, num_groups, kwargs),
+        filter_flip,
+    )
+
+
+def conv3d(
+    input,
+    filters,
+    input_shape=None,
+    filter_shape=None,
+    border_mode="valid",
+    subsample=(1, 1, 1),
+    filter_flip=True,
+    filter_dilation=(1, 1, 1),
+    num_groups=1,
+    **kwargs,
+):
+    """Convolve volumes with filters; see :func:`conv2d`."""
+    geometry = _geometry(3, border_mode, subsample, filter_dilation, num_groups, kwargs)
+    return _convolve(3, input, filters, input_shape, filter_shape, geometry, filter_flip)
+
+
+def conv2d_grad_wrt_inputs(
+    output_grad,
+    filters,
+    input_shape,
+    filter_shape=None,
+    border_mode="valid",
+    subsample=(1, 1),
+    filter_flip=True,
+    filter_dilation=(1, 1),
+    num_groups=1,
+):
+    """Gradient of :func:`conv2d` to images of shape ``input_shape``: transposed convolution.
+
+    Of ``input_shape``, batch size and channels may be None.
+    """
+    geometry = _geometry(2, border_mode, subsample, filter_dilation, num_groups, {})
+    return _grad_inputs(output_grad, filters, input_shape, filter_shape, geometry, filter_flip)
+
+
+def conv2d_grad_wrt_weights(
+    input,
+    output_grad,
+    filter_shape,
+    input_shape=None,
+    border_mode="valid",
+    subsample=(1, 1),
+    filter_flip=True,
+    filter_dilation=(1, 1),
+    num_groups=1,
+):
+    """Gradient of :func:`conv2d` to filters of shape ``filter_shape``.
+
+    Of ``filter_shape``, both numbers of channels may be None.
+    """
+    geometry = _geometry(2, border_mode, subsample, filter_dilation, num_groups, {})
+    input = _with_shape(pt.as_tensor_variable(input), input_shape)
+    output_grad = pt.as_tensor_variable(output_grad)
+    op = CorrelationGradWeights(*geometry)
+    defaults = (output_grad.shape[1], input.shape[1] // op.groups)
+    kernel = _zeros(filter_shape, defaults, output_grad.dtype)
+    gradient = op(input, kernel, output_grad)
+    return _flip(gradient) if filter_flip else gradient
+
+
+def AbstractConv2d_gradInputs(
+    imshp=None,
+    kshp=None,
+    border_mode="valid",
+    subsample=(1, 1),
+    filter_flip=True,
+    filter_dilation=(1, 1),
+    num_groups=1,
+):
+    """:func:`conv2d_grad_wrt_inputs` as Theano's Op: call the result on filters, gradient and lengths."""
+    return _inputs_op(2, imshp, kshp, filter_flip, border_mode, subsample, filter_dilation, num_groups)
+
+
+def AbstractConv3d_gradInputs(
+    imshp=None,
+    kshp=None,
+    border_mode="valid",
+    subsample=(1, 1, 1),
+    filter_flip=True,
+    filter_dilation=(1, 1, 1),
+    num_groups=1,
+):
+    """Like :func:`AbstractConv2d_gradInputs`, for volumes."""
+    return _inputs_op(3, imshp, kshp, filter_flip, border_mode, subsample, filter_dilation, num_groups)
+
+
+def AbstractConv2d_gradWeights(imshp=None, kshp=None, **options):
+    """:func:`conv2d_grad_wrt_weights` as Theano's Op: call the result on images, gradient and lengths."""
+
+    def op(input, output_grad, lengths):
+        shape = (*(kshp or (None, None))[:2], *(lengths[i] for i in range(2)))
+        return conv2d_grad_wrt_weights(input, output_grad, shape, imshp, **options)
+
+    return op
+
+
+def _inputs_op(ndim, imshp, kshp, filter_flip, *options):
+    def op(filters, output_grad, lengths):
+        shape = (*(imshp or (None, None))[:2], *(lengths[i] for i in range(ndim)))
+        geometry = _geometry(ndim, *options, {})
+        return _grad_inputs(output_grad, filters, shape, kshp, geometry, filter_flip)
+
+    return op
+
+
+def _grad_inputs(output_grad, filters, input_shape, filter_shape, geometry, filter_flip):
+    filters = _with_shape(pt.as_tensor_variable(filters), filter_shape)
+    output_grad = pt.as_tensor_variable(output_grad)
+    op = CorrelationGradInputs(*geometry)
+    defaults = (output_grad.shape[0], filters.shape[1] * op.groups)
+    image = _zeros(input_shape, defaults, output_grad.dtype)
+    return op(image, _flip(filters) if filter_flip else filters, output_grad)
+
+
+def _zeros(shape, defaults, dtype):
+    shape = [d if n is None else n for n, d in zip(shape, (*defaults, *shape[2:]), strict=True)]
+    return pt.zeros(shape, dtype=dtype)
+
+
+def _convolve(ndim, input, filters, input_shape, filter_shape, geometry, filter_flip):
+    input = _with_shape(pt.as_tensor_variable(input), input_shape)
+    filters = _with_shape(pt.as_tensor_variable(filters), filter_shape)
+    for name, tensor in (("images", input), ("filters", filters)):
+        if tensor.ndim != ndim + 2:
+            raise TypeError(f"conv{ndim}d takes {name} of {ndim + 2} axes; got {tensor.ndim}")
+    return Correlation(*geometry)(input, _flip(filters) if filter_flip else filters)
+
+
+def _geometry(ndim, border_mode, subsample, dilation, groups, others):
+    others = {k: v for k, v in others.items() if v is not None and v is not False}
+    if others:
+        raise NotImplementedError(f"conv{ndim}d has no option {', '.join(others)}; leave it out")
+    if isinstance(border_mode, str):
+        if border_mode not in ("valid", "half", "full"):
+            raise ValueError(f"border_mode is {border_mode!r}; it takes 'valid', 'half', 'full' or integers")
+        pad = border_mode
+    else:
+        sides = (border_mode,) * ndim if np.ndim(border_mode) == 0 else tuple(border_mode)
+        pad = tuple(tuple(map(int, p)) if np.ndim(p) else (int(p), int(p)) for p in sides)
+        if len(pad) != ndim or min(map(min, pad)) < 0:
+            raise ValueError(
+                f"border_mode is {border_mode!r}; it takes {ndim} integers that are not negative"
+            )
+    stride, dilation = tuple(map(int, subsample)), tuple(map(int, dilation))
+    for name, value in (("subsample", stride), ("filter_dilation", dilation)):
+        if len(value) != ndim or min(value) < 1:
+            raise ValueError(f"{name} is {value}; it takes {ndim} positive integers")
+    if groups < 1:
+        raise ValueError(f"num_groups is {groups}; it takes a positive integer")
+    return pad, stride, dilation, int(groups)
+
+
+def _with_shape(tensor, shape):
+    if shape is None:
+        return tensor
+    known = [int(n) if isinstance(n, int | np.integer) else None for n in shape]
+    return pt.specify_shape(tensor, known) if any(n is not None for n in known) else tensor
+
+
+def _flip(filters):
+    return filters[(slice(None), slice(None)) + (slice(None, None, -1),) * (filters.ndim - 2)]
