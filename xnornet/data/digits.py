@@ -1,0 +1,34 @@
+"""The 8x8 handwritten digits that scikit-learn bundles: the dataset that needs no download."""
+
+import numpy as np
+
+from xnornet.data.dataset import Dataset, Split
+
+__all__ = ["load"]
+
+TRAIN_SIZE, VALID_SIZE = 1197, 240
+
+
+def load(path=None, download=True):
+    """Load the digits: 1,197 training, 240 validation and 360 test images of ``(1, 8, 8)``.
+
+    The split is fixed: the first, next and last rows of
+    ``numpy.random.default_rng(0).permutation(1797)``. Values from 0 to 16 become ``x / 8 - 1``.
+
+    Parameters
+    ----------
+    path, download
+        Not used, since nothing is downloaded; every dataset is loaded with the same arguments.
+
+    Returns
+    -------
+    Dataset
+    """
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    images = (bunch.images[:, np.newaxis] / 8 - 1).astype(np.float32)
+    labels = bunch.target.astype(np.int32)
+    order = np.random.default_rng(0).permutation(len(labels))
+    rows = np.split(order, [TRAIN_SIZE, TRAIN_SIZE + VALID_SIZE])
+    return Dataset("digits", 10, *(Split(images[split], labels[split]) for split in rows))
