@@ -1,0 +1,266 @@
+"""The binary convolution against plain loops and finite differences."""
+
+import functools
+import itertools
+
+import lasagne
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+import theano
+import theano.tensor as T
+from xnornet.layers import XNORConv2DLayer
+
+# Lasagne 0.2, which has a batch norm, pads by 'same' for odd filters only.
+SAME_TAKES_EVEN = not hasattr(lasagne.layers, "BatchNormLayer")
+
+
+def zeros_around(pad, size):
+    """Zeros before and after one axis, as Lasagne's manual tells them."""
+    if pad == "valid":
+        return 0, 0
+    if pad == "same":
+        half = size // 2
+        return half, half - 1 if size % 2 == 0 else half
+    return (size - 1, size - 1) if pad == "full" else (pad, pad)
+
+
+class Loops:
+    """Output and gradients of the layer, tap by tap, in the letters of the paper."""
+
+    def __init__(self, size, stride, pad, scale_inputs=True):
+        self.size, self.stride, self.scale_inputs = size, stride, scale_inputs
+        pads = pad if isinstance(pad, tuple) else (pad, pad)
+        self.pad = [zeros_around(p, k) for p, k in zip(pads, size, strict=True)]
+
+    def positions(self, h, w):
+        """Output positions, and for each its taps: where on the filter and where on the image."""
+        (kh, kw), (sh, sw), ((top, bottom), (left, right)) = self.size, self.stride, self.pad
+        for y in range((h + top + bottom - kh) // sh + 1):
+            for x in range((w + left + right - kw) // sw + 1):
+                taps = []
+                for i, j in itertools.product(range(kh), range(kw)):
+                    u, v = y * sh - top + i, x * sw - left + j
+                    if 0 <= u < h and 0 <= v < w:
+                        # A convolution turns the filter around.
+                        taps.append((kh - 1 - i, kw - 1 - j, u, v))
+                yield y, x, taps
+
+    def output_lengths(self, h, w):
+        ys, xs, _ = zip(*self.positions(h, w), strict=True)
+        return max(ys) + 1, max(xs) + 1
+
+    def factors(self, I, W, H, B):
+        """``H (*) B``, ``K`` and ``alpha``."""
+        lengths = self.output_lengths(*I.shape[2:])
+        product = np.zeros((len(I), len(W), *lengths))
+        K = np.zeros((len(I), 1, *lengths))
+        A = np.abs(I).sum(axis=1) / I.shape[1]
+        for y, x, taps in self.positions(*I.shape[2:]):
+            for i, j, u, v in taps:
+                product[:, :, y, x] += H[:, :, u, v] @ B[:, :, i, j].T
+                K[:, 0, y, x] += A[:, u, v] / (self.size[0] * self.size[1])
+        if not self.scale_inputs:
+            K[...] = 1
+        alpha = np.array([np.abs(w).sum() / w.size for w in W])
+        return product, K, alpha[:, None, None]
+
+    def output(self, I, W, b, H=None, B=None):
+        H = np.where(I < 0, -1.0, 1.0) if H is None else H
+        B = np.where(W < 0, -1.0, 1.0) if B is None else B
+        product, K, alpha = self.factors(I, W, H, B)
+        return product * K * alpha + (0 if b is None else b if b.ndim == 3 else b[:, None, None])
+
+    def gradients(self, I, W, G):
+        """Gradients of ``sum(G * output)`` to ``I`` and ``W``."""
+        H, B = np.where(I < 0, -1.0, 1.0), np.where(W < 0, -1.0, 1.0)
+        product, K, alpha = self.factors(I, W, H, B)
+        to_H, to_B, to_A = np.zeros(I.shape), np.zeros(W.shape), np.zeros(I[:, 0].shape)
+        for y, x, taps in self.positions(*I.shape[2:]):
+            g = (G * K * alpha)[:, :, y, x]
+            to_K = (G * product * alpha)[:, :, y, x].sum(axis=1)
+            for i, j, u, v in taps:
+                to_H[:, :, u, v] += g @ B[:, :, i, j]
+                to_B[:, :, i, j] += g.T @ H[:, :, u, v]
+                to_A[:, u, v] += to_K / (self.size[0] * self.size[1])
+        to_I = to_H * (np.abs(I) <= 1)
+        if self.scale_inputs:
+            to_I += to_A[:, None] * np.sign(I) / I.shape[1]
+        to_alpha = (G * product * K).sum(axis=(0, 2, 3))
+        to_W = to_B * (np.abs(W) <= 1) + to_alpha[:, None, None, None] * np.sign(W) / W[0].size
+        return to_I, to_W
+
+
+def grid(rng, *shape):
+    """Numbers in [-2, 2], of which many are 0, 1 or -1."""
+    return rng.integers(-8, 9, shape) / 4
+
+
+sizes = st.tuples(st.integers(1, 4), st.integers(1, 4))
+pads = st.one_of(
+    st.integers(0, 2),
+    st.tuples(st.integers(0, 2), st.integers(0, 2)),
+    st.sampled_from(["same", "full", "valid"]),
+)
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    batch=st.integers(1, 3),
+    channels=st.integers(1, 4),
+    filters=st.integers(1, 5),
+    size=sizes,
+    extra=st.tuples(st.integers(0, 4), st.integers(0, 4)),
+    stride=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    pad=pads,
+    scale_inputs=st.booleans(),
+    bias=st.sampled_from(["tied", "untied", None]),
+    rectified=st.booleans(),
+    seed=st.integers(0, 2**32),
+)
+def test_output_is_that_of_plain_loops(
+    batch, channels, filters, size, extra, stride, pad, scale_inputs, bias, rectified, seed
+):
+    assume(pad != "same" or SAME_TAKES_EVEN or (size[0] % 2 and size[1] % 2))
+    rng = np.random.default_rng(seed)
+    loops = Loops(size, stride, pad, scale_inputs)
+    h, w = (k + e for k, e in zip(size, extra, strict=True))
+    I, W = grid(rng, batch, channels, h, w), grid(rng, filters, channels, *size)
+    lengths = loops.output_lengths(h, w)
+    shape = {"tied": (filters,), "untied": (filters, *lengths), None: ()}[bias]
+    b = grid(rng, *shape).astype("float32") if bias else None
+    layer = XNORConv2DLayer(
+        lasagne.layers.InputLayer((None, channels, h, w)),
+        filters,
+        size,
+        stride=stride,
+        pad=pad,
+        untie_biases=bias == "untied",
+        W=W.astype("float32"),
+        b=b,
+        nonlinearity=lasagne.nonlinearities.rectify if rectified else None,
+        scale_inputs=scale_inputs,
+    )
+    input_var = layer.input_layer.input_var
+    found = theano.function([input_var], lasagne.layers.get_output(layer))(I.astype("float32"))
+    expected = loops.output(I, W, b)
+    assert found.dtype == np.float32
+    assert layer.output_shape == (None, filters, *lengths) == (None, *found.shape[1:])
+    np.testing.assert_allclose(
+        found, np.maximum(expected, 0) if rectified else expected, rtol=1e-5, atol=1e-5
+    )
+
+
+# Filter, stride, pad, scale_inputs, untied biases, on images of 2 channels, 5 x 4.
+GEOMETRIES = [
+    ((3, 3), (1, 1), "same", True, False),
+    ((2, 3), (2, 1), (1, 0), True, True),
+    ((4, 1), (1, 2), "full", True, False),
+    ((2, 2), (3, 2), 2, False, True),
+    pytest.param(
+        ((2, 4), (1, 1), "same", False, False),
+        marks=pytest.mark.skipif(not SAME_TAKES_EVEN, reason="this Lasagne refuses it"),
+    ),
+]
+
+
+@functools.cache
+def compiled(geometry, dtype):
+    """Output and gradients of ``sum(G * output)`` as a function, and the loops to compare with."""
+    size, stride, pad, scale_inputs, untied = geometry
+    loops = Loops(size, stride, pad, scale_inputs)
+    I, G = T.tensor4(dtype=dtype), T.tensor4(dtype=dtype)
+    shape = (3, *loops.output_lengths(5, 4)) if untied else (3,)
+    layer = XNORConv2DLayer(
+        (None, 2, 5, 4),
+        3,
+        size,
+        stride=stride,
+        pad=pad,
+        untie_biases=untied,
+        W=np.zeros((3, 2, *size), dtype),
+        b=np.zeros(shape, dtype),
+        scale_inputs=scale_inputs,
+    )
+    output = layer.get_output_for(I)
+    gradients = theano.grad((G * output).sum(), [I, layer.W, layer.b])
+    return loops, layer, theano.function([I, G], [output, *gradients])
+
+
+@pytest.mark.parametrize("geometry", GEOMETRIES)
+@pytest.mark.parametrize("seed", range(3))
+def test_gradients_are_those_of_the_formulas(geometry, seed):
+    loops, layer, run = compiled(geometry, "float64")
+    rng = np.random.default_rng(seed)
+    I, W, b = (
+        grid(rng, 2, 2, 5, 4),
+        grid(rng, *layer.W.get_value().shape),
+        grid(rng, *layer.b.get_value().shape),
+    )
+    G = rng.normal(size=loops.output(I, W, b).shape)
+    layer.W.set_value(W)
+    layer.b.set_value(b)
+    output, to_I, to_W, to_b = run(I, G)
+    expected_I, expected_W = loops.gradients(I, W, G)
+    np.testing.assert_allclose(output, loops.output(I, W, b), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(to_I, expected_I, rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(to_W, expected_W, rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(to_b, G.sum(axis=0 if b.ndim == 3 else (0, 2, 3)), rtol=1e-10, atol=1e-12)
+
+
+def away_from_kinks(rng, *shape):
+    """Numbers in [-2, 2] that keep away from 0, 1 and -1."""
+    return rng.choice([-1, 1], shape) * (rng.integers(0, 2, shape) + rng.uniform(0.05, 0.95, shape))
+
+
+def central_differences(f, x, step=1e-6):
+    slopes = np.empty(x.shape)
+    for i in np.ndindex(x.shape):
+        there, here = x.copy(), x.copy()
+        there[i] += step
+        here[i] -= step
+        slopes[i] = (f(there) - f(here)) / (2 * step)
+    return slopes
+
+
+@pytest.mark.parametrize("geometry", GEOMETRIES)
+def test_gradients_are_the_slopes_of_signs_made_straight_within_one(geometry):
+    loops, layer, run = compiled(geometry, "float64")
+    rng = np.random.default_rng(7)
+    I, W = away_from_kinks(rng, 2, 2, 5, 4), away_from_kinks(rng, *layer.W.get_value().shape)
+    b = rng.normal(size=layer.b.get_value().shape)
+    G = rng.normal(size=loops.output(I, W, b).shape)
+    layer.W.set_value(W)
+    layer.b.set_value(b)
+
+    def straight(x, x0):
+        return np.where(x0 < 0, -1, 1) + np.clip(x, -1, 1) - np.clip(x0, -1, 1)
+
+    def loss(i, w, b):
+        return (G * loops.output(i, w, b, straight(i, I), straight(w, W))).sum()
+
+    _, to_I, to_W, to_b = run(I, G)
+    np.testing.assert_allclose(to_I, central_differences(lambda i: loss(i, W, b), I), atol=1e-7)
+    np.testing.assert_allclose(to_W, central_differences(lambda w: loss(I, w, b), W), atol=1e-7)
+    np.testing.assert_allclose(to_b, central_differences(lambda b: loss(I, W, b), b), atol=1e-7)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_types_stay_as_they_are(dtype):
+    _, layer, run = compiled(GEOMETRIES[0], dtype)
+    results = run(np.ones((1, 2, 5, 4), dtype), np.ones((1, 3, 5, 4), dtype))
+    assert {r.dtype for r in results} == {np.dtype(dtype)}
+
+
+def test_float64_weights_come_with_floatX():
+    with theano.config.change_flags(floatX="float64"):
+        layer = XNORConv2DLayer(lasagne.layers.InputLayer((None, 1, 4, 4)), 2, 3)
+        assert layer.W.dtype == layer.b.dtype == lasagne.layers.get_output(layer).dtype == "float64"
+
+
+@pytest.mark.parametrize("option", [{"convolution": T.nnet.conv2d}, {"num_groups": 2}])
+def test_a_convolution_of_another_kind_is_refused(option):
+    with pytest.raises(TypeError, match=f"leave `{next(iter(option))}` out"):
+        XNORConv2DLayer((None, 2, 4, 4), 2, 3, **option)

@@ -1,0 +1,127 @@
+"""Signs and scaling factors against plain loops."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import theano
+import theano.tensor as T
+from xnornet import ops
+
+MODES = ("JAX", "FAST_COMPILE")
+
+# Points and what the straight-through gradient is there: 1 up to and including magnitude 1.
+POINTS = [0.0, -0.0, 1e-30, -1e-30, 0.5, -0.5, 1.0, -1.0, 1.5, -1.5, 1e30, -1e30]
+SIGNS = [1, 1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1]
+PASSED = [1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_binarize_is_exactly_one_with_the_sign(dtype, mode):
+    x = T.vector(dtype=dtype)
+    found = theano.function([x], ops.binarize(x), mode=mode)(np.array(POINTS, dtype))
+    assert found.dtype == dtype
+    assert found.tolist() == SIGNS
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_binarize_passes_the_gradient_up_to_magnitude_one(dtype, mode):
+    x, g = T.vector(dtype=dtype), T.vector(dtype=dtype)
+    gradient = theano.function([x, g], theano.grad((g * ops.binarize(x)).sum(), x), mode=mode)
+    beyond = np.nextafter(np.array(1, dtype), np.array(2, dtype))
+    points = np.array([*POINTS, beyond, -beyond], dtype)
+    weights = np.arange(1, len(points) + 1).astype(dtype)
+    found = gradient(points, weights)
+    assert found.dtype == dtype
+    np.testing.assert_array_equal(found, weights * [*PASSED, 0, 0])
+
+
+def test_binarize_keeps_any_shape():
+    x = T.tensor4()
+    for shape in ((2, 3, 4, 5), (1, 1, 1, 1), (0, 3, 4, 5)):
+        assert theano.function([x], ops.binarize(x))(np.zeros(shape, "float32")).shape == shape
+
+
+def test_binarize_refuses_integers():
+    with pytest.raises(TypeError, match="real numbers; got int64"):
+        ops.binarize(T.lvector())
+
+
+def grid(rng, *shape):
+    return rng.integers(-16, 17, shape) / 8
+
+
+@settings(deadline=None, max_examples=15)
+@given(st.integers(0, 2**32), st.integers(1, 4), st.integers(1, 5), st.integers(1, 3), st.integers(1, 4))
+def test_factors_are_means_of_magnitudes(seed, a, b, c, d):
+    array = grid(np.random.default_rng(seed), a, b, c, d)
+    x = T.dtensor4()
+    W = x.flatten(2)
+    conv, dense, sample, channels = theano.function(
+        [x], [ops.alpha(x, (1, 2, 3)), ops.alpha(W, (0,)), ops.beta(W), ops.channel_mean(x)]
+    )(array)
+    flat = array.reshape(a, -1)
+    rows = [sum(abs(v) for v in row) / len(row) for row in flat]
+    columns = [sum(abs(v) for v in column) / len(column) for column in flat.T]
+    np.testing.assert_allclose(conv, rows, rtol=1e-12)
+    np.testing.assert_allclose(sample, [[r] for r in rows], rtol=1e-12)
+    np.testing.assert_allclose(dense, columns, rtol=1e-12)
+    assert channels.shape == (a, c, d)
+    for i, j, k in np.ndindex(a, c, d):
+        expected = sum(abs(array[i, m, j, k]) for m in range(b)) / b
+        np.testing.assert_allclose(channels[i, j, k], expected, rtol=1e-12)
+
+
+@settings(deadline=None, max_examples=15)
+@given(st.data(), st.sampled_from(["float32", "float64", "int64"]))
+def test_box_sum_adds_what_each_window_holds(data, dtype):
+    draw = data.draw
+    window, stride = draw(st.tuples(*[st.integers(1, 4)] * 2)), draw(st.tuples(*[st.integers(1, 3)] * 2))
+    pad = draw(st.tuples(*[st.tuples(st.integers(0, 3), st.integers(0, 3))] * 2))
+    h, w = (draw(st.integers(max(1, k - sum(p)), 7)) for k, p in zip(window, pad, strict=True))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    array = rng.integers(-50, 50, (2, h, w)).astype(dtype)
+    A = T.tensor3(dtype=dtype)
+    found = theano.function([A], ops.box_sum(A, window, stride, pad))(array)
+    assert found.dtype == dtype
+    ys, xs = (
+        range(-before, n + after - k + 1, s)
+        for n, k, s, (before, after) in zip((h, w), window, stride, pad, strict=True)
+    )
+    expected = [
+        [
+            [
+                sum(
+                    image[y + i, x + j]
+                    for i, j in itertools.product(range(window[0]), range(window[1]))
+                    if 0 <= y + i < h and 0 <= x + j < w
+                )
+                for x in xs
+            ]
+            for y in ys
+        ]
+        for image in array
+    ]
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize(
+    ("pad", "window", "widths"),
+    [
+        ("valid", (3, 5), ((0, 0), (0, 0))),
+        ("same", (3, 5), ((1, 1), (2, 2))),
+        ("same", (2, 4), ((1, 0), (2, 1))),
+        ("same", (1, 6), ((0, 0), (3, 2))),
+        ("full", (1, 4), ((0, 0), (3, 3))),
+        (2, (3, 5), ((2, 2), (2, 2))),
+        ((0, 2), (3, 5), ((0, 0), (2, 2))),
+        ([1, 0], (3, 5), ((1, 1), (0, 0))),
+    ],
+)
+def test_pads_are_zeros_before_and_after(pad, window, widths):
+    assert ops.pad_widths(pad, window) == widths

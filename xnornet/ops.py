@@ -1,0 +1,112 @@
+"""The expressions an XNOR-Net adds to an ordinary one: signs with a gradient, and their scaling factors.
+
+Letters are those of Rastegari et al., XNOR-Net, arXiv 1603.05279. Convolution and products of signs are
+Theano's own: in float32 they are exact, since every partial sum is an integer below 2**24.
+"""
+
+import jax.numpy as jnp
+import numpy as np
+from pytensor.link.jax.dispatch import jax_funcify
+
+import theano.tensor as T
+from theano.gof import Apply, Op
+from theano.tensor.signal.pool import Pool
+
+__all__ = ["alpha", "beta", "binarize", "box_sum", "channel_mean", "pad_widths"]
+
+
+class Binarize(Op):
+    """``sign(x)`` with ``sign(0) = +1``, and the straight-through gradient ``g * (|x| <= 1)``."""
+
+    __props__ = ()
+
+    def make_node(self, x):
+        x = T.as_tensor_variable(x)
+        if "float" not in x.dtype:
+            raise TypeError(f"binarize takes real numbers; got {x.dtype}")
+        return Apply(self, [x], [x.type()])
+
+    def perform(self, node, inputs, output_storage):
+        (x,) = inputs
+        output_storage[0][0] = np.where(x >= 0, 1, -1).astype(x.dtype)
+
+    def infer_shape(self, fgraph, node, shapes):
+        return shapes
+
+    def pullback(self, inputs, outputs, cotangents):
+        (x,), (g,) = inputs, cotangents
+        return [g * T.le(abs(x), 1).astype(x.dtype)]
+
+
+@jax_funcify.register(Binarize)
+def _jax_binarize(op, **kwargs):
+    return lambda x: jnp.where(x >= 0, 1, -1).astype(x.dtype)
+
+
+binarize = Binarize()
+
+
+def alpha(W, axes):
+    """Scaling factor of each output channel: the mean of ``|W|`` over its fan-in.
+
+    Parameters
+    ----------
+    W : tensor
+    axes : tuple of int
+        The axes of the fan-in.
+
+    Returns
+    -------
+    vector, one number per output channel
+    """
+    return abs(W).mean(axis=axes)
+
+
+def beta(I):
+    """Scaling factor of each sample: the mean of ``|I|`` over the last axis, which is kept."""
+    return abs(I).mean(axis=-1, keepdims=True)
+
+
+def channel_mean(I):
+    """``A``, the mean of ``|I|`` over channels: ``(batch, channels, h, w)`` to ``(batch, h, w)``."""
+    return abs(I).mean(axis=1)
+
+
+def box_sum(A, window, stride, pad):
+    """Sum of each window of ``A``, with zeros beyond its border; ``K`` is this over ``kh * kw``.
+
+    Parameters
+    ----------
+    A : tensor, ``(batch, h, w)``
+    window, stride : pair of int
+    pad : pair of (int, int)
+        Rows and columns of zeros before and after.
+
+    Returns
+    -------
+    tensor, ``(batch, output h, output w)``, of the dtype of ``A``
+    """
+    return Pool(tuple(window), tuple(stride), tuple(pad), True, "sum")(A)
+
+
+def pad_widths(pad, window):
+    """Lasagne's ``pad`` as zeros before and after each axis.
+
+    Parameters
+    ----------
+    pad : 'same', 'full', 'valid', int, or tuple of int
+        ``'same'`` puts half the window before, rounded down, and the rest of ``window - 1`` after.
+    window : tuple of int
+
+    Returns
+    -------
+    tuple of (int, int)
+    """
+    if pad == "same":
+        return tuple((w // 2, (w - 1) // 2) for w in window)
+    if pad == "full":
+        return tuple((w - 1, w - 1) for w in window)
+    if pad == "valid":
+        pad = 0
+    sides = (pad,) * len(window) if isinstance(pad, int) else tuple(pad)
+    return tuple((p, p) for p in sides)
