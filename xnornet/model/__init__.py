@@ -1,0 +1,43 @@
+"""Models apart from any network library: files of training weights, and fixed-point networks as records."""
+
+from xnornet.model.quantized import (
+    XNOR,
+    Affine,
+    Flatten,
+    Linear,
+    MaxPool,
+    Quantize,
+    QuantizedModel,
+    Rectify,
+    Window,
+)
+from xnornet.model.weights import (
+    ModelError,
+    header_path,
+    load_header,
+    load_weights,
+    read_arrays,
+    save_header,
+    save_weights,
+    write_atomically,
+)
+
+__all__ = [
+    "XNOR",
+    "Affine",
+    "Flatten",
+    "Linear",
+    "MaxPool",
+    "ModelError",
+    "Quantize",
+    "QuantizedModel",
+    "Rectify",
+    "Window",
+    "header_path",
+    "load_header",
+    "load_weights",
+    "read_arrays",
+    "save_header",
+    "save_weights",
+    "write_atomically",
+]

@@ -1,0 +1,185 @@
+"""Files of training weights: an ``.npz`` that Lasagne's own idiom loads, and a JSON header beside it.
+
+Files come from anywhere, so nothing is unpickled, and every array is compared with what the network wants
+before it is read. Files are written under a temporary name and renamed.
+"""
+
+import json
+import os
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+__all__ = [
+    "ModelError",
+    "header_path",
+    "load_header",
+    "load_weights",
+    "read_arrays",
+    "save_header",
+    "save_weights",
+    "write_atomically",
+]
+
+
+class ModelError(Exception):
+    """A model file cannot be used; one line says what is wrong and what to do."""
+
+
+def write_atomically(path, write):
+    """Call ``write`` with a binary file that takes the place of ``path`` once it is whole.
+
+    Raises
+    ------
+    ModelError
+        The folder or the disk does not take it. What was at ``path`` before is still there.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise ModelError(
+            f"{path}: cannot be written ({error.strerror or error}); choose another place with --out"
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def save_weights(path, values):
+    """Write arrays as ``arr_0``, ``arr_1``, ..., in order."""
+    write_atomically(path, lambda file: np.savez(file, *values))
+
+
+def load_weights(path, params):
+    """Read the weights of a network.
+
+    Parameters
+    ----------
+    path : str or Path
+    params : list of shared variables
+        What ``lasagne.layers.get_all_params`` gives; shapes and names are taken from here.
+
+    Returns
+    -------
+    list of arrays, of floating-point type
+
+    Raises
+    ------
+    ModelError
+        The file is missing or damaged, holds objects, or is of another network.
+    """
+    wanted = [(p.name or f"parameter {i}", p.get_value(borrow=True).shape) for i, p in enumerate(params)]
+    values = read_arrays(path, [shape for _, shape in wanted])
+    for i, (value, (name, _)) in enumerate(zip(values, wanted, strict=True)):
+        if value.dtype.kind != "f":
+            raise ModelError(f"{path}: arr_{i} ({name}) should hold real numbers; found {value.dtype}")
+        if not np.isfinite(value).all():
+            raise ModelError(
+                f"{path}: arr_{i} ({name}) should be finite; found NaN or infinity. Train again with a "
+                "smaller --lr"
+            )
+    return values
+
+
+def read_arrays(path, shapes, also=()):
+    """Read ``arr_0``, ``arr_1``, ... after comparing their number and shapes.
+
+    Parameters
+    ----------
+    path : str or Path
+    shapes : list of tuple of int
+    also : sequence of str
+        Further members that the file has, which are not read.
+
+    Returns
+    -------
+    list of arrays
+
+    Raises
+    ------
+    ModelError
+        Anything but that is in the file.
+    """
+    names = [f"arr_{i}" for i in range(len(shapes))]
+    try:
+        with zipfile.ZipFile(path) as archive:
+            found = sorted(set(archive.namelist()) - {f"{n}.npy" for n in also})
+            if found != sorted(f"{n}.npy" for n in names):
+                raise ModelError(
+                    f"{path}: should hold {len(names)} arrays, arr_0 to arr_{len(names) - 1}; found "
+                    f"{len(found)}. It belongs to another network, or is no file of weights"
+                )
+            for name, shape in zip(names, shapes, strict=True):
+                _check_member(path, archive, name, tuple(shape))
+        with np.load(path, allow_pickle=False) as file:
+            return [file[name] for name in names]
+    except FileNotFoundError as error:
+        raise ModelError(f"{path}: not found; train first, or pass --model FILE") from error
+    except IsADirectoryError as error:
+        raise ModelError(f"{path}: is a folder; pass the .npz file in it") from error
+    except (zipfile.BadZipFile, EOFError, ValueError, zlib.error) as error:
+        raise ModelError(
+            f"{path}: should be a whole .npz file; it is damaged or cut short ({error})"
+        ) from error
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read ({error.strerror or error})") from error
+
+
+def _check_member(path, archive, name, shape):
+    """Compare an array's own header with what is wanted, before memory is given to it."""
+    with archive.open(f"{name}.npy") as member:
+        version = np.lib.format.read_magic(member)
+        read = {
+            (1, 0): np.lib.format.read_array_header_1_0,
+            (2, 0): np.lib.format.read_array_header_2_0,
+        }.get(version)
+        if read is None:
+            raise ValueError(f"{name} is of .npy version {version}")
+        found, _, dtype = read(member)
+    if dtype.hasobject:
+        raise ModelError(f"{path}: {name} holds pickled objects, which are never loaded; expected numbers")
+    if found != shape:
+        raise ModelError(
+            f"{path}: {name} should have shape {shape}; found {found}. It belongs to another network "
+            "or another size of it"
+        )
+
+
+def header_path(path):
+    """The JSON file beside a file of weights: ``NAME.json`` for ``NAME.npz``."""
+    return Path(path).with_suffix(".json")
+
+
+def save_header(path, header):
+    """Write the JSON header of the weights at ``path``."""
+    text = json.dumps(header, indent=2) + "\n"
+    write_atomically(header_path(path), lambda file: file.write(text.encode()))
+
+
+def load_header(path):
+    """Read the JSON header of the weights at ``path``; an empty dictionary if there is none.
+
+    Raises
+    ------
+    ModelError
+        The header is not a JSON object with the fields it should have.
+    """
+    file = header_path(path)
+    try:
+        header = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{file}: should be a JSON header; it cannot be read ({error})") from error
+    fields = {"network": str, "arguments": dict}
+    for field, kind in fields.items():
+        if not isinstance(header, dict) or not isinstance(header.get(field), kind):
+            raise ModelError(f"{file}: the field {field!r} is missing or not a {kind.__name__}")
+    return header
