@@ -1,0 +1,320 @@
+"""The fixed-point simulation against an interpreter in exact fractions, integer for integer."""
+
+import itertools
+from fractions import Fraction
+
+import lasagne
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from lasagne.layers import DenseLayer, InputLayer, get_all_layers, get_output
+from lasagne.nonlinearities import rectify
+
+import theano
+from xnornet.fixedpoint import Q
+from xnornet.inference import Formats, compute_scores, fixed_network, quantize
+from xnornet.layers import BatchNormLayer, XNORConv2DLayer, XNORDenseLayer
+from xnornet.model import XNOR, Affine, Flatten, Linear, MaxPool, Quantize, QuantizedModel, Rectify, Window
+
+
+def unit(q):
+    return Fraction(2) ** (q.int_bits - q.bits)
+
+
+def rounded(x, q):
+    """The integer nearest to an exact number, half to even, saturated."""
+    limit = 2**q.bits - 1
+    return max(-limit, min(limit, round(x / unit(q))))
+
+
+def integers(array):
+    """NumPy's integers as Python's."""
+    return array.astype(object)
+
+
+class Interpreter:
+    """Runs records on one sample: the exact value of each formula, rounded once.
+
+    An image is an array of Python integers, ``(channels, rows, columns)``, a vector ``(features,)``.
+    """
+
+    def run(self, model, image):
+        """Output of each record."""
+        outputs, values, q = [], image, None
+        for record in model.layers:
+            values = getattr(self, type(record).__name__)(record, values, q)
+            q = getattr(record, "q_out", q)
+            outputs.append(values)
+        assert q == model.q_out
+        return outputs
+
+    def Quantize(self, record, x, q):
+        return self.each(lambda i: rounded(Fraction(float(x[i])), record.q_out), x.shape)
+
+    def Flatten(self, record, n, q):
+        return n.reshape(-1)
+
+    def Rectify(self, record, n, q):
+        return self.each(lambda i: max(n[i], 0), n.shape)
+
+    def MaxPool(self, record, n, q):
+        (ph, _), (pw, _) = record.window.pad
+        rows, columns = (
+            list(self.pooled(length, *axis, record.ignore_border))
+            for length, axis in zip(n.shape[1:], self.axes(record.window), strict=True)
+        )
+        shape = (len(n), len(rows), len(columns))
+        return self.each(lambda i: max(n[i[0], u, v] for u in rows[i[1]] for v in columns[i[2]]), shape)
+
+    def Affine(self, record, n, q):
+        assert record.q_in == q
+
+        def value(i):
+            x = n[i] * unit(q)
+            return x * int(record.scale[i[0]]) * unit(record.q_scale) + int(record.b[i[0]]) * unit(record.q_b)
+
+        return self.each(lambda i: rounded(value(i), record.q_out), n.shape)
+
+    def Linear(self, record, n, q):
+        assert record.q_in == q
+
+        def value(o, pairs):
+            return sum(w * x for w, x in pairs) * unit(record.q_W) * unit(q)
+
+        return self.filtered(record, n, integers(record.W), value)
+
+    def XNOR(self, record, n, q):
+        assert record.q_in == q
+
+        def value(o, pairs):
+            product = sum(w if x >= 0 else -w for w, x in pairs)
+            sums = sum(abs(x) for _, x in pairs) * unit(q) if record.scale_inputs else 1
+            return product * sums * int(record.alpha[o]) * unit(record.q_alpha)
+
+        return self.filtered(record, n, integers(record.B), value)
+
+    def filtered(self, record, n, weights, value):
+        """``value`` of each output and its pairs of a weight and an integer, plus the bias, rounded."""
+        if record.window is None:
+            n = n.reshape(-1)
+            taps = {(): [((k,), (k,)) for k in range(n.size)]}
+        else:
+            rows, columns = (
+                enumerate(self.slid(length, *axis))
+                for length, axis in zip(n.shape[1:], self.axes(record.window), strict=True)
+            )
+            taps = {
+                (y, x): [((c, i, j), (c, u, v)) for c in range(len(n)) for i, u in ys for j, v in xs]
+                for (y, ys), (x, xs) in itertools.product(rows, columns)
+            }
+
+        def biased(index):
+            o, *position = index
+            pairs = [(weights[o][w], n[x]) for w, x in taps[tuple(position)]]
+            b = 0
+            if record.b is not None:
+                b = int(record.b[index if record.b.ndim > 1 else o]) * unit(record.q_b)
+            return rounded(value(o, pairs) + b, record.q_out)
+
+        lengths = [max(axis) + 1 for axis in zip(*taps, strict=True)]
+        return self.each(biased, (len(weights), *lengths))
+
+    @staticmethod
+    def each(value, shape):
+        out = np.empty(shape, object)
+        for i in np.ndindex(*shape):
+            out[i] = value(i)
+        return out
+
+    @staticmethod
+    def axes(window):
+        return zip(window.size, window.stride, window.pad, strict=True)
+
+    @staticmethod
+    def slid(length, size, stride, pad):
+        """For each whole window on a padded axis: pairs of an index in it and one of the image."""
+        before, after = pad
+        for start in range(-before, length + after - size + 1, stride):
+            yield [(i, start + i) for i in range(size) if 0 <= start + i < length]
+
+    @staticmethod
+    def pooled(length, size, stride, pad, ignore_border):
+        """For each pooling window on an axis: the image's indices in it."""
+        before, after = pad
+        start, covered = -before, 0
+        while start + size <= length + after:
+            yield [k for k in range(start, start + size) if 0 <= k < length]
+            start, covered = start + stride, start + size
+        if not ignore_border and covered < length and start < length:
+            yield list(range(start, length))
+
+
+def assert_exact(model, images):
+    """The simulation's every layer equals the interpreter's; returns the simulation's outputs."""
+    layers = get_all_layers(fixed_network(model))
+    outputs = theano.function([layers[0].input_var], get_output(layers[1:]))(images)
+    assert len(outputs) == len(model.layers)
+    expected = zip(*(Interpreter().run(model, image) for image in images), strict=True)
+    for layer, record, found, wanted in zip(layers[1:], model.layers, outputs, expected, strict=True):
+        assert found.dtype == np.int64
+        assert found.shape[1:] == layer.output_shape[1:]
+        np.testing.assert_array_equal(found, np.array(wanted, np.int64), type(record).__name__)
+    return outputs
+
+
+formats = st.builds(
+    Formats,
+    st.sampled_from([7, 1, 15]),
+    st.sampled_from([15, 3, 8]),
+    st.sampled_from([15, 2, 8]),
+    st.sampled_from([None, 0, -3, 2]),
+)
+
+
+# Calibration on half the range makes data saturate.
+@settings(deadline=None, max_examples=20)
+@given(data=st.data(), formats=st.just(Formats()) | formats, share=st.sampled_from([1, 0.5]))
+def test_simulation_is_exact(networks, data, formats, share):
+    network, images = data.draw(networks(exponents=(-60, -20, -3, 0, 0, 0, 3, 12)))
+    assert_exact(quantize(network, images * np.float32(share), formats), images)
+
+
+def drawn(rng, *shape):
+    return rng.uniform(-1, 1, shape).astype("float32")
+
+
+@pytest.mark.parametrize("scale_inputs", [True, False])
+def test_a_binary_net_of_every_trait_is_exact(scale_inputs):
+    rng = np.random.default_rng(0)
+    layer = InputLayer((None, 2, 7, 6))
+    layer = XNORConv2DLayer(
+        layer,
+        3,
+        (2, 3),
+        stride=(2, 1),
+        pad=(1, 2),
+        untie_biases=True,
+        b=drawn(rng, 3, 4, 8),
+        scale_inputs=scale_inputs,
+    )
+    layer = BatchNormLayer(layer, gamma=np.array([-1, 2, 0], "float32"), beta=None, mean=drawn(rng, 3))
+    layer = XNORConv2DLayer(layer, 4, 3, pad="full", nonlinearity=rectify, scale_inputs=scale_inputs)
+    layer = lasagne.layers.MaxPool2DLayer(layer, 3, 2, pad=1)
+    layer = BatchNormLayer(layer, gamma=drawn(rng, 4), mean=drawn(rng, 4), beta=drawn(rng, 4))
+    layer = XNORDenseLayer(layer, 5, b=drawn(rng, 5), scale_inputs=scale_inputs)
+    network = BatchNormLayer(DenseLayer(layer, 3, nonlinearity=None))
+    images = (rng.integers(-300, 301, (3, 2, 7, 6)) / 256).astype("float32")
+    outputs = assert_exact(quantize(network, images), images)
+    assert len(np.unique(outputs[-1])) > 3
+
+
+def test_values_beyond_the_calibration_saturate():
+    network = DenseLayer(InputLayer((None, 1, 2, 2)), 3, W=lasagne.init.Constant(1), nonlinearity=None)
+    images = np.array([[[[1, 1], [1, 1]]], [[[-1, -1], [-1, -1]]]], "float32")
+    *_, scores = assert_exact(quantize(network, images * np.float32(0.1)), images)
+    limit = 2**15 - 1
+    assert set(np.abs(scores).ravel()) == {limit}
+    np.testing.assert_array_equal(scores[0], -scores[1])
+
+
+def test_images_round_half_to_even_and_saturate():
+    network = DenseLayer(InputLayer((None, 1, 1, 6)), 2)
+    x = np.array([0.5, 1.5, -0.5, -2.5, 500, -500], "float32") / 128
+    first, *_ = assert_exact(quantize(network, x.reshape(1, 1, 1, 6)), x.reshape(1, 1, 1, 6))
+    assert first.ravel().tolist() == [0, 2, 0, -2, 127, -127]
+
+
+@pytest.mark.parametrize("layer", [DenseLayer, XNORDenseLayer])
+@pytest.mark.parametrize("bias", [0, 1e6])
+def test_4096_inputs_with_large_values_do_not_overflow(layer, bias):
+    incoming = InputLayer((None, 1, 64, 64))
+    W = np.full((4096, 2), 1e6, "float32") * np.array([1, -1], "float32")
+    incoming = layer(incoming, 2, W=W, b=np.full(2, bias, "float32"), nonlinearity=None)
+    network = layer(incoming, 2, W=W[:2], b=np.full(2, -bias, "float32"), nonlinearity=None)
+    images = np.ones((2, 1, 64, 64), "float32")
+    images[1] = -1
+    model = quantize(network, images, Formats(15, 15, 15))
+    outputs = assert_exact(model, images)
+    assert outputs[1][0, 0] > 2**13
+    assert outputs[1][0, 1] < -(2**13)
+
+
+def test_so_many_inputs_that_weights_must_lose_bits_are_exact():
+    rng = np.random.default_rng(0)
+    network = XNORDenseLayer(InputLayer((None, 1, 300, 400)), 2, W=drawn(rng, 120_000, 2))
+    images = np.ones((1, 1, 300, 400), "float32")
+    images[0, 0, rng.random((300, 400)) < 0.1] = -1
+    model = quantize(network, images, Formats(15, 15, 15))
+    assert_exact(model, images)
+    assert np.abs(model.layers[1].alpha).max() < 2**14
+
+
+@pytest.mark.parametrize("exponent", [-100, -60])
+@pytest.mark.parametrize("bias", [0, 1])
+def test_tiny_weights_with_or_without_a_bias_are_exact(exponent, bias):
+    rng = np.random.default_rng(0)
+    layer = InputLayer((None, 1, 3, 3))
+    for units in (4, 3):
+        inputs = int(np.prod(layer.output_shape[1:]))
+        W = drawn(rng, inputs, units) * np.float32(2.0**exponent)
+        layer = XNORDenseLayer(layer, units, W=W, b=np.full(units, bias, "float32"), scale_inputs=False)
+    images = drawn(rng, 3, 1, 3, 3)
+    *_, scores = assert_exact(quantize(layer, images), images)
+    assert np.abs(scores).min() > 0
+
+
+def test_zero_weights_give_the_bias():
+    layer = DenseLayer(
+        InputLayer((None, 1, 2, 2)),
+        2,
+        W=np.zeros((4, 2), "float32"),
+        b=np.array([0.5, -3], "float32"),
+        nonlinearity=None,
+    )
+    images = np.ones((1, 1, 2, 2), "float32")
+    model = quantize(layer, images)
+    *_, scores = assert_exact(model, images)
+    assert model.q_out.dequantize(scores).tolist() == [[0.5, -3]]
+
+
+def test_fifteen_bits_come_close_to_floating_point():
+    rng = np.random.default_rng(0)
+    layer = InputLayer((None, 1, 6, 6))
+    layer = lasagne.layers.Conv2DLayer(layer, 3, 3, pad="same", nonlinearity=rectify)
+    layer = first = BatchNormLayer(layer, gamma=drawn(rng, 3), mean=drawn(rng, 3), beta=drawn(rng, 3))
+    layer = XNORConv2DLayer(layer, 4, 3)
+    layer = lasagne.layers.MaxPool2DLayer(layer, 2)
+    layer = second = BatchNormLayer(layer, gamma=drawn(rng, 4), mean=drawn(rng, 4), beta=drawn(rng, 4))
+    layer = XNORDenseLayer(layer, 6)
+    network = BatchNormLayer(DenseLayer(layer, 4, nonlinearity=None), inv_std=lasagne.init.Constant(3))
+
+    images = rng.uniform(-1, 1, (3000, 1, 6, 6)).astype("float32")
+    x = get_all_layers(network)[0].input_var
+    run = theano.function([x], get_output([first, second, network], deterministic=True))
+    *before_signs, scores = run(images)
+    margins = [np.abs(v).reshape(len(v), -1).min(axis=1) for v in before_signs]
+    clear = np.min(margins, axis=0) > 2e-3
+    assert clear.sum() > 20
+
+    model = quantize(network, images, Formats(15, 15, 15))
+    found = model.q_out.dequantize(compute_scores(fixed_network(model), images[clear]))
+    np.testing.assert_allclose(found, scores[clear], atol=np.abs(scores).max() * 2**-11)
+
+
+def test_a_layer_knows_its_record_and_its_shape():
+    window = Window((2, 2), (2, 2), ((0, 0), (0, 0)))
+    model = QuantizedModel((1, 4, 4), [Quantize(Q(7, 0)), MaxPool(window, True), Flatten()], Q(7, 0))
+    layers = get_all_layers(fixed_network(model))
+    assert [layer.record for layer in layers[1:]] == model.layers
+    assert [layer.output_shape for layer in layers] == [
+        (None, 1, 4, 4),
+        (None, 1, 4, 4),
+        (None, 1, 2, 2),
+        (None, 4),
+    ]
+
+
+def test_every_record_is_interpreted_here():
+    records = (XNOR, Affine, Flatten, Linear, MaxPool, Quantize, Rectify)
+    assert all(hasattr(Interpreter, r.__name__) for r in records)

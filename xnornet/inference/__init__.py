@@ -1,0 +1,8 @@
+"""Trained networks for testing, as Lasagne layers: in floating point and in simulated fixed point."""
+
+from xnornet.inference.fixed import fixed_network
+from xnornet.inference.floating import float_network
+from xnornet.inference.quantize import Formats, quantize
+from xnornet.inference.scores import compute_scores
+
+__all__ = ["Formats", "compute_scores", "fixed_network", "float_network", "quantize"]
