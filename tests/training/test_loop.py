@@ -1,0 +1,244 @@
+"""Runs: what they leave on disk, and that stopping one changes nothing."""
+
+import csv
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import lasagne
+import numpy as np
+import pytest
+
+from xnornet import data, networks
+from xnornet.model import ModelError
+from xnornet.training import Recipe, TrainingError, train
+from xnornet.training.checkpoint import checkpoint_path
+
+ROOT = Path(__file__).resolve().parents[2]
+SMALL = {"num_units": 32}
+# Small batches make a run long enough to be stopped in the middle.
+SLOW = ["--set", "num_units=32", "--batch-size", "3", "--epochs", "12"]
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return data.load("digits")
+
+
+@pytest.fixture(scope="module")
+def finished(digits, tmp_path_factory):
+    out = tmp_path_factory.mktemp("finished") / "net.npz"
+    lines = []
+    train("digits_mlp", digits, out, Recipe(3, 50, 0.01, 0.001), SMALL, report=lines.append)
+    return out, lines
+
+
+def command(out, *options):
+    script = ROOT / "train" / "digits_train.py"
+    return [sys.executable, str(script), "--out", str(out), *SLOW, *options]
+
+
+def run(out, *options):
+    return subprocess.run(command(out, *options), capture_output=True, text=True, timeout=300)
+
+
+def stop_after_a_checkpoint(out, stop, rng):
+    process = subprocess.Popen(command(out), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while not checkpoint_path(out).exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(rng.uniform(0, 1))
+    process.send_signal(stop)
+    _, errors = process.communicate(timeout=60)
+    return process.returncode, errors
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    out = tmp_path_factory.mktemp("uninterrupted") / "net.npz"
+    assert run(out).returncode == 0
+    return out
+
+
+def same_weights(first, second):
+    with np.load(first) as a, np.load(second) as b:
+        return a.files == b.files and all((a[k] == b[k]).all() for k in a.files)
+
+
+def test_a_killed_and_resumed_run_equals_one_that_never_stopped(uninterrupted, tmp_path):
+    out, rng = tmp_path / "net.npz", random.Random(0)
+    code, _ = stop_after_a_checkpoint(out, signal.SIGKILL, rng)
+    assert code == -signal.SIGKILL
+    resumed = run(out, "--resume")
+    assert resumed.returncode == 0, resumed.stderr
+    assert "resumed after epoch" in resumed.stdout
+    assert same_weights(uninterrupted, out)
+    columns = [
+        [
+            {k: v for k, v in row.items() if k not in ("seconds", "images_per_second")}
+            for row in csv.DictReader(open(path.with_suffix(".log.csv")))
+        ]
+        for path in (uninterrupted, out)
+    ]
+    assert columns[0] == columns[1]
+    left = sorted(p.name for p in tmp_path.iterdir() if not p.name.startswith("."))
+    assert left == ["net.curves.png", "net.json", "net.log.csv", "net.npz"]
+
+
+def test_ctrl_c_says_how_to_go_on_and_loses_nothing(uninterrupted, tmp_path):
+    out, rng = tmp_path / "net.npz", random.Random(1)
+    code, errors = stop_after_a_checkpoint(out, signal.SIGINT, rng)
+    assert code == 130
+    lines = [line for line in errors.splitlines() if line.startswith("error")]
+    assert len(lines) == 1 and "--resume" in lines[0] and "Traceback" not in errors
+    assert run(out, "--resume").returncode == 0
+    assert same_weights(uninterrupted, out)
+
+
+def test_the_weights_load_into_the_network_and_have_the_error_reported(finished, digits):
+    out, lines = finished
+    net = networks.build("digits_mlp", **SMALL)
+    with np.load(out) as file:
+        lasagne.layers.set_all_param_values(net, [file[f"arr_{i}"] for i in range(len(file.files))])
+    assert lines[-1].startswith(f"kept {out}: test error ")
+
+
+def test_the_header_tells_what_was_trained(finished):
+    out, _ = finished
+    header = json.loads(out.with_suffix(".json").read_text())
+    assert header["network"] == "digits_mlp" and header["arguments"] == SMALL
+    assert header["dataset"] == "digits" and header["seed"] == 0
+    assert {"train", "valid"} == set(header["errors"])
+    assert {"python", "numpy", "jax", "pytensor"} == set(header["versions"])
+
+
+def test_the_kept_weights_are_those_of_the_epoch_with_the_least_validation_error(finished):
+    out, _ = finished
+    rows = list(csv.DictReader(open(out.with_suffix(".log.csv"))))
+    header = json.loads(out.with_suffix(".json").read_text())
+    errors = [float(row["valid_error"]) for row in rows]
+    last_best = max(i for i, e in enumerate(errors) if e == min(errors)) + 1
+    assert len(rows) == 3 and header["epoch"] == last_best
+
+
+def test_the_rate_decays_from_its_first_to_its_last_value(finished):
+    out, _ = finished
+    rates = [float(row["lr"]) for row in csv.DictReader(open(out.with_suffix(".log.csv")))]
+    np.testing.assert_allclose(rates, np.geomspace(0.01, 0.001, 3), rtol=1e-4)
+
+
+def test_the_log_tells_the_time_to_the_first_step_once(finished):
+    _, lines = finished
+    assert sum("first training step" in line for line in lines) == 1
+    assert all(len(line) <= 100 for line in lines if line.startswith("epoch"))
+
+
+def test_curves_are_a_png(finished):
+    out, _ = finished
+    assert out.with_suffix(".curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_finished_run_cannot_be_resumed(finished, digits):
+    out, _ = finished
+    with pytest.raises(ModelError, match="nothing to resume"):
+        train("digits_mlp", digits, out, Recipe(3, 50, 0.01, 0.001), SMALL, resume=True)
+
+
+class Stop(Exception):
+    pass
+
+
+@pytest.fixture
+def unfinished(digits, tmp_path):
+    out = tmp_path / "net.npz"
+
+    def stop_after_first(line):
+        if line.startswith("epoch"):
+            raise Stop
+
+    with pytest.raises(Stop):
+        recipe = Recipe(3, 50, 0.01, 0.001)
+        train("digits_mlp", digits, out, recipe, SMALL, report=stop_after_first)
+    assert checkpoint_path(out).exists()
+    return out
+
+
+def test_a_new_run_does_not_overwrite_an_unfinished_one(digits, unfinished):
+    before = checkpoint_path(unfinished).read_bytes()
+    with pytest.raises(TrainingError, match="--resume"):
+        train("digits_mlp", digits, unfinished, Recipe(3, 50, 0.01, 0.001), SMALL)
+    assert checkpoint_path(unfinished).read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("recipe", "arguments", "named"),
+    [
+        (Recipe(4, 50, 0.01, 0.001), SMALL, "epochs=3"),
+        (Recipe(3, 50, 0.01, 0.001, seed=1), SMALL, "seed=0"),
+        (Recipe(3, 50, 0.01, 0.001), {"num_units": 16}, "arguments="),
+    ],
+)
+def test_another_runs_checkpoint_is_refused(digits, unfinished, recipe, arguments, named):
+    with pytest.raises(ModelError, match=named):
+        train("digits_mlp", digits, unfinished, recipe, arguments, resume=True)
+    assert checkpoint_path(unfinished).exists()
+
+
+def rewrite_header(path, **changes):
+    with np.load(path) as file:
+        arrays = dict(file)
+    header = json.loads(arrays["header"].tobytes())
+    header["identity"].update(changes)
+    arrays["header"] = np.frombuffer(json.dumps(header).encode(), np.uint8)
+    np.savez(path, **arrays)
+
+
+@pytest.mark.parametrize("change", [{"version": "0.0.1"}, {"network": "mnist_mlp"}])
+def test_a_checkpoint_of_another_network_or_version_is_refused(digits, unfinished, change):
+    rewrite_header(checkpoint_path(unfinished), **change)
+    with pytest.raises(ModelError, match="belongs to a run with"):
+        train("digits_mlp", digits, unfinished, Recipe(3, 50, 0.01, 0.001), SMALL, resume=True)
+
+
+@pytest.mark.parametrize("keep", [0, 100, -100])
+def test_a_damaged_checkpoint_is_refused(digits, unfinished, keep):
+    path = checkpoint_path(unfinished)
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(ModelError, match="delete it to start over"):
+        train("digits_mlp", digits, unfinished, Recipe(3, 50, 0.01, 0.001), SMALL, resume=True)
+
+
+@pytest.mark.parametrize("out", ["file/net.npz", "folder.npz", "net.txt"])
+def test_an_out_that_cannot_be_written_is_refused_before_training(digits, tmp_path, out):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder.npz").mkdir()
+    before = sorted(os.listdir(tmp_path))
+    with pytest.raises(TrainingError, match="--out"):
+        train("digits_mlp", digits, tmp_path / out, Recipe(1, 50, 0.01, 0.001), SMALL)
+    assert sorted(os.listdir(tmp_path)) == before
+
+
+def test_a_network_that_does_not_fit_the_images_is_refused(digits, tmp_path):
+    with pytest.raises(TrainingError, match="takes images of shape"):
+        train("mnist_mlp", digits, tmp_path / "m.npz", Recipe(1, 50, 0.01, 0.001), {"num_units": 8})
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(digits, tmp_path):
+    images = np.full_like(digits.train.images, np.nan)
+    bad = data.Dataset("digits", 10, data.Split(images, digits.train.labels), digits.valid, digits.test)
+    with pytest.raises(TrainingError, match="smaller --lr"):
+        train("digits_mlp", bad, tmp_path / "m.npz", Recipe(1, 50, 0.01, 0.001), SMALL)
+    assert not (tmp_path / "m.npz").exists()
+
+
+@pytest.mark.parametrize("field", ["epochs", "batch_size", "lr", "lr_end"])
+@pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf")])
+def test_a_recipe_takes_positive_numbers(field, value):
+    numbers = {"epochs": 1, "batch_size": 1, "lr": 1.0, "lr_end": 1.0, field: value}
+    with pytest.raises(ValueError, match=field):
+        Recipe(**numbers)
