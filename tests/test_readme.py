@@ -1,0 +1,32 @@
+"""The README's example works as it stands."""
+
+import re
+from pathlib import Path
+
+README = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_example_trains_a_net_and_quantizes_it(capsys):
+    training, inference = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    names = {}
+    exec(compile(training, "README.md", "exec"), names)
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert float(re.search(r"validation error (\d+\.\d)%", last)[1]) < 8
+
+    names["net_without_softmax"] = names["net"]
+    names["net"].nonlinearity = None
+    names["net"].nonlinearity = names["lasagne"].nonlinearities.identity
+    exec(compile(inference, "README.md", "exec"), names)
+    error = (names["scores"].argmax(axis=1) != names["digits"].test.labels).mean()
+    assert error < 0.08
+
+
+def test_the_table_of_fixed_point_is_right():
+    from xnornet.fixedpoint import Q
+
+    rows = re.findall(r"\| `Q\((\d+), (-?\d+)\)` \| (\d+) \| 1/(\d+) \|.*\| (\d+).*\| ([\d.]+) \|", README)
+    assert len(rows) == 3
+    for bits, int_bits, f, steps, n, value in rows:
+        q = Q(int(bits), int(int_bits))
+        assert (q.f, 2**q.f, int(q.quantize(0.3))) == (int(f), int(steps), int(n))
+        assert abs(q.dequantize(int(n)) - float(value)) < 1e-6

@@ -1,0 +1,7 @@
+"""``python -m xnornet``."""
+
+import sys
+
+from xnornet.cli import main
+
+sys.exit(main())
