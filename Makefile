@@ -1,0 +1,31 @@
+# make demo: train on the bundled digits and test in every mode.  make test: run the suite.
+PYTHON ?= python3
+# CONSTRAINTS=constraints.txt installs the exact versions that CI uses.
+CONSTRAINTS ?=
+
+venv := .venv
+bin := $(venv)/bin
+installed := $(venv)/.installed
+
+.PHONY: demo test lint clean
+
+demo: $(installed)
+	PYTHON=$(bin)/python bash train/train_digits.sh --out runs/digits_mlp.npz
+	$(bin)/python test/digits_test.py --model runs/digits_mlp.npz --mode float
+	$(bin)/python test/digits_test.py --model runs/digits_mlp.npz --mode fixed
+
+test: $(installed)
+	$(bin)/python -m pytest
+
+lint: $(installed)
+	$(bin)/ruff check
+	$(bin)/ruff format --check
+
+$(installed): setup.py requirements.txt
+	$(PYTHON) -m venv $(venv)
+	$(bin)/pip install --quiet --upgrade pip
+	$(bin)/pip install --quiet $(addprefix --constraint ,$(CONSTRAINTS)) --editable '.[test]'
+	touch $@
+
+clean:
+	rm -rf $(venv) build dist *.egg-info
