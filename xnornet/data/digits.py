@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from xnornet.data.dataset import Dataset, Split
+from xnornet.data.dataset import FULL_SCALE, Dataset, Split
 
 __all__ = ["load"]
 
@@ -13,7 +13,8 @@ def load(path=None, download=True):
     """Load the digits: 1,197 training, 240 validation and 360 test images of ``(1, 8, 8)``.
 
     The split is fixed: the first, next and last rows of
-    ``numpy.random.default_rng(0).permutation(1797)``. Values from 0 to 16 become ``x / 8 - 1``.
+    ``numpy.random.default_rng(0).permutation(1797)``. Values from 0 to 16 become
+    ``(x / 8 - 1) * FULL_SCALE``.
 
     Parameters
     ----------
@@ -27,7 +28,7 @@ def load(path=None, download=True):
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
-    images = (bunch.images[:, np.newaxis] / 8 - 1).astype(np.float32)
+    images = ((bunch.images[:, np.newaxis] / 8 - 1) * FULL_SCALE).astype(np.float32)
     labels = bunch.target.astype(np.int32)
     order = np.random.default_rng(0).permutation(len(labels))
     rows = np.split(order, [TRAIN_SIZE, TRAIN_SIZE + VALID_SIZE])

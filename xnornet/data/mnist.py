@@ -35,7 +35,8 @@ UNSIGNED_BYTE = 0x08
 def load(path=None, download=True):
     """Load MNIST: 50,000 training, 10,000 validation and 10,000 test images of ``(1, 28, 28)``.
 
-    The validation images are the last of the training file. Pixels become ``2 * p / 255 - 1``.
+    The validation images are the last of the training file. Pixels become
+    ``(2 * p / 255 - 1) * 127 / 128``.
 
     Parameters
     ----------
