@@ -24,7 +24,7 @@ lint: $(installed)
 $(installed): setup.py requirements.txt
 	$(PYTHON) -m venv $(venv)
 	$(bin)/pip install --quiet --upgrade pip
-	$(bin)/pip install --quiet $(addprefix --constraint ,$(CONSTRAINTS)) --editable '.[test]'
+	$(bin)/pip install --quiet $(addprefix --constraint ,$(CONSTRAINTS)) --config-settings editable_mode=compat --editable '.[test]'
 	touch $@
 
 clean:

@@ -43,7 +43,7 @@ def main(argv=None, dataset=None):
     try:
         return arguments.command(arguments, log, started)
     except KeyboardInterrupt:
-        log.error("interrupted; finished epochs are kept, and --resume goes on after the last one")
+        log.error(arguments.interrupted)
         return 130
     except Exception as error:
         if not isinstance(error, _expected_errors()):
@@ -151,7 +151,10 @@ def _add_train(command, dataset):
     add("--resume", action="store_true", help="go on from the last checkpoint of the same run")
     add("--log", type=Path, metavar="FILE", help="append what is printed to a file as well")
     _add_data_option(command)
-    command.set_defaults(command=_train)
+    command.set_defaults(
+        command=_train,
+        interrupted="interrupted; finished epochs are kept, and --resume goes on after the last one",
+    )
 
 
 def _default(own):
@@ -220,7 +223,7 @@ def _add_test(command, dataset):
         help="training images that integer bits of data are chosen on (fixed)",
     )
     _add_data_option(command)
-    command.set_defaults(command=_test)
+    command.set_defaults(command=_test, interrupted="interrupted; nothing was changed")
 
 
 def _test(arguments, log, started):
