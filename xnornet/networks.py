@@ -10,7 +10,7 @@ from lasagne.layers import DenseLayer, DropoutLayer, InputLayer, MaxPool2DLayer
 
 from xnornet.layers import BatchNormLayer, XNORConv2DLayer, XNORDenseLayer
 
-__all__ = ["DATASETS", "NETWORKS", "build", "digits_mlp", "mnist_convnet", "mnist_mlp"]
+__all__ = ["DATASETS", "NETWORKS", "build", "digits_mlp", "mnist_convnet", "mnist_mlp", "options"]
 
 
 def digits_mlp(input_var=None, num_units=256, dropout=0.1, scale_inputs=True):
@@ -70,7 +70,7 @@ def mnist_mlp(input_var=None, num_units=4096, dropout=0.2, scale_inputs=True):
     return _classifier(layer)
 
 
-def mnist_convnet(input_var=None, num_filters=(32, 64), num_units=512, dropout=0.1, scale_inputs=True):
+def mnist_convnet(input_var=None, num_filters=(32, 96), num_units=1024, dropout=0.0, scale_inputs=True):
     """A LeNet-5-like net on MNIST: real 5x5 - XNOR 5x5 - XNOR dense - real dense.
 
     Parameters
@@ -124,10 +124,23 @@ def build(name, input_var=None, **arguments):
     ValueError
         No network of that name, or an option that it does not have.
     """
+    arguments = options(name, **arguments)
+    return NETWORKS[name](input_var, **arguments)
+
+
+def options(name, **arguments):
+    """All options of a network, those left out at their defaults, so that a file of weights can tell them.
+
+    Raises
+    ------
+    ValueError
+        As :func:`build`.
+    """
     if name not in NETWORKS:
         raise ValueError(f"Network {name!r} is unknown; choose one of {', '.join(NETWORKS)}")
-    known = [p for p in inspect.signature(NETWORKS[name]).parameters if p != "input_var"]
+    parameters = inspect.signature(NETWORKS[name]).parameters
+    usual = {p.name: p.default for p in parameters.values() if p.name != "input_var"}
     for option in arguments:
-        if option not in known:
-            raise ValueError(f"{name} has no option {option!r}; it has {', '.join(known)}")
-    return NETWORKS[name](input_var, **arguments)
+        if option not in usual:
+            raise ValueError(f"{name} has no option {option!r}; it has {', '.join(usual)}")
+    return {**usual, **arguments}

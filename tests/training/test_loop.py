@@ -17,10 +17,11 @@ import pytest
 from xnornet import data, networks
 from xnornet.model import ModelError
 from xnornet.training import Recipe, TrainingError, train
-from xnornet.training.checkpoint import checkpoint_path
+from xnornet.training.checkpoint import checkpoint_path, run_identity
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = {"num_units": 32}
+ALL_OPTIONS = {"num_units": 32, "dropout": 0.1, "scale_inputs": True}
 # Small batches make a run long enough to be stopped in the middle.
 SLOW = ["--set", "num_units=32", "--batch-size", "3", "--epochs", "12"]
 
@@ -111,7 +112,7 @@ def test_the_weights_load_into_the_network_and_have_the_error_reported(finished,
 def test_the_header_tells_what_was_trained(finished):
     out, _ = finished
     header = json.loads(out.with_suffix(".json").read_text())
-    assert header["network"] == "digits_mlp" and header["arguments"] == SMALL
+    assert header["network"] == "digits_mlp" and header["arguments"] == ALL_OPTIONS
     assert header["dataset"] == "digits" and header["seed"] == 0
     assert {"train", "valid"} == set(header["errors"])
     assert {"python", "numpy", "jax", "pytensor"} == set(header["versions"])
@@ -187,6 +188,12 @@ def test_another_runs_checkpoint_is_refused(digits, unfinished, recipe, argument
     with pytest.raises(ModelError, match=named):
         train("digits_mlp", digits, unfinished, recipe, arguments, resume=True)
     assert checkpoint_path(unfinished).exists()
+
+
+def test_options_that_json_has_another_form_for_are_recognised():
+    recipe = Recipe(3, 50, 0.01, 0.001)
+    identity = run_identity("mnist_convnet", {"num_filters": (2, 3)}, "mnist", recipe)
+    assert identity == json.loads(json.dumps(identity))
 
 
 def rewrite_header(path, **changes):

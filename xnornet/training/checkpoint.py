@@ -18,14 +18,15 @@ def checkpoint_path(out):
 
 
 def run_identity(network, arguments, dataset, recipe):
-    """What must be the same for a run to be resumed."""
-    return {
+    """What must be the same for a run to be resumed, in the form in which JSON gives it back."""
+    identity = {
         "version": xnornet.__version__,
         "network": network,
         "arguments": arguments,
         "dataset": dataset,
         **dataclasses.asdict(recipe),
     }
+    return json.loads(json.dumps(identity))
 
 
 def save_checkpoint(out, identity, history, state):

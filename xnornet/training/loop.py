@@ -12,6 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 import xnornet
+from xnornet import networks
 from xnornet.model import load_weights, save_header, save_weights
 from xnornet.training.checkpoint import (
     checkpoint_path,
@@ -63,7 +64,8 @@ def train(network, dataset, out, recipe, arguments=None, resume=False, report=pr
         The run cannot start or go on.
     """
     started = time.monotonic() if started is None else started
-    out, arguments = Path(out), dict(arguments or {})
+    out = Path(out)
+    arguments = networks.options(network, **(arguments or {}))
     _check_out(out, resume)
     steps = Steps(network, arguments, dataset, recipe.seed)
     _check_fit(steps.layer, network, dataset)
