@@ -21,10 +21,11 @@ lint: $(installed)
 	$(bin)/ruff check
 	$(bin)/ruff format --check
 
+# setuptools warns at length of what an editable installation is, hence PYTHONWARNINGS.
 $(installed): setup.py requirements.txt
 	$(PYTHON) -m venv $(venv)
 	$(bin)/pip install --quiet --upgrade pip
-	$(bin)/pip install --quiet $(addprefix --constraint ,$(CONSTRAINTS)) --config-settings editable_mode=compat --editable '.[test]'
+	PYTHONWARNINGS=ignore $(bin)/pip install --quiet $(addprefix --constraint ,$(CONSTRAINTS)) --editable '.[test]'
 	touch $@
 
 clean:

@@ -32,12 +32,12 @@ def write_curves(path, history, title):
     losses.plot(epochs, [row["loss"] for row in history], marker=marker, ms=3, label="training loss")
     losses.plot(epochs, [row["lr"] for row in history], "--", color="tab:gray", label="learning rate")
     losses.set(xlabel="epoch", yscale="log", title="squared hinge loss, learning rate")
-    for key, label in (("train_error", "training, with dropout"), ("valid_error", "validation")):
+    for key, label in (("train_error", "training"), ("valid_error", "validation")):
         errors.plot(epochs, [row[key] for row in history], marker=marker, ms=3, label=label)
     best = min(history, key=lambda row: (row["valid_error"], -row["epoch"]))
     errors.plot(best["epoch"], best["valid_error"], "k*", ms=10, label=f"best {best['valid_error']:.2%}")
     errors.set(xlabel="epoch", yscale="log", title="error")
-    errors.yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
+    errors.yaxis.set_major_formatter(PercentFormatter(1, decimals=2))
     errors.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
     errors.yaxis.set_minor_locator(NullLocator())
     for axes in (losses, errors):
