@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SMALL = {"num_units": 32}
 ALL_OPTIONS = {"num_units": 32, "dropout": 0.1, "scale_inputs": True}
 # Small batches make a run long enough to be stopped in the middle.
-SLOW = ["--set", "num_units=32", "--batch-size", "3", "--epochs", "12"]
+SLOW = ["--set", "num_units=32", "--batch-size", "3", "--epochs", "20"]
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,14 @@ def run(out, *options):
 
 
 def stop_after_a_checkpoint(out, stop, rng):
-    process = subprocess.Popen(command(out), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # A shell that runs the tests in the background has its children ignore Ctrl-C.
+    process = subprocess.Popen(
+        command(out),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     deadline = time.monotonic() + 120
     while not checkpoint_path(out).exists() and time.monotonic() < deadline:
         time.sleep(0.01)
