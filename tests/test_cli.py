@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from xnornet import data
-from xnornet.cli import main
+from xnornet import data, networks
+from xnornet.cli import NETWORKS_OF, main
 from xnornet.training import Recipe, train
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -145,6 +145,11 @@ def test_a_log_holds_what_was_printed(tmp_path, capsys):
     options = ["--epochs", "1", "--set", "num_units=8", "--out", str(tmp_path / "m.npz")]
     assert main(["train", *options, "--log", str(log)], dataset="digits") == 0
     assert log.read_text() == capsys.readouterr().out
+
+
+def test_the_commands_offer_every_network_with_its_dataset():
+    offered = {network: dataset for dataset, names in NETWORKS_OF.items() for network in names}
+    assert offered == networks.DATASETS
 
 
 def run(*argv, **options):

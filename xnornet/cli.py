@@ -15,6 +15,7 @@ import xnornet
 
 __all__ = ["main"]
 
+# Those of xnornet.networks, told again so that --help need not load Lasagne; a test compares the two.
 NETWORKS_OF = {"digits": ("digits_mlp",), "mnist": ("mnist_mlp", "mnist_convnet")}
 MODES = ("float", "fixed")
 CALIBRATION_IMAGES = 2000
