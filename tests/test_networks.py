@@ -13,6 +13,8 @@ SMALL = {
     "digits_mlp": {"num_units": 6},
     "mnist_mlp": {"num_units": 6},
     "mnist_convnet": {"num_filters": (2, 3), "num_units": 6},
+    "cifar10_convnet": {"width": 1 / 64},
+    "svhn_convnet": {"width": 1 / 64},
 }
 
 # Weights and biases of each layer, and four numbers for each channel of a batch norm.
@@ -23,11 +25,35 @@ COUNTS = {
     + (96 * 32 * 25 + 96 + 4 * 96)
     + (96 * 7 * 7 * 1024 + 1024 + 4 * 1024)
     + (1024 * 10 + 10 + 4 * 10),
+    "cifar10_convnet": (128 * 3 * 9 + 5 * 128)
+    + (128 * 128 * 9 + 5 * 128)
+    + (256 * 128 * 9 + 5 * 256)
+    + (256 * 256 * 9 + 5 * 256)
+    + (512 * 256 * 9 + 5 * 512)
+    + (512 * 512 * 9 + 5 * 512)
+    + (512 * 4 * 4 * 1024 + 5 * 1024)
+    + (1024 * 1024 + 5 * 1024)
+    + (1024 * 10 + 5 * 10),
+    "svhn_convnet": (64 * 3 * 9 + 5 * 64)
+    + (64 * 64 * 9 + 5 * 64)
+    + (128 * 64 * 9 + 5 * 128)
+    + (128 * 128 * 9 + 5 * 128)
+    + (256 * 128 * 9 + 5 * 256)
+    + (256 * 256 * 9 + 5 * 256)
+    + (256 * 4 * 4 * 1024 + 5 * 1024)
+    + (1024 * 1024 + 5 * 1024)
+    + (1024 * 10 + 5 * 10),
 }
 BINARY = {
     "digits_mlp": 2 * 256 * 256,
     "mnist_mlp": 784 * 4096 + 2 * 4096 * 4096,
     "mnist_convnet": 96 * 32 * 25 + 96 * 49 * 1024,
+    "cifar10_convnet": 9 * (128 * 128 + 256 * 128 + 256 * 256 + 512 * 256 + 512 * 512)
+    + 512 * 16 * 1024
+    + 1024 * 1024,
+    "svhn_convnet": 9 * (64 * 64 + 128 * 64 + 128 * 128 + 256 * 128 + 256 * 256)
+    + 256 * 16 * 1024
+    + 1024 * 1024,
 }
 
 
@@ -79,6 +105,61 @@ def test_dropout_options_reach_the_layers():
     assert shares(networks.digits_mlp(num_units=4, dropout=0.3)) == [0.3, 0.3]
     assert shares(networks.mnist_mlp(num_units=4, dropout=0.3)) == [0.3, 0.3]
     assert shares(networks.mnist_convnet(num_filters=(2, 2), num_units=4, dropout=0.3)) == [0.3]
+    assert shares(networks.cifar10_convnet(width=1 / 64, dropout=0.3)) == [0.3, 0.3]
+    assert shares(networks.svhn_convnet(width=1 / 64, dropout=0.3)) == [0.3, 0.3]
+
+
+def shape_of(name, width):
+    """Class and output shape of each layer, dropout left out."""
+    layers = lasagne.layers.get_all_layers(networks.build(name, width=width))
+    shapes = [(type(layer).__name__, layer.output_shape[1:]) for layer in layers]
+    return [shape for shape in shapes if shape[0] != "DropoutLayer"]
+
+
+def test_the_layers_of_the_cifar_network_come_in_the_order_of_its_ancestor():
+    assert shape_of("cifar10_convnet", 0.25) == [
+        ("InputLayer", (3, 32, 32)),
+        ("Conv2DLayer", (32, 32, 32)),
+        ("BatchNormLayer", (32, 32, 32)),
+        ("XNORConv2DLayer", (32, 32, 32)),
+        ("MaxPool2DLayer", (32, 16, 16)),
+        ("BatchNormLayer", (32, 16, 16)),
+        ("XNORConv2DLayer", (64, 16, 16)),
+        ("BatchNormLayer", (64, 16, 16)),
+        ("XNORConv2DLayer", (64, 16, 16)),
+        ("MaxPool2DLayer", (64, 8, 8)),
+        ("BatchNormLayer", (64, 8, 8)),
+        ("XNORConv2DLayer", (128, 8, 8)),
+        ("BatchNormLayer", (128, 8, 8)),
+        ("XNORConv2DLayer", (128, 8, 8)),
+        ("MaxPool2DLayer", (128, 4, 4)),
+        ("BatchNormLayer", (128, 4, 4)),
+        ("XNORDenseLayer", (256,)),
+        ("BatchNormLayer", (256,)),
+        ("XNORDenseLayer", (256,)),
+        ("BatchNormLayer", (256,)),
+        ("DenseLayer", (10,)),
+        ("BatchNormLayer", (10,)),
+    ]
+
+
+def test_the_svhn_network_has_half_the_filters_and_as_many_units():
+    cifar, svhn = shape_of("cifar10_convnet", 0.25), shape_of("svhn_convnet", 0.25)
+    assert [kind for kind, _ in cifar] == [kind for kind, _ in svhn]
+    assert [(n[0] // 2, *n[1:]) for _, n in cifar[1:16]] == [n for _, n in svhn[1:16]]
+    assert cifar[16:] == svhn[16:]
+
+
+def test_width_rounds_and_leaves_one_filter_at_least():
+    assert [n[0] for _, n in shape_of("svhn_convnet", 0.02)][1:-2:5] == [1, 3, 5, 20]
+    assert {n[0] for _, n in shape_of("svhn_convnet", 1e-6)[1:-2]} == {1}
+
+
+@pytest.mark.parametrize("width", [0, -1, float("nan"), float("inf"), "wide", None, True])
+@pytest.mark.parametrize("name", ["cifar10_convnet", "svhn_convnet"])
+def test_a_width_that_is_no_positive_number_is_named(name, width):
+    with pytest.raises(ValueError, match=f"^width is {width!r}; it takes a positive number.*$"):
+        networks.build(name, width=width)
 
 
 def test_an_unknown_network_is_named_with_those_that_exist():

@@ -4,13 +4,24 @@ Losses, optimizers and epochs are left to ``xnornet.training``.
 """
 
 import inspect
+import math
+import numbers
 
-import lasagne
-from lasagne.layers import DenseLayer, DropoutLayer, InputLayer, MaxPool2DLayer
+from lasagne.layers import Conv2DLayer, DenseLayer, DropoutLayer, InputLayer, MaxPool2DLayer
 
 from xnornet.layers import BatchNormLayer, XNORConv2DLayer, XNORDenseLayer
 
-__all__ = ["DATASETS", "NETWORKS", "build", "digits_mlp", "mnist_convnet", "mnist_mlp", "options"]
+__all__ = [
+    "DATASETS",
+    "NETWORKS",
+    "build",
+    "cifar10_convnet",
+    "digits_mlp",
+    "mnist_convnet",
+    "mnist_mlp",
+    "options",
+    "svhn_convnet",
+]
 
 
 def digits_mlp(input_var=None, num_units=256, dropout=0.1, scale_inputs=True):
@@ -92,7 +103,7 @@ def mnist_convnet(input_var=None, num_filters=(32, 96), num_units=1024, dropout=
         Scores of ten classes, ``(batch, 10)``.
     """
     layer = InputLayer((None, 1, 28, 28), input_var)
-    layer = lasagne.layers.Conv2DLayer(layer, num_filters[0], 5, pad=2, nonlinearity=None)
+    layer = Conv2DLayer(layer, num_filters[0], 5, pad=2, nonlinearity=None)
     layer = BatchNormLayer(MaxPool2DLayer(layer, 2))
     layer = XNORConv2DLayer(layer, num_filters[1], 5, pad=2, scale_inputs=scale_inputs)
     layer = DropoutLayer(BatchNormLayer(MaxPool2DLayer(layer, 2)), dropout)
@@ -100,12 +111,78 @@ def mnist_convnet(input_var=None, num_filters=(32, 96), num_units=1024, dropout=
     return _classifier(layer)
 
 
+def cifar10_convnet(input_var=None, width=1.0, dropout=0.0, scale_inputs=True):
+    """Six 3x3 convolutions and three dense layers on CIFAR-10; all but the first and the last are binary.
+
+    128C3 (real) - 128C3 - MP2 - 256C3 - 256C3 - MP2 - 512C3 - 512C3 - MP2 - 1024FC - 1024FC - 10FC (real),
+    as in the ancestor of this project: padded by 1, with batch norm after each layer, and behind the pooling
+    where there is one.
+
+    Parameters
+    ----------
+    input_var : 4D variable, optional
+        Images, ``(batch, 3, 32, 32)``, in [-1, 1].
+    width : float
+        Factor of all filters and units but the ten classes; the products are rounded, and at least 1.
+    dropout : float
+        Share that training sets to zero of the inputs of each of the two binary dense layers, behind the
+        batch norm that feeds it.
+    scale_inputs : bool
+        Passed on to the XNOR layers.
+
+    Returns
+    -------
+    Layer
+        Scores of ten classes, ``(batch, 10)``.
+
+    Raises
+    ------
+    ValueError
+        ``width`` is not a positive number.
+    """
+    return _vgg(input_var, (128, 256, 512), width, dropout, scale_inputs)
+
+
+def svhn_convnet(input_var=None, width=1.0, dropout=0.0, scale_inputs=True):
+    """:func:`cifar10_convnet` with half as many filters, for the digits of SVHN.
+
+    64C3 (real) - 64C3 - MP2 - 128C3 - 128C3 - MP2 - 256C3 - 256C3 - MP2 - 1024FC - 1024FC - 10FC (real), as
+    in the ancestor of this project. Parameters, result and errors are those of :func:`cifar10_convnet`.
+    """
+    return _vgg(input_var, (64, 128, 256), width, dropout, scale_inputs)
+
+
+def _vgg(input_var, num_filters, width, dropout, scale_inputs, num_units=1024):
+    """Pairs of 3x3 convolutions, each pair followed by pooling, then two binary dense layers."""
+    if isinstance(width, bool) or not isinstance(width, numbers.Real) or not 0 < width < math.inf:
+        raise ValueError(f"width is {width!r}; it takes a positive number, such as 0.5 for half the filters")
+    *num_filters, num_units = (max(1, round(width * n)) for n in (*num_filters, num_units))
+    layer = InputLayer((None, 3, 32, 32), input_var)
+    for i, n in enumerate(num_filters):
+        if i == 0:
+            layer = Conv2DLayer(layer, n, 3, pad=1, nonlinearity=None)
+        else:
+            layer = XNORConv2DLayer(layer, n, 3, pad=1, scale_inputs=scale_inputs)
+        layer = XNORConv2DLayer(BatchNormLayer(layer), n, 3, pad=1, scale_inputs=scale_inputs)
+        layer = BatchNormLayer(MaxPool2DLayer(layer, 2))
+    for _ in range(2):
+        layer = XNORDenseLayer(DropoutLayer(layer, dropout), num_units, scale_inputs=scale_inputs)
+        layer = BatchNormLayer(layer)
+    return _classifier(layer)
+
+
 def _classifier(layer, num_classes=10):
     return BatchNormLayer(DenseLayer(layer, num_classes, nonlinearity=None))
 
 
-NETWORKS = {f.__name__: f for f in (digits_mlp, mnist_mlp, mnist_convnet)}
-DATASETS = {"digits_mlp": "digits", "mnist_mlp": "mnist", "mnist_convnet": "mnist"}
+NETWORKS = {f.__name__: f for f in (digits_mlp, mnist_mlp, mnist_convnet, cifar10_convnet, svhn_convnet)}
+DATASETS = {
+    "digits_mlp": "digits",
+    "mnist_mlp": "mnist",
+    "mnist_convnet": "mnist",
+    "cifar10_convnet": "cifar10",
+    "svhn_convnet": "svhn",
+}
 
 
 def build(name, input_var=None, **arguments):
