@@ -5,6 +5,7 @@ person can mend is one line on standard error and a non-zero exit.
 """
 
 import argparse
+import dataclasses
 import json
 import sys
 import time
@@ -16,7 +17,14 @@ import xnornet
 __all__ = ["main"]
 
 # Those of xnornet.networks, told again so that --help need not load Lasagne; a test compares the two.
-NETWORKS_OF = {"digits": ("digits_mlp",), "mnist": ("mnist_mlp", "mnist_convnet")}
+NETWORKS_OF = {
+    "digits": ("digits_mlp",),
+    "mnist": ("mnist_mlp", "mnist_convnet"),
+    "cifar10": ("cifar10_convnet",),
+    "svhn": ("svhn_convnet",),
+}
+# Datasets of coloured photographs.
+COLOUR = ("cifar10", "svhn")
 MODES = ("float", "fixed")
 CALIBRATION_IMAGES = 2000
 
@@ -46,6 +54,9 @@ def main(argv=None, dataset=None):
     except KeyboardInterrupt:
         log.error(arguments.interrupted)
         return 130
+    except _stopped() as stop:
+        (log.error if stop.status else log)(str(stop))
+        return stop.status
     except Exception as error:
         if not isinstance(error, _expected_errors()):
             raise
@@ -75,10 +86,23 @@ class _Log:
         self._append(f"error: {message}")
 
     def _append(self, line):
-        if self._path is not None:
+        if self._path is None:
+            return
+        try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with open(self._path, "a", encoding="utf-8") as file:
                 file.write(line + "\n")
+        except OSError as error:
+            # What is printed is no reason to lose what is trained.
+            print(f"warning: {self._path}: cannot be written ({error.strerror}); going on", file=sys.stderr)
+            self._path = None
+
+
+def _stopped():
+    """What a run that was asked to stop raises, if any run has begun."""
+    if "xnornet.training" in sys.modules:
+        return sys.modules["xnornet.training"].Stopped
+    return ()
 
 
 def _expected_errors():
@@ -135,7 +159,20 @@ def _add_train(command, dataset):
     add("--batch-size", type=_positive(int), help=f"images in a step{_default(own)}")
     add("--lr", type=_positive(float), help=f"Adam's rate in the first epoch{_default(own)}")
     add("--lr-end", type=_positive(float), help=f"Adam's rate in the last epoch{_default(own)}")
-    add("--seed", type=_natural, default=0, help="of weights, dropout and order of images")
+    add(
+        "--schedule",
+        choices=("exponential", "cosine"),
+        help=f"how the rate gets from first to last{_default(own)}",
+    )
+    add(
+        "--augment",
+        action=argparse.BooleanOptionalAction,
+        help=f"crop training images at random, and mirror those of CIFAR-10{_default(own)}",
+    )
+    if dataset in (None, *COLOUR):
+        add("--whiten", action="store_true", help="whiten the images (contrast normalization and ZCA)")
+    add("--seed", type=_natural, default=0, help="of weights, dropout, order and augmentation of images")
+    add("--init", type=Path, metavar="FILE.npz", help="weights of the same network to begin with")
     add(
         "--set",
         action="append",
@@ -150,11 +187,17 @@ def _add_train(command, dataset):
         help="weights to write; header, log, curves and checkpoint lie beside it (default: runs/NET.npz)",
     )
     add("--resume", action="store_true", help="go on from the last checkpoint of the same run")
+    add(
+        "--max-minutes",
+        type=_positive(float),
+        metavar="M",
+        help="stop after M minutes with a checkpoint (default: when all epochs are done)",
+    )
     add("--log", type=Path, metavar="FILE", help="append what is printed to a file as well")
     _add_data_option(command)
     command.set_defaults(
         command=_train,
-        interrupted="interrupted; finished epochs are kept, and --resume goes on after the last one",
+        interrupted="interrupted; what the last checkpoint holds is kept, and --resume goes on from it",
     )
 
 
@@ -167,10 +210,9 @@ def _train(arguments, log, started):
     from xnornet.training import RECIPES, Recipe, train
 
     network = arguments.net or NETWORKS_OF[arguments.dataset][0]
-    usual = RECIPES[network]
-    recipe = Recipe(
-        *(getattr(arguments, k) or getattr(usual, k) for k in ("epochs", "batch_size", "lr", "lr_end")),
-        seed=arguments.seed,
+    chosen = {field.name: getattr(arguments, field.name) for field in dataclasses.fields(Recipe)}
+    recipe = dataclasses.replace(
+        RECIPES[network], **{name: value for name, value in chosen.items() if value is not None}
     )
     options = dict(_option(text) for text in arguments.set)
     out = arguments.out or Path("runs") / f"{network}.npz"
@@ -178,10 +220,22 @@ def _train(arguments, log, started):
     log(
         f"{network} on {dataset.name}: {len(dataset.train)} training, {len(dataset.valid)} validation, "
         f"{len(dataset.test)} test images; {recipe.epochs} epochs of batches of {recipe.batch_size}, "
-        f"rate {recipe.lr:g} to {recipe.lr_end:g}, seed {recipe.seed}"
+        f"rate {recipe.lr:g} to {recipe.lr_end:g} ({recipe.schedule}), "
+        f"{'augmented, ' * recipe.augment}seed {recipe.seed}"
     )
     try:
-        train(network, dataset, out, recipe, options, arguments.resume, log, started)
+        train(
+            network,
+            dataset,
+            out,
+            recipe,
+            options,
+            resume=arguments.resume,
+            report=log,
+            started=started,
+            init=arguments.init,
+            max_minutes=arguments.max_minutes,
+        )
     except ValueError as error:
         raise _Usage(str(error)) from error
     return 0

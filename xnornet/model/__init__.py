@@ -13,6 +13,7 @@ from xnornet.model.quantized import (
 )
 from xnornet.model.weights import (
     ModelError,
+    WriteError,
     header_path,
     load_header,
     load_weights,
@@ -33,6 +34,7 @@ __all__ = [
     "QuantizedModel",
     "Rectify",
     "Window",
+    "WriteError",
     "header_path",
     "load_header",
     "load_weights",

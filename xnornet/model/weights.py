@@ -14,6 +14,7 @@ import numpy as np
 
 __all__ = [
     "ModelError",
+    "WriteError",
     "header_path",
     "load_header",
     "load_weights",
@@ -28,16 +29,22 @@ class ModelError(Exception):
     """A model file cannot be used; one line says what is wrong and what to do."""
 
 
+class WriteError(ModelError):
+    """A file cannot be written; what was at its place before is still there."""
+
+
 def write_atomically(path, write):
     """Call ``write`` with a binary file that takes the place of ``path`` once it is whole.
 
+    A process that is killed meanwhile leaves its temporary file behind, which the next one writes over.
+
     Raises
     ------
-    ModelError
+    WriteError
         The folder or the disk does not take it. What was at ``path`` before is still there.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.tmp")
     try:
         with open(temporary, "wb") as file:
             write(file)
@@ -45,8 +52,9 @@ def write_atomically(path, write):
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        raise ModelError(
-            f"{path}: cannot be written ({error.strerror or error}); choose another place with --out"
+        reason = error.strerror or error
+        raise WriteError(
+            f"{path}: cannot be written ({reason}); make room there, or choose another place with --out"
         ) from error
     finally:
         temporary.unlink(missing_ok=True)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,32 @@ import numpy as np
 import xnornet
 from xnornet.model import ModelError, read_arrays, write_atomically
 
-__all__ = ["checkpoint_path", "load_checkpoint", "run_identity", "save_checkpoint"]
+__all__ = ["Tally", "checkpoint_path", "load_checkpoint", "run_identity", "save_checkpoint"]
+
+
+@dataclass
+class Tally:
+    """What an epoch has come to so far.
+
+    Attributes
+    ----------
+    losses : list of float
+        One for each step that is done.
+    errors : int
+        Images that these steps got wrong.
+    seconds : float
+        That they took.
+    """
+
+    losses: list = field(default_factory=list)
+    errors: int = 0
+    seconds: float = 0.0
+
+    def add(self, loss, errors, seconds):
+        """Count one more step."""
+        self.losses.append(loss)
+        self.errors += errors
+        self.seconds += seconds
 
 
 def checkpoint_path(out):
@@ -17,7 +43,7 @@ def checkpoint_path(out):
     return Path(out).with_suffix(".checkpoint.npz")
 
 
-def run_identity(network, arguments, dataset, recipe):
+def run_identity(network, arguments, dataset, recipe, **further):
     """What must be the same for a run to be resumed, in the form in which JSON gives it back."""
     identity = {
         "version": xnornet.__version__,
@@ -25,12 +51,13 @@ def run_identity(network, arguments, dataset, recipe):
         "arguments": arguments,
         "dataset": dataset,
         **dataclasses.asdict(recipe),
+        **further,
     }
     return json.loads(json.dumps(identity))
 
 
-def save_checkpoint(out, identity, history, state):
-    """Write the state after an epoch.
+def save_checkpoint(out, identity, history, tally, state):
+    """Write the state between two steps.
 
     Parameters
     ----------
@@ -40,9 +67,17 @@ def save_checkpoint(out, identity, history, state):
         From :func:`run_identity`.
     history : list of dict
         One entry for each epoch that is done.
+    tally : Tally
+        Of the epoch after these.
     state : list of shared variables
+
+    Raises
+    ------
+    WriteError
+        The disk does not take it; the checkpoint before it is still there.
     """
-    text = json.dumps({"identity": identity, "history": history}).encode()
+    header = {"identity": identity, "history": history, "tally": dataclasses.asdict(tally)}
+    text = json.dumps(header).encode()
     arrays = [s.get_value(borrow=True) for s in state]
     write_atomically(
         checkpoint_path(out),
@@ -55,8 +90,8 @@ def load_checkpoint(out, identity, state):
 
     Returns
     -------
-    list of dict
-        The run's history so far.
+    list of dict, Tally
+        The epochs that are done, and what there is of the next.
 
     Raises
     ------
@@ -75,14 +110,14 @@ def load_checkpoint(out, identity, state):
     shapes = [s.get_value(borrow=True).shape for s in state]
     for shared, value in zip(state, read_arrays(path, shapes, also=("header",)), strict=True):
         shared.set_value(value, borrow=True)
-    return header["history"]
+    return header["history"], Tally(**header["tally"])
 
 
 def _read_header(path):
     try:
         with np.load(path, allow_pickle=False) as file:
             header = json.loads(file["header"].tobytes())
-        if isinstance(header["identity"], dict) and isinstance(header["history"], list):
+        if isinstance(header["identity"], dict) and {"losses", "errors", "seconds"} == set(header["tally"]):
             return header
         problem = "its header is of another form"
     except FileNotFoundError as error:

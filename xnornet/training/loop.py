@@ -6,6 +6,8 @@ validation images), ``NAME.log.csv``, ``NAME.curves.png``, and until it ends ``N
 
 import platform
 import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -13,27 +15,46 @@ from tqdm import tqdm
 
 import xnornet
 from xnornet import networks
-from xnornet.model import load_weights, save_header, save_weights
+from xnornet.data.dataset import Dataset
+from xnornet.model import WriteError, load_weights, save_header, save_weights
+from xnornet.training.augmentation import AUGMENTATIONS
 from xnornet.training.checkpoint import (
+    Tally,
     checkpoint_path,
     load_checkpoint,
     run_identity,
     save_checkpoint,
 )
 from xnornet.training.curves import write_curves, write_log
+from xnornet.training.recipes import Recipe
 from xnornet.training.steps import Steps
+from xnornet.training.stop import Stopped, StopRequests
 
 __all__ = ["TrainingError", "train"]
 
 # Epochs that are shorter get their picture when the run ends.
 SECONDS_WORTH_A_PICTURE = 10
 
+# What a run that is killed loses at most.
+SECONDS_BETWEEN_CHECKPOINTS = 300
+
 
 class TrainingError(Exception):
     """A run cannot go on; one line says why and what to do."""
 
 
-def train(network, dataset, out, recipe, arguments=None, resume=False, report=print, started=None):
+def train(
+    network,
+    dataset,
+    out,
+    recipe,
+    arguments=None,
+    resume=False,
+    report=print,
+    started=None,
+    init=None,
+    max_minutes=None,
+):
     """Train a network and keep the weights that are best on the validation images.
 
     Parameters
@@ -52,6 +73,10 @@ def train(network, dataset, out, recipe, arguments=None, resume=False, report=pr
         Called with each line for people to read.
     started : float, optional
         ``time.monotonic()`` when the program started, for the time to the first step.
+    init : str or Path, optional
+        Weights of the same network to begin with, in place of random ones.
+    max_minutes : float, optional
+        Stop after as much time, with a checkpoint.
 
     Returns
     -------
@@ -62,66 +87,168 @@ def train(network, dataset, out, recipe, arguments=None, resume=False, report=pr
     ------
     TrainingError, ModelError
         The run cannot start or go on.
+    Stopped
+        It was asked to stop, and left a checkpoint.
     """
     started = time.monotonic() if started is None else started
-    out = Path(out)
-    arguments = networks.options(network, **(arguments or {}))
-    _check_out(out, resume)
-    steps = Steps(network, arguments, dataset, recipe.seed)
-    _check_fit(steps.layer, network, dataset)
-    identity = run_identity(network, arguments, dataset.name, recipe)
-    history = load_checkpoint(out, identity, steps.state) if resume else []
-    if history:
-        report(f"resumed after epoch {len(history)} of {recipe.epochs}")
-    for epoch in range(len(history), recipe.epochs):
-        row = _epoch(steps, dataset, recipe, epoch, report, started)
-        history.append(row)
+    run = _Run(network, dataset, Path(out), recipe, arguments or {}, report, started, init)
+    _check_out(run.out, resume)
+    run.prepare(resume)
+    with StopRequests(max_minutes) as stop:
+        try:
+            while len(run.history) < recipe.epochs:
+                run.epoch(stop)
+            return run.finish(stop)
+        except WriteError as error:
+            raise TrainingError(f"{error}. {run.standing}") from error
+
+
+@dataclass
+class _Run:
+    """A run on its way: what it was asked for, and where it stands."""
+
+    network: str
+    dataset: Dataset
+    out: Path
+    recipe: Recipe
+    arguments: dict
+    report: Callable
+    started: float
+    init: str | Path | None
+    history: list = field(default_factory=list)
+    tally: Tally = field(default_factory=Tally)
+
+    def prepare(self, resume):
+        """Compile, and set the state to that of the last checkpoint, of given weights, or of none."""
+        recipe = self.recipe
+        arguments = networks.options(self.network, **self.arguments)
+        self.augmentation = AUGMENTATIONS[self.dataset.name] if recipe.augment else None
+        self.steps = Steps(self.network, arguments, self.dataset, recipe.seed, self.augmentation)
+        _check_fit(self.steps.layer, self.network, self.dataset)
+        self.identity = run_identity(
+            self.network,
+            arguments,
+            self.dataset.name,
+            recipe,
+            init=None if self.init is None else str(self.init),
+        )
+        if resume:
+            self.history, self.tally = load_checkpoint(self.out, self.identity, self.steps.state)
+            self.report(f"resumed {self._position}")
+        elif self.init is not None:
+            self._set_weights(self.init)
+        self.saved = time.monotonic()
+
+    def _set_weights(self, path):
+        for param, value in zip(self.steps.params, load_weights(path, self.steps.params), strict=True):
+            param.set_value(value.astype(param.dtype))
+
+    @property
+    def _position(self):
+        """Where the run stands, in words."""
+        done = f"after epoch {len(self.history)} of {self.recipe.epochs}"
+        steps = len(self.tally.losses)
+        return f"{done} and {steps} step{'s' * (steps > 1)} of the next" if steps else done
+
+    @property
+    def standing(self):
+        """What can be gone on with, in words."""
+        if checkpoint_path(self.out).exists():
+            return "The last checkpoint is whole, and --resume goes on from it"
+        return "No checkpoint had been written yet"
+
+    def _save(self):
+        save_checkpoint(self.out, self.identity, self.history, self.tally, self.steps.state)
+        self.saved = time.monotonic()
+
+    def _between(self, stop):
+        """Between two steps: save now and then, and stop when asked to."""
+        if stop.reason is not None:
+            self._save()
+            raise Stopped(f"{stop.reason} {self._position}; --resume goes on from there", stop.status)
+        if time.monotonic() - self.saved > SECONDS_BETWEEN_CHECKPOINTS:
+            self._save()
+
+    def epoch(self, stop):
+        """One pass over the training images, or the rest of one."""
+        self._pass(stop)
+        count = len(self.tally.losses) * self._batch_size
+        begun = time.monotonic()
+        row = {
+            "epoch": len(self.history) + 1,
+            "lr": self.recipe.lr_at(len(self.history)),
+            "loss": float(np.mean(self.tally.losses)),
+            "train_error": self.tally.errors / count,
+            "valid_error": self.steps.error(self.dataset.valid, between=lambda: self._between(stop)),
+            "images_per_second": count / self.tally.seconds,
+        }
+        row["seconds"] = self.tally.seconds + time.monotonic() - begun
+        self.history.append(row)
+        self.tally = Tally()
+        self._keep(row)
+
+    def _pass(self, stop):
+        """The steps of an epoch, in an order that depends on seed and epoch alone."""
+        epoch, size = len(self.history), self._batch_size
+        count = len(self.dataset.train)
+        order = np.random.default_rng([self.recipe.seed, epoch]).permutation(count)
+        batches = order[: count // size * size].reshape(-1, size)
+        inputs = [batches]
+        if self.augmentation is not None:
+            rng = np.random.default_rng([self.recipe.seed, epoch, 1])
+            inputs.append(self.augmentation.draw(rng, batches.size).reshape(*batches.shape, -1))
+        self.steps.set_lr(self.recipe.lr_at(epoch))
+        done = len(self.tally.losses)
+        bar = {"total": batches.size, "initial": done * size, "unit": "img", "ncols": 100, "leave": False}
+        with tqdm(desc=f"epoch {epoch + 1}/{self.recipe.epochs}", disable=None, **bar) as bar:
+            for step in range(done, len(batches)):
+                self._step([values[step] for values in inputs])
+                errors = self.tally.errors / ((step + 1) * size)
+                bar.set_postfix_str(f"loss {self.tally.losses[-1]:.4f}, error {errors:.2%}", refresh=False)
+                bar.update(size)
+                self._between(stop)
+
+    def _step(self, inputs):
+        begun = time.monotonic()
+        loss, wrong = self.steps.step(*inputs)
+        now = time.monotonic()
+        if not np.isfinite(loss):
+            raise TrainingError(
+                f"The loss is no longer finite in epoch {len(self.history) + 1}; train with a smaller --lr"
+            )
+        if not self.history and not self.tally.losses:
+            self.report(f"first training step {now - self.started:.1f} s after the start")
+        self.tally.add(loss, wrong, now - begun)
+
+    @property
+    def _batch_size(self):
+        return min(self.recipe.batch_size, len(self.dataset.train))
+
+    def _keep(self, row):
+        """Write all that an epoch leaves. The checkpoint comes last: one killed before repeats it."""
+        history, recipe = self.history, self.recipe
         if row["valid_error"] <= min(r["valid_error"] for r in history):
-            save_weights(out, [p.get_value(borrow=True) for p in steps.params])
-            save_header(out, _header(identity, row))
-        write_log(out.with_suffix(".log.csv"), history)
-        save_checkpoint(out, identity, history, steps.state)
+            save_weights(self.out, [p.get_value(borrow=True) for p in self.steps.params])
+            save_header(self.out, _header(self.identity, row))
+        write_log(self.out.with_suffix(".log.csv"), history)
         if row["seconds"] > SECONDS_WORTH_A_PICTURE or row["epoch"] == recipe.epochs:
-            write_curves(out.with_suffix(".curves.png"), history, f"{network} on {dataset.name}")
-        report(_summary(row, history, recipe))
-    error = _test(steps, dataset, out)
-    checkpoint_path(out).unlink(missing_ok=True)
-    report(f"kept {out}: test error {error:.2%} on {len(dataset.test)} images")
-    return error
+            title = f"{self.network} on {self.dataset.name}"
+            write_curves(self.out.with_suffix(".curves.png"), history, title)
+        self._save()
+        self.report(_summary(row, history, recipe))
 
+    def finish(self, stop):
+        """Test the kept weights, and clear away the checkpoint."""
+        self._set_weights(self.out)
 
-def _epoch(steps, dataset, recipe, epoch, report, started):
-    """One pass over the training images, in an order that depends on seed and epoch alone."""
-    count = len(dataset.train)
-    size = min(recipe.batch_size, count)
-    order = np.random.default_rng([recipe.seed, epoch]).permutation(count)
-    batches = order[: count // size * size].reshape(-1, size)
-    lr = recipe.lr_at(epoch)
-    steps.set_lr(lr)
-    losses, errors, begun = [], 0, time.monotonic()
-    label = f"epoch {epoch + 1}/{recipe.epochs}"
-    with tqdm(total=batches.size, desc=label, unit="img", leave=False, disable=None, ncols=100) as bar:
-        for rows in batches:
-            loss, wrong = steps.step(rows)
-            if not losses and started is not None and epoch == 0:
-                report(f"first training step {time.monotonic() - started:.1f} s after the start")
-            losses.append(loss)
-            errors += wrong
-            seen = len(losses) * size
-            bar.set_postfix_str(f"loss {loss:.4f}, error {errors / seen:.2%}", refresh=False)
-            bar.update(size)
-    if not np.isfinite(losses).all():
-        raise TrainingError(f"The loss is no longer finite in epoch {epoch + 1}; train with a smaller --lr")
-    trained = time.monotonic() - begun
-    row = {
-        "epoch": epoch + 1,
-        "lr": lr,
-        "loss": float(np.mean(losses)),
-        "train_error": errors / batches.size,
-        "valid_error": steps.error(dataset.valid),
-        "images_per_second": batches.size / trained,
-    }
-    return {**row, "seconds": time.monotonic() - begun}
+        def between():
+            if stop.reason is not None:
+                raise Stopped(f"{stop.reason} {self._position}; --resume tests the weights", stop.status)
+
+        error = self.steps.error(self.dataset.test, between=between)
+        checkpoint_path(self.out).unlink(missing_ok=True)
+        self.report(f"kept {self.out}: test error {error:.2%} on {len(self.dataset.test)} images")
+        return error
 
 
 def _summary(row, history, recipe):
@@ -152,12 +279,6 @@ def _header(identity, row):
         "version": xnornet.__version__,
         "versions": versions,
     }
-
-
-def _test(steps, dataset, out):
-    for param, value in zip(steps.params, load_weights(out, steps.params), strict=True):
-        param.set_value(value)
-    return steps.error(dataset.test)
 
 
 def _check_out(out, resume):

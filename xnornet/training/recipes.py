@@ -1,33 +1,43 @@
 """How each network is trained unless told otherwise."""
 
+import math
 from dataclasses import dataclass
 
-__all__ = ["RECIPES", "Recipe"]
+__all__ = ["RECIPES", "SCHEDULES", "Recipe"]
+
+SCHEDULES = ("exponential", "cosine")
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Numbers of a training run.
+    """Choices of a training run.
 
     Attributes
     ----------
     epochs : int
     batch_size : int
     lr, lr_end : float
-        Adam's rate in the first and in the last epoch; it decays by the same factor each epoch.
+        Adam's rate in the first and in the last epoch.
+    schedule : str
+        How it gets from one to the other: ``'exponential'``, by the same factor each epoch, or
+        ``'cosine'``, along half a wave.
+    augment : bool
+        Crop, and for CIFAR-10 mirror, the training images at random.
     seed : int
-        Of the initial weights, of dropout and of the order of the images.
+        Of the initial weights, of dropout, and of order and augmentation of the images.
 
     Raises
     ------
     ValueError
-        A number that is out of range.
+        A number that is out of range, or an unknown schedule.
     """
 
     epochs: int
     batch_size: int
     lr: float
     lr_end: float
+    schedule: str = "exponential"
+    augment: bool = False
     seed: int = 0
 
     def __post_init__(self):
@@ -37,14 +47,21 @@ class Recipe:
                 raise ValueError(f"{name} is {value}; it takes a positive number")
         if self.seed < 0:
             raise ValueError(f"seed is {self.seed}; it takes a number that is not negative")
+        if self.schedule not in SCHEDULES:
+            raise ValueError(f"schedule is {self.schedule!r}; it takes {' or '.join(SCHEDULES)}")
 
     def lr_at(self, epoch):
         """Adam's rate in an epoch, counted from 0."""
-        return self.lr * (self.lr_end / self.lr) ** (epoch / max(1, self.epochs - 1))
+        done = epoch / max(1, self.epochs - 1)
+        if self.schedule == "cosine":
+            return self.lr_end + (self.lr - self.lr_end) * (1 + math.cos(math.pi * done)) / 2
+        return self.lr * (self.lr_end / self.lr) ** done
 
 
 RECIPES = {
     "digits_mlp": Recipe(epochs=40, batch_size=50, lr=0.01, lr_end=0.0003),
     "mnist_mlp": Recipe(epochs=10, batch_size=200, lr=0.03, lr_end=0.0003),
     "mnist_convnet": Recipe(epochs=12, batch_size=100, lr=0.01, lr_end=0.0001),
+    "cifar10_convnet": Recipe(60, 50, lr=0.005, lr_end=1e-5, schedule="cosine", augment=True),
+    "svhn_convnet": Recipe(30, 50, lr=0.005, lr_end=1e-5, schedule="cosine", augment=True),
 }

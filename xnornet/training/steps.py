@@ -6,9 +6,10 @@ import numpy as np
 import theano
 import theano.tensor as T
 from xnornet import networks
+from xnornet.data.dataset import Pixels, scale_bytes
 from xnornet.layers import clip_weights
 
-__all__ = ["Steps", "squared_hinge"]
+__all__ = ["Steps", "on_device", "squared_hinge"]
 
 
 def squared_hinge(scores, labels, num_classes):
@@ -28,6 +29,25 @@ def squared_hinge(scores, labels, num_classes):
     return T.sqr(T.maximum(0, 1 - t * scores)).mean()
 
 
+def on_device(images):
+    """Move a split's images to the device, bytes as bytes.
+
+    Parameters
+    ----------
+    images : array or Pixels
+
+    Returns
+    -------
+    list of shared variables, and a function from rows to an expression of their real numbers
+    """
+    if isinstance(images, Pixels) and images.preprocess is scale_bytes:
+        pixels = theano.shared(images.bytes, borrow=True)
+        levels = theano.shared(scale_bytes(np.arange(256)), borrow=True)
+        return [pixels, levels], lambda rows: levels[pixels[rows]]
+    numbers = theano.shared(np.asarray(images), borrow=True)
+    return [numbers], lambda rows: numbers[rows]
+
+
 class Steps:
     """A network with its training step and its evaluation.
 
@@ -41,6 +61,8 @@ class Steps:
         Its training split is moved to the device, and steps send indices.
     seed : int
         Of initial weights and dropout.
+    augmentation : Augmentation, optional
+        What is done to the images of a step.
 
     Attributes
     ----------
@@ -49,29 +71,36 @@ class Steps:
     params : list of shared variables
     """
 
-    def __init__(self, network, arguments, dataset, seed):
+    def __init__(self, network, arguments, dataset, seed, augmentation=None):
         lasagne.random.set_rng(np.random.RandomState(seed))
         images, labels = T.tensor4("images"), T.ivector("labels")
         self.layer = networks.build(network, images, **arguments)
         self.params = lasagne.layers.get_all_params(self.layer)
         self._lr = theano.shared(np.asarray(0, theano.config.floatX), name="lr")
-        self._data = [theano.shared(a, borrow=True) for a in (dataset.train.images, dataset.train.labels)]
-        self._step = self._compile_step(images, labels, dataset.num_classes)
+        self._step = self._compile_step(images, labels, dataset, augmentation)
         scores = lasagne.layers.get_output(self.layer, deterministic=True)
         self._classify = theano.function([images], scores.argmax(axis=1), name="classify")
 
-    def _compile_step(self, images, labels, num_classes):
+    def _compile_step(self, images, labels, dataset, augmentation):
         scores = lasagne.layers.get_output(self.layer)
-        loss = squared_hinge(scores, labels, num_classes)
+        loss = squared_hinge(scores, labels, dataset.num_classes)
         errors = T.neq(scores.argmax(axis=1), labels).sum()
         trainable = lasagne.layers.get_all_params(self.layer, trainable=True)
         updates = lasagne.updates.adam(loss, trainable, learning_rate=self._lr)
-        rows = T.ivector("rows")
+        inputs = rows, draws = T.ivector("rows"), T.imatrix("draws")
+        stored, numbers = on_device(dataset.train.images)
+        classes = theano.shared(dataset.train.labels, borrow=True)
+        batch = numbers(rows)
+        if augmentation is None:
+            inputs = inputs[:1]
+        else:
+            batch = augmentation.apply(batch, draws)
+        self._data = (*stored, classes)
         return theano.function(
-            [rows],
+            list(inputs),
             [loss, errors],
             updates=clip_weights(updates, self.layer),
-            givens={images: self._data[0][rows], labels: self._data[1][rows]},
+            givens={images: batch, labels: classes[rows]},
             name="training_step",
         )
 
@@ -79,15 +108,22 @@ class Steps:
         """Set Adam's rate."""
         self._lr.set_value(np.asarray(lr, self._lr.dtype))
 
-    def step(self, rows):
-        """Train on the images of the given rows. Returns loss and number of errors."""
-        loss, errors = self._step(rows.astype(np.int32))
+    def step(self, rows, *draws):
+        """Train on the images of the given rows, changed as drawn. Returns loss and number of errors."""
+        loss, errors = self._step(rows.astype(np.int32), *draws)
         return float(loss), int(errors)
 
-    def error(self, split, batch_size=500):
-        """Share of a split that the network, deterministic, gets wrong."""
-        classes = [self._classify(split.images[i : i + batch_size]) for i in range(0, len(split), batch_size)]
-        return float(np.mean(np.concatenate(classes) != split.labels))
+    def error(self, split, batch_size=500, between=lambda: None):
+        """Share of a split that the network, deterministic, gets wrong.
+
+        ``between`` is called after each batch.
+        """
+        wrong = 0
+        for i in range(0, len(split), batch_size):
+            classes = self._classify(split.images[i : i + batch_size])
+            wrong += int(np.sum(classes != split.labels[i : i + batch_size]))
+            between()
+        return wrong / len(split)
 
     @property
     def state(self):

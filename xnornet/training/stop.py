@@ -1,0 +1,76 @@
+"""When a run is to end early: Ctrl-C, SIGTERM, or its time is up.
+
+A request is only noted here. The loop looks between two steps, when the state on the device is whole, and
+leaves a checkpoint.
+"""
+
+import signal
+import threading
+import time
+
+__all__ = ["StopRequests", "Stopped"]
+
+
+class Stopped(Exception):
+    """A run ended early, as it was asked to, and can go on; one line says where it stands.
+
+    Attributes
+    ----------
+    status : int
+        Exit status: 0 if its time was up, else 128 and the signal's number.
+    """
+
+    def __init__(self, message, status):
+        super().__init__(message)
+        self.status = status
+
+
+class StopRequests:
+    """A context in which Ctrl-C and SIGTERM are noted; a second one acts as it did before.
+
+    Parameters
+    ----------
+    max_minutes : float, optional
+        After as much time, counted from here, the run is to end.
+
+    Attributes
+    ----------
+    reason : str or None
+        Why the run is to end, or None.
+    status : int
+        Exit status that goes with the reason.
+    """
+
+    def __init__(self, max_minutes=None):
+        self._max_minutes = max_minutes
+        self._deadline = None if max_minutes is None else time.monotonic() + 60 * max_minutes
+        self._signal = None
+        self._before = {}
+
+    def __enter__(self):
+        # Only the main thread may set handlers; a job in the background has Ctrl-C ignored and keeps it so.
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                if signal.getsignal(number) != signal.SIG_IGN:
+                    self._before[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *error):
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _note(self, number, frame):
+        self._signal = number
+        signal.signal(number, self._before[number])
+
+    @property
+    def reason(self):
+        if self._signal is not None:
+            return "interrupted" if self._signal == signal.SIGINT else "terminated"
+        if self._deadline is not None and time.monotonic() >= self._deadline:
+            return f"stopped after {self._max_minutes:g} minutes"
+        return None
+
+    @property
+    def status(self):
+        return 0 if self._signal is None else 128 + self._signal
