@@ -164,10 +164,22 @@ class _Run:
     def _between(self, stop):
         """Between two steps: save now and then, and stop when asked to."""
         if stop.reason is not None:
-            self._save()
-            raise Stopped(f"{stop.reason} {self._position}; --resume goes on from there", stop.status)
+            self._stop(stop)
         if time.monotonic() - self.saved > SECONDS_BETWEEN_CHECKPOINTS:
             self._save()
+
+    def _stop(self, stop):
+        self._save()
+        raise Stopped(f"{stop.reason} {self._position}; --resume goes on from there", stop.status)
+
+    def _error(self, split, stop):
+        """Error on a split; only a signal stops that, so that a run whose time is short gets past it."""
+
+        def between():
+            if stop.signalled:
+                self._stop(stop)
+
+        return self.steps.error(split, between=between)
 
     def epoch(self, stop):
         """One pass over the training images, or the rest of one."""
@@ -179,7 +191,7 @@ class _Run:
             "lr": self.recipe.lr_at(len(self.history)),
             "loss": float(np.mean(self.tally.losses)),
             "train_error": self.tally.errors / count,
-            "valid_error": self.steps.error(self.dataset.valid, between=lambda: self._between(stop)),
+            "valid_error": self._error(self.dataset.valid, stop),
             "images_per_second": count / self.tally.seconds,
         }
         row["seconds"] = self.tally.seconds + time.monotonic() - begun
@@ -240,12 +252,7 @@ class _Run:
     def finish(self, stop):
         """Test the kept weights, and clear away the checkpoint."""
         self._set_weights(self.out)
-
-        def between():
-            if stop.reason is not None:
-                raise Stopped(f"{stop.reason} {self._position}; --resume tests the weights", stop.status)
-
-        error = self.steps.error(self.dataset.test, between=between)
+        error = self._error(self.dataset.test, stop)
         checkpoint_path(self.out).unlink(missing_ok=True)
         self.report(f"kept {self.out}: test error {error:.2%} on {len(self.dataset.test)} images")
         return error

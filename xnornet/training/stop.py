@@ -64,8 +64,13 @@ class StopRequests:
         signal.signal(number, self._before[number])
 
     @property
+    def signalled(self):
+        """Whether it was a signal, which does not wait."""
+        return self._signal is not None
+
+    @property
     def reason(self):
-        if self._signal is not None:
+        if self.signalled:
             return "interrupted" if self._signal == signal.SIGINT else "terminated"
         if self._deadline is not None and time.monotonic() >= self._deadline:
             return f"stopped after {self._max_minutes:g} minutes"
@@ -73,4 +78,4 @@ class StopRequests:
 
     @property
     def status(self):
-        return 0 if self._signal is None else 128 + self._signal
+        return 128 + self._signal if self.signalled else 0

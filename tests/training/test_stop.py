@@ -1,0 +1,234 @@
+"""Runs that are stopped: wherever that happens, they go on as if it had not."""
+
+import multiprocessing
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from xnornet import data
+from xnornet.cli import main
+from xnornet.training import Recipe, Stopped, TrainingError, loop, train
+from xnornet.training.checkpoint import checkpoint_path
+from xnornet.training.stop import StopRequests
+
+ROOT = Path(__file__).resolve().parents[2]
+OPTIONS = ["--set", "num_units=32", "--batch-size", "10", "--epochs", "25", "--augment"]
+KILLS = 20
+RECIPE = Recipe(2, 300, 0.01, 0.001, augment=True)
+SMALL = {"num_units": 16}
+
+
+def same_weights(first, second):
+    with np.load(first) as a, np.load(second) as b:
+        return a.files == b.files and all((a[k] == b[k]).all() for k in a.files)
+
+
+# Processes that have all imported beforehand start in a fraction of the time.
+server = multiprocessing.get_context("forkserver")
+server.set_forkserver_preload(["xnornet.cli", "xnornet.training", "sklearn.datasets", "matplotlib.figure"])
+
+
+def start(out, *more):
+    argv = ["train", "--out", str(out), "--log", str(out.with_suffix(".log")), *OPTIONS, *more]
+    process = server.Process(target=main, args=(argv, "digits"))
+    process.start()
+    return process
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    """Weights of a run that nothing stopped, and the seconds it took."""
+    out = tmp_path_factory.mktemp("uninterrupted") / "net.npz"
+    # The first one waits for the server as well.
+    start(out, "--resume").join()
+    begun = time.monotonic()
+    start(out).join()
+    return out, time.monotonic() - begun
+
+
+def test_kill_at_twenty_random_moments_changes_nothing(uninterrupted, tmp_path):
+    reference, seconds = uninterrupted
+    rng, kills, runs = random.Random(0), 0, 0
+    while kills < KILLS:
+        runs += 1
+        out = tmp_path / str(runs) / "net.npz"
+        out.parent.mkdir()
+        while not finished(out):
+            process = start(out, *(["--resume"] if checkpoint_path(out).exists() else []))
+            process.join(rng.uniform(0, seconds) if kills < KILLS else None)
+            if process.is_alive():
+                process.kill()
+                process.join()
+                kills += 1
+        assert same_weights(reference, out)
+        assert {p.name for p in out.parent.iterdir()} == {
+            *("net.npz", "net.json", "net.log", "net.log.csv", "net.curves.png")
+        }
+        # One line for each stop that a checkpoint was there for, and none that anything was wrong.
+        assert "error" not in [line.split(":")[0] for line in log_of(out)]
+    assert kills == KILLS
+
+
+def log_of(out):
+    log = out.with_suffix(".log")
+    return log.read_text().splitlines() if log.exists() else []
+
+
+def finished(out):
+    return any(line.startswith("kept ") for line in log_of(out))
+
+
+# Signals, with a program of its own
+
+
+def run_until_a_checkpoint(out, stop):
+    options = ["--set", "num_units=32", "--batch-size", "3", "--epochs", "20"]
+    command = [sys.executable, str(ROOT / "train" / "digits_train.py"), "--out", str(out), *options]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while not checkpoint_path(out).exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(stop)
+    _, errors = process.communicate(timeout=60)
+    return process.returncode, errors, command
+
+
+def test_sigterm_leaves_a_checkpoint_and_a_full_disk_leaves_the_last_one(tmp_path):
+    out = tmp_path / "net.npz"
+    code, errors, command = run_until_a_checkpoint(out, signal.SIGTERM)
+    assert code == 128 + signal.SIGTERM
+    lines = [line for line in errors.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1 and lines[0].startswith("error: terminated after epoch ")
+    assert "--resume" in lines[0] and "Traceback" not in errors
+
+    before = checkpoint_path(out).read_bytes()
+    # A limit on the size of files is the full disk that anyone may have; bash counts in kilobytes.
+    limited = ["bash", "-c", f'ulimit -f {len(before) // 2048}; exec "$@"', "bash", *command, "--resume"]
+    full = subprocess.run(limited, capture_output=True, text=True, timeout=120)
+    assert full.returncode == 1
+    lines = [line for line in full.stderr.splitlines() if line]
+    assert len(lines) == 1 and "cannot be written" in lines[0] and "--resume goes on" in lines[0]
+    assert checkpoint_path(out).read_bytes() == before
+    assert not list(tmp_path.glob(".*.tmp"))
+
+    went_on = subprocess.run([*command, "--resume"], capture_output=True, text=True, timeout=120)
+    assert went_on.returncode == 0 and went_on.stdout.startswith("digits_mlp on digits")
+    assert "resumed after epoch" in went_on.stdout
+
+
+def test_a_second_signal_acts_as_it_did_before():
+    with pytest.raises(KeyboardInterrupt), StopRequests() as stop:
+        assert stop.reason is None
+        os.kill(os.getpid(), signal.SIGINT)
+        assert (stop.reason, stop.status) == ("interrupted", 130)
+        os.kill(os.getpid(), signal.SIGINT)
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+def test_an_ignored_signal_stays_ignored():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with StopRequests() as stop:
+            os.kill(os.getpid(), signal.SIGINT)
+            assert stop.reason is None
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_another_thread_can_train():
+    entered = []
+
+    def enter():
+        with StopRequests():
+            entered.append(True)
+
+    thread = threading.Thread(target=enter)
+    thread.start()
+    thread.join()
+    assert entered
+
+
+# Stops between any two steps, in this process
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return data.load("digits")
+
+
+def go(digits, out, resume=False, **options):
+    train("digits_mlp", digits, out, RECIPE, SMALL, resume=resume, report=lambda line: None, **options)
+
+
+def stops(digits, out, resume, **options):
+    with pytest.raises(Stopped) as stopped:
+        go(digits, out, resume, **options)
+    return stopped.value
+
+
+def test_a_run_may_stop_after_each_step(digits, tmp_path):
+    go(digits, tmp_path / "whole.npz")
+    out = tmp_path / "net.npz"
+    # 1197 images are three steps of 300.
+    for epoch in (0, 1):
+        for steps in ("1 step", "2 steps", "3 steps"):
+            stop = stops(digits, out, resume=checkpoint_path(out).exists(), max_minutes=1e-9)
+            assert stop.status == 0
+            assert f"minutes after epoch {epoch} of 2 and {steps} of the next; --resume" in str(stop)
+    go(digits, out, resume=True)
+    assert same_weights(tmp_path / "whole.npz", out)
+    rows = [p.with_suffix(".log.csv").read_text().splitlines() for p in (tmp_path / "whole.npz", out)]
+    kept = [[",".join(row.split(",")[:5]) for row in table] for table in rows]
+    assert kept[0] == kept[1] and len(kept[0]) == 3
+
+
+def test_checkpoints_are_written_during_long_epochs(digits, tmp_path, monkeypatch):
+    written = []
+    save = loop.save_checkpoint
+    monkeypatch.setattr(loop, "SECONDS_BETWEEN_CHECKPOINTS", 0)
+    monkeypatch.setattr(
+        loop, "save_checkpoint", lambda *args: (written.append(len(args[3].losses)), save(*args))
+    )
+    go(digits, tmp_path / "net.npz")
+    # After each of three steps, and at the end of the epoch.
+    assert written == [1, 2, 3, 0] * 2
+
+
+# Weights to begin with
+
+
+def test_init_begins_with_given_weights(digits, tmp_path):
+    first, second = tmp_path / "first.npz", tmp_path / "second.npz"
+    go(digits, first)
+    tiny = Recipe(1, 1197, 1e-12, 1e-12)
+    train("digits_mlp", digits, second, tiny, SMALL, report=lambda line: None, init=first)
+    with np.load(first) as a, np.load(second) as b:
+        binary = [k for k in a.files if a[k].shape == (16, 16)]
+        assert len(binary) == 2
+        for k in binary:
+            np.testing.assert_allclose(a[k], b[k], atol=1e-6)
+
+
+def test_init_wants_weights_of_the_same_network(digits, tmp_path):
+    go(digits, tmp_path / "first.npz")
+    with pytest.raises(Exception, match="another size of it"):
+        train("digits_mlp", digits, tmp_path / "m.npz", RECIPE, {"num_units": 8}, init=tmp_path / "first.npz")
+    assert not (tmp_path / "m.npz").exists()
+
+
+def test_a_disk_that_fails_before_the_first_checkpoint_is_told_so(digits, tmp_path, monkeypatch):
+    def full(*args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(TrainingError, match="No space left on device.*No checkpoint"):
+        go(digits, tmp_path / "net.npz")
+    assert not list(tmp_path.iterdir())
