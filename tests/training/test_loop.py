@@ -84,7 +84,7 @@ def test_a_killed_and_resumed_run_equals_one_that_never_stopped(uninterrupted, t
     assert code == -signal.SIGKILL
     resumed = run(out, "--resume")
     assert resumed.returncode == 0, resumed.stderr
-    assert "resumed after epoch" in resumed.stdout
+    assert "\nresumed after epoch " in resumed.stdout
     assert same_weights(uninterrupted, out)
     columns = [
         [
@@ -248,11 +248,3 @@ def test_a_loss_that_is_not_finite_stops_the_run(digits, tmp_path):
     with pytest.raises(TrainingError, match="smaller --lr"):
         train("digits_mlp", bad, tmp_path / "m.npz", Recipe(1, 50, 0.01, 0.001), SMALL)
     assert not (tmp_path / "m.npz").exists()
-
-
-@pytest.mark.parametrize("field", ["epochs", "batch_size", "lr", "lr_end"])
-@pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf")])
-def test_a_recipe_takes_positive_numbers(field, value):
-    numbers = {"epochs": 1, "batch_size": 1, "lr": 1.0, "lr_end": 1.0, field: value}
-    with pytest.raises(ValueError, match=field):
-        Recipe(**numbers)

@@ -106,7 +106,7 @@ def test_sigterm_leaves_a_checkpoint_and_a_full_disk_leaves_the_last_one(tmp_pat
     code, errors, command = run_until_a_checkpoint(out, signal.SIGTERM)
     assert code == 128 + signal.SIGTERM
     lines = [line for line in errors.splitlines() if line.startswith("error: ")]
-    assert len(lines) == 1 and lines[0].startswith("error: terminated after epoch ")
+    assert len(lines) == 1 and lines[0].startswith("error: terminated in epoch ")
     assert "--resume" in lines[0] and "Traceback" not in errors
 
     before = checkpoint_path(out).read_bytes()
@@ -121,7 +121,7 @@ def test_sigterm_leaves_a_checkpoint_and_a_full_disk_leaves_the_last_one(tmp_pat
 
     went_on = subprocess.run([*command, "--resume"], capture_output=True, text=True, timeout=120)
     assert went_on.returncode == 0 and went_on.stdout.startswith("digits_mlp on digits")
-    assert "resumed after epoch" in went_on.stdout
+    assert "\nresumed in epoch " in went_on.stdout
 
 
 def test_a_second_signal_acts_as_it_did_before():
@@ -179,10 +179,10 @@ def test_a_run_may_stop_after_each_step(digits, tmp_path):
     out = tmp_path / "net.npz"
     # 1197 images are three steps of 300.
     for epoch in (0, 1):
-        for steps in ("1 step", "2 steps", "3 steps"):
+        for step in (1, 2, 3):
             stop = stops(digits, out, resume=checkpoint_path(out).exists(), max_minutes=1e-9)
             assert stop.status == 0
-            assert f"minutes after epoch {epoch} of 2 and {steps} of the next; --resume" in str(stop)
+            assert f" minutes in epoch {epoch + 1} of 2, after step {step}; --resume" in str(stop)
     go(digits, out, resume=True)
     assert same_weights(tmp_path / "whole.npz", out)
     rows = [p.with_suffix(".log.csv").read_text().splitlines() for p in (tmp_path / "whole.npz", out)]

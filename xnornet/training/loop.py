@@ -146,9 +146,10 @@ class _Run:
     @property
     def _position(self):
         """Where the run stands, in words."""
-        done = f"after epoch {len(self.history)} of {self.recipe.epochs}"
-        steps = len(self.tally.losses)
-        return f"{done} and {steps} step{'s' * (steps > 1)} of the next" if steps else done
+        epochs, steps = len(self.history), len(self.tally.losses)
+        if steps:
+            return f"in epoch {epochs + 1} of {self.recipe.epochs}, after step {steps}"
+        return f"after epoch {epochs} of {self.recipe.epochs}"
 
     @property
     def standing(self):
