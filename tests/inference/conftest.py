@@ -40,7 +40,9 @@ def connect(draw, incoming, binary):
     if draw(st.booleans()):
         options["b"] = None
     if binary:
-        return XNORDenseLayer(incoming, draw(small) + 1, scale_inputs=draw(st.booleans()), **options)
+        for option in ("scale_inputs", "scale_bias"):
+            options[option] = draw(st.booleans())
+        return XNORDenseLayer(incoming, draw(small) + 1, **options)
     return lasagne.layers.DenseLayer(incoming, draw(small) + 1, **options)
 
 

@@ -2,6 +2,7 @@
 
 import itertools
 from fractions import Fraction
+from functools import partial
 
 import lasagne
 import numpy as np
@@ -90,7 +91,10 @@ class Interpreter:
         def value(o, pairs):
             product = sum(w if x >= 0 else -w for w, x in pairs)
             sums = sum(abs(x) for _, x in pairs) * unit(q) if record.scale_inputs else 1
-            return product * sums * int(record.alpha[o]) * unit(record.q_alpha)
+            scaled = product * int(record.alpha[o]) * unit(record.q_alpha)
+            if record.c is not None:
+                scaled += int(record.c[o]) * unit(record.q_c)
+            return scaled * sums
 
         return self.filtered(record, n, integers(record.B), value)
 
@@ -184,8 +188,9 @@ def drawn(rng, *shape):
     return rng.uniform(-1, 1, shape).astype("float32")
 
 
+@pytest.mark.parametrize("scale_bias", [True, False])
 @pytest.mark.parametrize("scale_inputs", [True, False])
-def test_a_binary_net_of_every_trait_is_exact(scale_inputs):
+def test_a_binary_net_of_every_trait_is_exact(scale_inputs, scale_bias):
     rng = np.random.default_rng(0)
     layer = InputLayer((None, 2, 7, 6))
     layer = XNORConv2DLayer(
@@ -202,11 +207,25 @@ def test_a_binary_net_of_every_trait_is_exact(scale_inputs):
     layer = XNORConv2DLayer(layer, 4, 3, pad="full", nonlinearity=rectify, scale_inputs=scale_inputs)
     layer = lasagne.layers.MaxPool2DLayer(layer, 3, 2, pad=1)
     layer = BatchNormLayer(layer, gamma=drawn(rng, 4), mean=drawn(rng, 4), beta=drawn(rng, 4))
-    layer = XNORDenseLayer(layer, 5, b=drawn(rng, 5), scale_inputs=scale_inputs)
+    options = {"scale_inputs": scale_inputs, "scale_bias": scale_bias}
+    layer = XNORDenseLayer(layer, 5, b=drawn(rng, 5), **options)
     network = BatchNormLayer(DenseLayer(layer, 3, nonlinearity=None))
     images = (rng.integers(-300, 301, (3, 2, 7, 6)) / 256).astype("float32")
     outputs = assert_exact(quantize(network, images), images)
     assert len(np.unique(outputs[-1])) > 3
+
+
+def test_a_bias_is_added_before_or_after_the_scales():
+    images = np.full((1, 1, 2, 2), 0.5, "float32")
+    W = np.full((4, 1), 0.25, "float32")
+    for scale_bias, expected in ((True, (4 + 3) * 0.25 * 0.5), (False, 4 * 0.25 * 0.5 + 3)):
+        layer = XNORDenseLayer(
+            InputLayer((None, 1, 2, 2)), 1, W=W, b=np.array([3], "float32"), scale_bias=scale_bias
+        )
+        model = quantize(layer, images)
+        assert (model.layers[1].c is None, model.layers[1].b is None) == (not scale_bias, scale_bias)
+        *_, scores = assert_exact(model, images)
+        assert model.q_out.dequantize(scores).tolist() == [[expected]]
 
 
 def test_values_beyond_the_calibration_saturate():
@@ -225,12 +244,13 @@ def test_images_round_half_to_even_and_saturate():
     assert first.ravel().tolist() == [0, 2, 0, -2, 127, -127]
 
 
-@pytest.mark.parametrize("layer", [DenseLayer, XNORDenseLayer])
+@pytest.mark.parametrize("layer", [DenseLayer, XNORDenseLayer, partial(XNORDenseLayer, scale_bias=True)])
 @pytest.mark.parametrize("bias", [0, 1e6])
 def test_4096_inputs_with_large_values_do_not_overflow(layer, bias):
     incoming = InputLayer((None, 1, 64, 64))
-    W = np.full((4096, 2), 1e6, "float32") * np.array([1, -1], "float32")
-    incoming = layer(incoming, 2, W=W, b=np.full(2, bias, "float32"), nonlinearity=None)
+    signs = np.array([1, -1], "float32")
+    W = np.full((4096, 2), 1e6, "float32") * signs
+    incoming = layer(incoming, 2, W=W, b=np.float32(bias) * signs, nonlinearity=None)
     network = layer(incoming, 2, W=W[:2], b=np.full(2, -bias, "float32"), nonlinearity=None)
     images = np.ones((2, 1, 64, 64), "float32")
     images[1] = -1
@@ -278,7 +298,8 @@ def test_zero_weights_give_the_bias():
     assert model.q_out.dequantize(scores).tolist() == [[0.5, -3]]
 
 
-def test_fifteen_bits_come_close_to_floating_point():
+@pytest.mark.parametrize("scale_bias", [True, False])
+def test_fifteen_bits_come_close_to_floating_point(scale_bias):
     rng = np.random.default_rng(0)
     layer = InputLayer((None, 1, 6, 6))
     layer = lasagne.layers.Conv2DLayer(layer, 3, 3, pad="same", nonlinearity=rectify)
@@ -286,7 +307,7 @@ def test_fifteen_bits_come_close_to_floating_point():
     layer = XNORConv2DLayer(layer, 4, 3)
     layer = lasagne.layers.MaxPool2DLayer(layer, 2)
     layer = second = BatchNormLayer(layer, gamma=drawn(rng, 4), mean=drawn(rng, 4), beta=drawn(rng, 4))
-    layer = XNORDenseLayer(layer, 6)
+    layer = XNORDenseLayer(layer, 6, b=drawn(rng, 6), scale_bias=scale_bias)
     network = BatchNormLayer(DenseLayer(layer, 4, nonlinearity=None), inv_std=lasagne.init.Constant(3))
 
     images = rng.uniform(-1, 1, (3000, 1, 6, 6)).astype("float32")

@@ -44,8 +44,10 @@ def test_twin_gives_the_deterministic_output(networks, data):
 
 @pytest.mark.parametrize(("name", "scale_inputs"), [(n, i != 1) for i, n in enumerate(shipped.NETWORKS)])
 def test_twin_of_a_network_that_ships(name, scale_inputs):
-    sizes = {"num_filters": (3, 4)} if name == "mnist_convnet" else {}
-    network = shipped.build(name, num_units=20, scale_inputs=scale_inputs, **sizes)
+    sizes = {"num_units": 20} if "width" not in shipped.options(name) else {"width": 1 / 32}
+    if name == "mnist_convnet":
+        sizes["num_filters"] = (3, 4)
+    network = shipped.build(name, scale_inputs=scale_inputs, **sizes)
     rng = np.random.default_rng(3)
     for p in lasagne.layers.get_all_params(network, batch_norm_stat=True):
         p.set_value(rng.uniform(0.2, 1, p.get_value().shape).astype("float32"))

@@ -75,6 +75,8 @@ def parameters(record):
     yield getattr(record, factor), getattr(record, f"q_{factor}")
     if record.b is not None:
         yield record.b, record.q_b
+    if getattr(record, "c", None) is not None:
+        yield record.c, record.q_c
 
 
 def weighted(model):
@@ -200,6 +202,13 @@ def largest_sums(record):
         products = [limit * sum(abs(int(w)) for w in row.ravel()) for row in factors]
     elif isinstance(record, Affine):
         products = [limit * abs(int(a)) for a in factors]
+    elif record.c is not None:
+        shift = record.q_alpha.f - record.q_c.f
+        fan_in = record.B[0].size
+        products = [
+            (fan_in * abs(int(a)) + abs(int(c)) * 2**shift) * fan_in * limit
+            for a, c in zip(factors, record.c, strict=True)
+        ]
     else:
         fan_in = record.B[0].size
         products = [fan_in * (fan_in * limit if record.scale_inputs else 1) * abs(int(a)) for a in factors]
@@ -216,6 +225,10 @@ LAYERS = {
     "dense": lambda n, **p: DenseLayer((None, n), 2, nonlinearity=None, **p),
     "binary dense": lambda n, **p: XNORDenseLayer((None, n), 2, **p),
     "unscaled binary dense": lambda n, **p: XNORDenseLayer((None, n), 2, scale_inputs=False, **p),
+    "binary dense of scaled bias": lambda n, **p: XNORDenseLayer((None, n), 2, scale_bias=True, **p),
+    "unscaled binary dense of scaled bias": lambda n, **p: XNORDenseLayer(
+        (None, n), 2, scale_inputs=False, scale_bias=True, **p
+    ),
     "convolution": lambda n, **p: lasagne.layers.Conv2DLayer((None, n, 2, 3), 2, 2, nonlinearity=None, **p),
     "binary convolution": lambda n, **p: XNORConv2DLayer((None, n, 2, 3), 2, 2, untie_biases=True, **p),
 }
@@ -245,7 +258,10 @@ def test_no_exact_sum_reaches_two_to_the_62(kind, fan_in, exponents, q_in, wante
     (record,) = to_records(layer, q_in, wanted, formats)
     assert max(largest_sums(record)) < 2**62
     # Every rounding is a shift to the right, and the bias is shifted within 64 bits.
-    assert 0 <= record.product_f - record.q_b.f < 62
+    if getattr(record, "c", None) is None:
+        assert 0 <= record.product_f - record.q_b.f < 62
+    else:
+        assert 0 <= record.q_alpha.f - record.q_c.f < 62
     assert record.q_out.f <= record.product_f
     assert record.q_out.int_bits >= wanted.int_bits
     for integers, q in parameters(record):
@@ -273,6 +289,24 @@ def test_the_bias_has_no_more_fraction_bits_than_the_product():
     assert record.product_f == 7 + 13
     assert record.q_b.f == record.q_out.f == 20
     assert record.b.tolist() == [2**8, 2**8]
+
+
+def test_a_bias_that_is_scaled_takes_the_alpha_of_its_unit():
+    W, b = np.array([[0.5, 2.0]] * 4, "float32"), np.array([3, -5], "float32")
+    layer = XNORDenseLayer((None, 4), 2, W=W, b=b, scale_bias=True)
+    (record,) = to_records(layer, Q(7, 0), Q(15, 0), Formats())
+    assert record.b is None
+    assert (record.q_alpha, record.q_c) == (Q(15, -1), Q(15, 2))
+    assert record.q_c.dequantize(record.c).tolist() == [3 * 0.5 / 4, -5 * 2 / 4]
+
+
+def test_a_small_bias_that_is_scaled_has_no_more_fraction_bits_than_alpha():
+    layer = XNORDenseLayer((None, 4), 2, W=lasagne.init.Constant(1), b=lasagne.init.Constant(2.0**-9))
+    layer.scale_bias = True
+    (record,) = to_records(layer, Q(7, 0), Q(15, -60), Formats())
+    assert record.q_c.f == record.q_alpha.f == 17
+    assert record.c.tolist() == [2**6, 2**6]
+    assert record.q_out.f == record.product_f == 17 + 7
 
 
 @pytest.mark.parametrize("bits", [0, 16, -1])

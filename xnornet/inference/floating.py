@@ -59,7 +59,7 @@ class SignConv2DLayer(lasagne.layers.Layer):
 
 
 class SignDenseLayer(lasagne.layers.Layer):
-    """``(sign(I) . B) * sum|I| * alpha + b`` on given signs.
+    """``(sign(I) . B) * sum|I| * alpha + b`` on given signs, or the bias before the scales as in the source.
 
     Parameters
     ----------
@@ -78,10 +78,12 @@ class SignDenseLayer(lasagne.layers.Layer):
     def get_output_for(self, input, **kwargs):
         input = input.flatten(2)
         output = T.dot(ops.binarize(input), self.B)
+        if self.b is not None and self.source.scale_bias:
+            output = output + self.b
         if self.source.scale_inputs:
             output = output * abs(input).sum(axis=1, keepdims=True)
         output = output * self.alpha
-        if self.b is not None:
+        if self.b is not None and not self.source.scale_bias:
             output = output + self.b
         return self.source.nonlinearity(output)
 

@@ -193,11 +193,17 @@ def _(layer: lasagne.layers.FlattenLayer, q_in, wanted, formats):
 
 def _xnor(layer, W, window, q_in, wanted, formats):
     fan_in = _fan_in(W)
-    bound = fan_in * (fan_in * q_in.limit if layer.scale_inputs else 1)
-    f_in = q_in.f if layer.scale_inputs else 0
-    n, q_alpha, b, q_b, q_out = _fit(merged_alpha(layer), value_of(layer.b), bound, f_in, wanted, formats)
+    alpha, b = merged_alpha(layer), value_of(layer.b)
+    sums, f_sums = (fan_in * q_in.limit, q_in.f) if layer.scale_inputs else (1, 0)
+    # Only the dense layer has the option.
+    if b is not None and getattr(layer, "scale_bias", False):
+        n, q_alpha, c, q_c, q_out = _fit(alpha, alpha * b, fan_in, 0, wanted, formats, sums, f_sums)
+        b, q_b = None, q_c
+    else:
+        n, q_alpha, b, q_b, q_out = _fit(alpha, b, fan_in * sums, f_sums, wanted, formats)
+        c = q_c = None
     B = np.where(W >= 0, 1, -1).astype(np.int8)
-    record = XNOR(B, n, q_alpha, b, q_b, layer.scale_inputs, window, q_in, q_out)
+    record = XNOR(B, n, q_alpha, b, q_b, layer.scale_inputs, window, q_in, q_out, c, q_c)
     return [record, *_nonlinearity(layer)]
 
 
@@ -231,11 +237,12 @@ def _nonlinearity(layer):
     raise ValueError(f"The nonlinearity {name} has no fixed-point form; use identity or rectify")
 
 
-def _fit(factor, bias, bound, f_in, wanted, formats):
-    """Formats for ``x * factor + bias``, ``|x|`` at most ``bound`` units of ``2**-f_in``.
+def _fit(factor, bias, bound, f_in, wanted, formats, times=1, f_times=0):
+    """Formats for ``(x * factor + bias) * s``, ``|x|`` at most ``bound`` units of ``2**-f_in``.
 
-    Neither the bias nor the output gets more fraction bits than the product has, and the factor as many
-    as leave the sum, and one unit of the bias, within the accumulator.
+    ``|s|`` is at most ``times`` units of ``2**-f_times``. Neither the bias nor the output gets more fraction
+    bits than the product that it belongs to, and the factor as many as leave the whole, and one unit of the
+    bias, within the accumulator.
 
     Returns
     -------
@@ -254,9 +261,9 @@ def _fit(factor, bias, bound, f_in, wanted, formats):
         q_bias = Q(bits, bits - f if bias_int_bits is None else max(bias_int_bits, bits - f))
         largest_product = bound * int(q_factor.quantize(largest_factor))
         largest_offset = max(1, int(q_bias.quantize(largest_bias))) << (f - q_bias.f)
-        if largest_product + largest_offset < 1 << ACCUMULATOR_BITS:
+        if (largest_product + largest_offset) * times < 1 << ACCUMULATOR_BITS:
             break
         int_bits += 1
-    q_out = Q(wanted.bits, max(wanted.int_bits, wanted.bits - f))
+    q_out = Q(wanted.bits, max(wanted.int_bits, wanted.bits - (f + f_times)))
     n_bias = None if bias is None else q_bias.quantize(bias)
     return q_factor.quantize(factor), q_factor, n_bias, q_bias, q_out

@@ -11,6 +11,8 @@ __all__ = ["XNORDenseLayer"]
 class XNORDenseLayer(lasagne.layers.DenseLayer):
     """Fully connected layer on signs: ``(sign(I) . sign(W)) * beta * alpha + b``, then the nonlinearity.
 
+    With ``scale_bias`` it is ``(sign(I) . sign(W) + b) * beta * alpha``.
+
     ``alpha`` is the mean of ``|W|`` over each unit's inputs, ``beta`` the mean of ``|I|`` over each
     sample's features. Gradients are those of :class:`xnornet.layers.XNORConv2DLayer`.
 
@@ -27,6 +29,9 @@ class XNORDenseLayer(lasagne.layers.DenseLayer):
     scale_inputs : bool
         Multiply by ``beta``. Without it, a following batch norm and sign become an integer threshold in
         the packed engine.
+    scale_bias : bool
+        Add the bias before the scales, as the ancestor of this project did. Also an attribute, for networks
+        that are built first and take such weights afterwards.
     **kwargs
         Passed on to ``lasagne.layers.DenseLayer``.
 
@@ -48,10 +53,12 @@ class XNORDenseLayer(lasagne.layers.DenseLayer):
         b=lasagne.init.Constant(0.0),  # noqa: B008
         nonlinearity=None,
         scale_inputs=True,
+        scale_bias=False,
         **kwargs,
     ):
         super().__init__(incoming, num_units, W=W, b=b, nonlinearity=nonlinearity, **kwargs)
         self.scale_inputs = scale_inputs
+        self.scale_bias = scale_bias
         self.params[self.W].add("binary")
 
     def get_output_for(self, input, **kwargs):
@@ -59,9 +66,11 @@ class XNORDenseLayer(lasagne.layers.DenseLayer):
         if input.ndim > leading + 1:
             input = input.flatten(leading + 1)
         output = T.dot(ops.binarize(input), ops.binarize(self.W))
+        if self.b is not None and self.scale_bias:
+            output = output + self.b
         if self.scale_inputs:
             output = output * ops.beta(input)
         output = output * ops.alpha(self.W, axes=(0,))
-        if self.b is not None:
+        if self.b is not None and not self.scale_bias:
             output = output + self.b
         return self.nonlinearity(output)

@@ -49,7 +49,9 @@ class Quantize:
 
 @dataclass(frozen=True, eq=False)
 class XNOR:
-    """Binary layer: ``(H . B) * sum|I| * alpha + b``, or without the sum if not ``scale_inputs``.
+    """Binary layer: ``(H . B * alpha + c) * sum|I| + b``, or without the sum if not ``scale_inputs``.
+
+    At most one of ``b`` and ``c`` is there; ``c`` is for a bias that the sum scales as well.
 
     Attributes
     ----------
@@ -65,6 +67,9 @@ class XNOR:
         The convolution's; None for a dense layer, whose input is flattened.
     q_in, q_out : Q
         Formats of input and output.
+    c : int64 array, ``(outputs,)``, or None
+        In format ``q_c``, which has no more fraction bits than ``q_alpha``.
+    q_c : Q or None
     """
 
     B: np.ndarray
@@ -76,6 +81,8 @@ class XNOR:
     window: Window | None
     q_in: Q
     q_out: Q
+    c: np.ndarray | None = None
+    q_c: Q | None = None
 
     @property
     def product_f(self):
