@@ -4,5 +4,14 @@ from xnornet.inference.fixed import fixed_network
 from xnornet.inference.floating import float_network
 from xnornet.inference.quantize import Formats, quantize
 from xnornet.inference.scores import compute_scores
+from xnornet.inference.summary import format_summary, summarize
 
-__all__ = ["Formats", "compute_scores", "fixed_network", "float_network", "quantize"]
+__all__ = [
+    "Formats",
+    "compute_scores",
+    "fixed_network",
+    "float_network",
+    "format_summary",
+    "quantize",
+    "summarize",
+]
