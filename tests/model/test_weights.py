@@ -18,6 +18,7 @@ from xnornet.model import (
     save_weights,
     write_atomically,
 )
+from xnornet.model.weights import read_array_headers
 
 
 @pytest.fixture
@@ -72,6 +73,42 @@ def test_a_file_cut_short_is_refused(tmp_path, network, values, keep):
     save_weights(path, values)
     path.write_bytes(path.read_bytes()[:keep])
     assert "damaged or cut short" in refused(path, network)
+
+
+def test_an_encrypted_file_is_refused(tmp_path, network, values):
+    path = tmp_path / "m.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        for i in range(len(values)):
+            archive.writestr(f"arr_{i}.npy", "secret")
+        for member in archive.infolist():
+            member.flag_bits |= 1
+    assert "encrypted" in refused(path, network)
+
+
+@pytest.mark.parametrize("shape", [(3, 1), (3, 3), (3, 2, 2)])
+def test_an_array_that_has_not_as_many_numbers_as_its_header_tells_is_refused(tmp_path, network, shape):
+    members = []
+    for told in ((3, 2), (2,)):
+        member = io.BytesIO()
+        np.lib.format.write_array_header_1_0(member, {"shape": told, "fortran_order": False, "descr": "<f4"})
+        members.append(member)
+    members[0].write(np.ones(shape, "float32").tobytes())
+    members[1].write(np.ones(2, "float32").tobytes())
+    with zipfile.ZipFile(tmp_path / "m.npz", "w") as archive:
+        for i, member in enumerate(members):
+            archive.writestr(f"arr_{i}.npy", member.getvalue())
+    assert "damaged or cut short" in refused(tmp_path / "m.npz", network)
+
+
+def test_headers_are_read_without_their_arrays(tmp_path):
+    np.savez(tmp_path / "m.npz", np.ones((2, 3)), named=np.arange(4, dtype=np.int16))
+    with zipfile.ZipFile(tmp_path / "m.npz", "a") as archive:
+        archive.writestr("note.txt", "no array")
+    assert read_array_headers(tmp_path / "m.npz") == {
+        "arr_0": ((2, 3), np.dtype("float64")),
+        "named": ((4,), np.dtype("int16")),
+        "note.txt": None,
+    }
 
 
 def test_a_file_with_a_changed_byte_is_refused(tmp_path, network, values):

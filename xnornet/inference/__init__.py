@@ -1,5 +1,6 @@
 """Trained networks for testing, as Lasagne layers: in floating point and in simulated fixed point."""
 
+from xnornet.inference.ancestor import ancestor_network
 from xnornet.inference.fixed import fixed_network
 from xnornet.inference.floating import float_network
 from xnornet.inference.quantize import Formats, quantize
@@ -8,6 +9,7 @@ from xnornet.inference.summary import format_summary, summarize
 
 __all__ = [
     "Formats",
+    "ancestor_network",
     "compute_scores",
     "fixed_network",
     "float_network",

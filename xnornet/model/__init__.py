@@ -1,5 +1,6 @@
 """Models apart from any network library: files of training weights, and fixed-point networks as records."""
 
+from xnornet.model.ancestor import Ancestor, recognise
 from xnornet.model.quantized import (
     XNOR,
     Affine,
@@ -26,6 +27,7 @@ from xnornet.model.weights import (
 __all__ = [
     "XNOR",
     "Affine",
+    "Ancestor",
     "Flatten",
     "Linear",
     "MaxPool",
@@ -39,6 +41,7 @@ __all__ = [
     "load_header",
     "load_weights",
     "read_arrays",
+    "recognise",
     "save_header",
     "save_weights",
     "write_atomically",

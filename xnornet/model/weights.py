@@ -5,9 +5,11 @@ before it is read. Files are written under a temporary name and renamed.
 """
 
 import json
+import math
 import os
 import zipfile
 import zlib
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +17,11 @@ import numpy as np
 __all__ = [
     "ModelError",
     "WriteError",
+    "check_array",
     "header_path",
     "load_header",
     "load_weights",
+    "read_array_headers",
     "read_arrays",
     "save_header",
     "save_weights",
@@ -86,14 +90,16 @@ def load_weights(path, params):
     wanted = [(p.name or f"parameter {i}", p.get_value(borrow=True).shape) for i, p in enumerate(params)]
     values = read_arrays(path, [shape for _, shape in wanted])
     for i, (value, (name, _)) in enumerate(zip(values, wanted, strict=True)):
-        if value.dtype.kind != "f":
-            raise ModelError(f"{path}: arr_{i} ({name}) should hold real numbers; found {value.dtype}")
-        if not np.isfinite(value).all():
-            raise ModelError(
-                f"{path}: arr_{i} ({name}) should be finite; found NaN or infinity. Train again with a "
-                "smaller --lr"
-            )
+        check_array(path, f"arr_{i} ({name})", value)
     return values
+
+
+def check_array(path, name, value, remedy="Train again with a smaller --lr"):
+    """Raise :class:`ModelError` for an array that does not hold finite real numbers."""
+    if value.dtype.kind != "f":
+        raise ModelError(f"{path}: {name} should hold real numbers; found {value.dtype}")
+    if not np.isfinite(value).all():
+        raise ModelError(f"{path}: {name} should be finite; found NaN or infinity. {remedy}")
 
 
 def read_arrays(path, shapes, also=()):
@@ -116,7 +122,7 @@ def read_arrays(path, shapes, also=()):
         Anything but that is in the file.
     """
     names = [f"arr_{i}" for i in range(len(shapes))]
-    try:
+    with _told_in_one_line(path):
         with zipfile.ZipFile(path) as archive:
             found = sorted(set(archive.namelist()) - {f"{n}.npy" for n in also})
             if found != sorted(f"{n}.npy" for n in names):
@@ -128,11 +134,38 @@ def read_arrays(path, shapes, also=()):
                 _check_member(path, archive, name, tuple(shape))
         with np.load(path, allow_pickle=False) as file:
             return [file[name] for name in names]
+
+
+def read_array_headers(path):
+    """Shape and type of each array in a file, without the arrays.
+
+    Returns
+    -------
+    dict
+        ``(shape, dtype)`` under the name of each member; None for a member that is no array.
+
+    Raises
+    ------
+    ModelError
+        The file is missing or damaged.
+    """
+    with _told_in_one_line(path), zipfile.ZipFile(path) as archive:
+        return {
+            member.removesuffix(".npy"): _read_header(archive, member) if member.endswith(".npy") else None
+            for member in archive.namelist()
+        }
+
+
+@contextmanager
+def _told_in_one_line(path):
+    """Turn whatever reading a file raises into a :class:`ModelError`."""
+    try:
+        yield
     except FileNotFoundError as error:
         raise ModelError(f"{path}: not found; train first, or pass --model FILE") from error
     except IsADirectoryError as error:
         raise ModelError(f"{path}: is a folder; pass the .npz file in it") from error
-    except (zipfile.BadZipFile, EOFError, ValueError, zlib.error) as error:
+    except (zipfile.BadZipFile, EOFError, RuntimeError, ValueError, zlib.error) as error:
         raise ModelError(
             f"{path}: should be a whole .npz file; it is damaged or cut short ({error})"
         ) from error
@@ -142,15 +175,7 @@ def read_arrays(path, shapes, also=()):
 
 def _check_member(path, archive, name, shape):
     """Compare an array's own header with what is wanted, before memory is given to it."""
-    with archive.open(f"{name}.npy") as member:
-        version = np.lib.format.read_magic(member)
-        read = {
-            (1, 0): np.lib.format.read_array_header_1_0,
-            (2, 0): np.lib.format.read_array_header_2_0,
-        }.get(version)
-        if read is None:
-            raise ValueError(f"{name} is of .npy version {version}")
-        found, _, dtype = read(member)
+    found, dtype = _read_header(archive, f"{name}.npy")
     if dtype.hasobject:
         raise ModelError(f"{path}: {name} holds pickled objects, which are never loaded; expected numbers")
     if found != shape:
@@ -158,6 +183,23 @@ def _check_member(path, archive, name, shape):
             f"{path}: {name} should have shape {shape}; found {found}. It belongs to another network "
             "or another size of it"
         )
+
+
+def _read_header(archive, member):
+    """Shape and type that an array's header tells, if it has as many bytes as they take."""
+    with archive.open(member) as file:
+        version = np.lib.format.read_magic(file)
+        read = {
+            (1, 0): np.lib.format.read_array_header_1_0,
+            (2, 0): np.lib.format.read_array_header_2_0,
+        }.get(version)
+        if read is None:
+            raise ValueError(f"{member} is of .npy version {version}")
+        shape, _, dtype = read(file)
+        told = archive.getinfo(member).file_size - file.tell()
+    if not dtype.hasobject and told != math.prod(shape) * dtype.itemsize:
+        raise ValueError(f"{member} of shape {shape} has {told} bytes")
+    return shape, dtype
 
 
 def header_path(path):
