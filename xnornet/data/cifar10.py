@@ -4,7 +4,6 @@ How a pickle is read without running what it names is left to `xnornet.data.pick
 """
 
 import gzip
-import hashlib
 import math
 import os
 import shutil
@@ -13,7 +12,8 @@ import zlib
 
 import numpy as np
 
-from xnornet.data.dataset import DataError, Dataset, Pixels, Split, data_path, fetch, mismatch
+from xnornet.data.dataset import DataError, Dataset, Pixels, Split, data_path, mismatch
+from xnornet.data.download import fetch, md5_of
 from xnornet.data.pickles import read_pickle
 
 __all__ = ["CLASS_NAMES", "load", "load_folder", "read_batch"]
@@ -191,8 +191,7 @@ def provide(folder, download=True, names=tuple(CHECKSUMS)):
     if not archive.is_file():
         fetch(folder, ARCHIVE, MIRRORS, {ARCHIVE: ARCHIVE_MD5}, download)
     else:
-        with open(archive, "rb") as stream:
-            found = hashlib.file_digest(stream, "md5").hexdigest()
+        found = md5_of(archive)
         if found != ARCHIVE_MD5:
             raise mismatch(archive, f"MD5 {ARCHIVE_MD5}", found)
     _extract(archive, folder / FOLDER, missing)

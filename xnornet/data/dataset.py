@@ -1,12 +1,12 @@
-"""What every dataset has in common: its form in memory, its folder, how a missing file arrives.
+"""What every dataset has in common: its form in memory, its folder, how a wrong file is told.
 
-What a dataset's own files look like is left to the module of that dataset.
+What a dataset's own files look like is left to the module of that dataset, how they arrive to
+`xnornet.data.download`.
 """
 
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import numpy as np
 
@@ -17,7 +17,6 @@ __all__ = [
     "Pixels",
     "Split",
     "data_path",
-    "fetch",
     "mismatch",
     "scale_bytes",
 ]
@@ -148,63 +147,3 @@ def scale_bytes(pixels):
 def mismatch(file, expected, found, remedy="delete it, and it will be downloaded again"):
     """Return the `DataError` for a file that is not what it should be."""
     return DataError(f"{file}: expected {expected}, found {found}; {remedy}")
-
-
-def fetch(folder, fname, mirrors, checksums, download=True):
-    """Download one file of a dataset.
-
-    Parameters
-    ----------
-    folder : Path
-        Folder of the dataset; made if it is not there.
-    fname : str
-        Name of the file, in the folder and on the mirrors.
-    mirrors : sequence of str
-        Addresses that `fname` is appended to, in the order in which they are tried.
-    checksums : dict
-        MD5 of each file of the dataset, by name.
-    download : bool
-        If False, only say that the file is missing.
-
-    Returns
-    -------
-    Path
-        The downloaded file, whole and with the right checksum.
-
-    Raises
-    ------
-    DataError
-        If no mirror gave the file; nothing is left in the folder then.
-    """
-    if not download:
-        raise _missing(folder, fname, "downloading is off", checksums)
-    failures = []
-    for mirror in mirrors:
-        try:
-            return _retrieve(mirror + fname, folder, fname, checksums[fname])
-        except (OSError, ValueError) as error:
-            failures.append(f"{urlsplit(mirror).netloc}: {_reason(error)}")
-    reason = f"could not be downloaded ({'; '.join(failures)})"
-    raise _missing(folder, fname, reason, checksums)
-
-
-def _retrieve(url, folder, fname, md5):
-    import pooch
-
-    pooch.get_logger().setLevel("WARNING")
-    return Path(pooch.retrieve(url, known_hash=f"md5:{md5}", fname=fname, path=folder, progressbar=True))
-
-
-def _reason(error):
-    # pooch raises a plain ValueError for a wrong checksum and nothing else. Network failures are
-    # OSErrors without strerror, whose own text is too long for one line.
-    if not isinstance(error, OSError):
-        return "wrong checksum"
-    return error.strerror or type(error).__name__
-
-
-def _missing(folder, fname, reason, files):
-    return DataError(
-        f"{folder / fname}: not found, and {reason}; put {', '.join(files)} in {folder}, "
-        f"or `export PYLEARN2_DATA_PATH=DIR` with them in DIR/{folder.name}"
-    )

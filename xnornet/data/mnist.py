@@ -11,7 +11,8 @@ import zlib
 
 import numpy as np
 
-from xnornet.data.dataset import DataError, Dataset, Split, data_path, fetch, mismatch, scale_bytes
+from xnornet.data.dataset import DataError, Dataset, Split, data_path, mismatch, scale_bytes
+from xnornet.data.download import fetch
 
 __all__ = ["load", "load_folder", "read_idx"]
 

@@ -1,0 +1,172 @@
+"""Files fetched from mirrors: resumed where they stopped, and believed only for their checksum.
+
+What a file holds, and which of them a dataset needs, is left to the dataset's module.
+"""
+
+import hashlib
+import os
+from urllib.parse import urlsplit
+
+from xnornet.data.dataset import DataError
+
+__all__ = ["fetch", "md5_of"]
+
+# What is on its way in a chunk when the connection is lost, is lost with it.
+CHUNK = 1 << 16
+SECONDS_OF_SILENCE = 30
+
+
+class _Failure(Exception):
+    """A mirror did not give the file."""
+
+
+def fetch(folder, fname, mirrors, checksums, download=True, home=None):
+    """Download one file of a dataset.
+
+    What arrives is kept as ``fname.part``. A download that is cut off, by whatever it is, leaves it there,
+    and the next attempt asks for the rest, whichever mirror it is. Once whole, with the right checksum, it
+    is renamed.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the dataset; made if it is not there.
+    fname : str
+        Name of the file, in the folder and on the mirrors.
+    mirrors : sequence of str
+        Addresses that `fname` is appended to, in the order in which they are tried.
+    checksums : dict
+        MD5 of each file that the folder needs, by name.
+    download : bool
+        If False, only say that the file is missing.
+    home : str, optional
+        Where the folder is below ``$PYLEARN2_DATA_PATH``; by default its name.
+
+    Returns
+    -------
+    Path
+        The downloaded file, whole and with the right checksum.
+
+    Raises
+    ------
+    DataError
+        If no mirror gave the file. What came of it is kept, unless its checksum was wrong.
+    """
+    home = home or folder.name
+    if not download:
+        raise _missing(folder, fname, "downloading is off", checksums, home)
+    part = folder / f"{fname}.part"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with open(part, "ab") as file:
+            _claim(file)
+            failures = _fill(file, [mirror + fname for mirror in mirrors], checksums[fname])
+        if failures is None:
+            os.replace(part, folder / fname)
+            return folder / fname
+    except OSError as error:
+        reason = f"cannot be written ({error.strerror or error})"
+        raise _missing(folder, fname, reason, checksums, home) from error
+    reason = f"could not be downloaded ({'; '.join(failures)})"
+    if part.stat().st_size:
+        reason += f", {part.stat().st_size:,} bytes of it are kept for the next attempt"
+    else:
+        part.unlink()
+    raise _missing(folder, fname, reason, checksums, home)
+
+
+def md5_of(file):
+    """MD5 of a file, in hexadecimal."""
+    with open(file, "rb") as stream:
+        return hashlib.file_digest(stream, "md5").hexdigest()
+
+
+def _claim(file):
+    """Keep a second process from adding to the same file."""
+    try:
+        import fcntl
+    except ImportError:
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise DataError(f"{file.name}: another program is downloading it; wait until it is done") from error
+    except OSError:
+        # Some network drives have no locks; the checksum finds out what two programs do to one file.
+        return
+
+
+def _fill(file, urls, md5):
+    """Complete a file from the first address that can. Returns None, or what each of them failed with."""
+    failures = []
+    for url in urls:
+        try:
+            _complete(file, url, md5)
+            return None
+        except _Failure as failure:
+            failures.append(f"{urlsplit(url).netloc}: {failure}")
+    return failures
+
+
+def _complete(file, url, md5):
+    resumed = file.tell() > 0
+    _append_rest(file, url)
+    file.flush()
+    os.fsync(file.fileno())
+    if md5_of(file.name) == md5:
+        return
+    file.truncate(0)
+    file.seek(0)
+    if not resumed:
+        raise _Failure("wrong checksum")
+    # The first bytes came at another time, perhaps from elsewhere: this mirror may yet have them right.
+    _complete(file, url, md5)
+
+
+def _append_rest(file, url):
+    import requests
+    from tqdm import tqdm
+
+    have = file.tell()
+    headers = {"Accept-Encoding": "identity"}
+    if have:
+        headers["Range"] = f"bytes={have}-"
+    try:
+        with requests.get(url, headers=headers, stream=True, timeout=SECONDS_OF_SILENCE) as response:
+            # Nothing behind what is there: it is whole or it is wrong, and the checksum tells which.
+            if have and response.status_code == requests.codes.requested_range_not_satisfiable:
+                return
+            response.raise_for_status()
+            if have and not _continues(response, have):
+                file.truncate(0)
+                have = file.seek(0)
+            length = int(response.headers.get("Content-Length", 0))
+            with tqdm(
+                total=have + length if length else None,
+                initial=have,
+                desc=os.path.basename(url),
+                unit="B",
+                unit_scale=True,
+                ncols=100,
+                disable=None,
+            ) as bar:
+                for chunk in response.iter_content(CHUNK):
+                    file.write(chunk)
+                    bar.update(len(chunk))
+    except requests.HTTPError as error:
+        raise _Failure(f"HTTP {error.response.status_code}") from error
+    except requests.RequestException as error:
+        # Their own text is too long for one line.
+        raise _Failure(type(error).__name__) from error
+
+
+def _continues(response, have):
+    found = response.headers.get("Content-Range", "")
+    return response.status_code == 206 and found.startswith(f"bytes {have}-")
+
+
+def _missing(folder, fname, reason, files, home):
+    return DataError(
+        f"{folder / fname}: not found, and {reason}; put {', '.join(files)} in {folder}, "
+        f"or `export PYLEARN2_DATA_PATH=DIR` with them in DIR/{home}"
+    )
