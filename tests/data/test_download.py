@@ -79,14 +79,14 @@ def running():
 
 
 @pytest.fixture
-def server(running, monkeypatch):
+def dropper(running, monkeypatch):
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     running.asked.clear()
     return running
 
 
-def get(folder, server, *ways):
-    return fetch(folder, "file.bin", [server.mirror(way) for way in ways], {"file.bin": MD5})
+def get(folder, dropper, *ways):
+    return fetch(folder, "file.bin", [dropper.mirror(way) for way in ways], {"file.bin": MD5})
 
 
 def message_of(*args):
@@ -100,21 +100,21 @@ def contents(folder):
     return {file.name: file.read_bytes() for file in folder.iterdir()}
 
 
-def test_a_dropped_connection_keeps_what_came_and_the_next_attempt_asks_for_the_rest(server, tmp_path):
-    message = message_of(tmp_path, server, "dropping")
+def test_a_dropped_connection_keeps_what_came_and_the_next_attempt_asks_for_the_rest(dropper, tmp_path):
+    message = message_of(tmp_path, dropper, "dropping")
     kept = contents(tmp_path)["file.bin.part"]
     assert 900_000 < len(kept) <= 1_000_000 and CONTENT.startswith(kept)
     assert f"{len(kept):,} bytes of it are kept for the next attempt" in message
-    assert get(tmp_path, server, "ranges") == tmp_path / "file.bin"
+    assert get(tmp_path, dropper, "ranges") == tmp_path / "file.bin"
     assert contents(tmp_path) == {"file.bin": CONTENT}
-    assert server.asked == [("dropping", None), ("ranges", f"bytes={len(kept)}-")]
+    assert dropper.asked == [("dropping", None), ("ranges", f"bytes={len(kept)}-")]
 
 
-def test_one_mirror_goes_on_where_another_dropped(server, tmp_path):
-    get(tmp_path, server, "dropping", "absent", "dropping", "ranges")
+def test_one_mirror_goes_on_where_another_dropped(dropper, tmp_path):
+    get(tmp_path, dropper, "dropping", "absent", "dropping", "ranges")
     assert contents(tmp_path) == {"file.bin": CONTENT}
-    assert [way for way, _ in server.asked] == ["dropping", "absent", "dropping", "ranges"]
-    first, second, third = (int(asked[6:-1]) for _, asked in server.asked[1:])
+    assert [way for way, _ in dropper.asked] == ["dropping", "absent", "dropping", "ranges"]
+    first, second, third = (int(asked[6:-1]) for _, asked in dropper.asked[1:])
     assert 900_000 < first == second < 1_000_001 < 1_800_000 < third <= 2_000_000
 
 
@@ -138,52 +138,52 @@ def test_whatever_was_kept_the_file_comes_right(running, kept, damaged, way):
         assert contents(Path(folder)) == {"file.bin": CONTENT}
 
 
-def test_a_whole_part_is_only_renamed(server, tmp_path):
+def test_a_whole_part_is_only_renamed(dropper, tmp_path):
     (tmp_path / "file.bin.part").write_bytes(CONTENT)
-    get(tmp_path, server, "ranges")
-    assert server.asked == [("ranges", f"bytes={len(CONTENT)}-")]
+    get(tmp_path, dropper, "ranges")
+    assert dropper.asked == [("ranges", f"bytes={len(CONTENT)}-")]
 
 
-def test_a_wrong_checksum_leaves_nothing_and_the_next_mirror_starts_over(server, tmp_path):
-    message = message_of(tmp_path / "a", server, "portal", "absent")
+def test_a_wrong_checksum_leaves_nothing_and_the_next_mirror_starts_over(dropper, tmp_path):
+    message = message_of(tmp_path / "a", dropper, "portal", "absent")
     assert re.search(r"127.0.0.1:\d+: wrong checksum; 127.0.0.1:\d+: HTTP 404\)", message)
     assert contents(tmp_path / "a") == {}
-    get(tmp_path / "b", server, "portal", "ranges")
+    get(tmp_path / "b", dropper, "portal", "ranges")
     assert contents(tmp_path / "b") == {"file.bin": CONTENT}
-    assert server.asked[-1] == ("ranges", None)
+    assert dropper.asked[-1] == ("ranges", None)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_a_killed_download_goes_on(server, tmp_path, number):
+def test_a_killed_download_goes_on(dropper, tmp_path, number):
     program = (
         "import sys, pathlib; from xnornet.data.download import fetch;"
         "fetch(pathlib.Path(sys.argv[1]), 'file.bin', [sys.argv[2]], {'file.bin': sys.argv[3]})"
     )
-    command = [sys.executable, "-c", program, tmp_path, server.mirror("slow"), MD5]
+    command = [sys.executable, "-c", program, tmp_path, dropper.mirror("slow"), MD5]
     with subprocess.Popen(command, cwd=Path(__file__).parents[2], stderr=subprocess.DEVNULL) as process:
         part, deadline = tmp_path / "file.bin.part", time.monotonic() + 30
         while (not part.exists() or part.stat().st_size < 500_000) and time.monotonic() < deadline:
             time.sleep(0.02)
-        assert "another program is downloading it" in message_of(tmp_path, server, "ranges")
+        assert "another program is downloading it" in message_of(tmp_path, dropper, "ranges")
         process.send_signal(number)
     kept = part.read_bytes()
     assert 500_000 <= len(kept) <= 1_000_000 and CONTENT.startswith(kept)
-    get(tmp_path, server, "ranges")
+    get(tmp_path, dropper, "ranges")
     assert contents(tmp_path) == {"file.bin": CONTENT}
-    assert server.asked[-1] == ("ranges", f"bytes={len(kept)}-")
+    assert dropper.asked[-1] == ("ranges", f"bytes={len(kept)}-")
 
 
-def test_files_have_the_permissions_of_any_other_file(server, tmp_path):
+def test_files_have_the_permissions_of_any_other_file(dropper, tmp_path):
     (tmp_path / "other").touch()
-    file = get(tmp_path, server, "ranges")
+    file = get(tmp_path, dropper, "ranges")
     assert stat.S_IMODE(file.stat().st_mode) == stat.S_IMODE((tmp_path / "other").stat().st_mode)
 
 
-def test_a_folder_that_cannot_be_made_is_named(server, tmp_path):
+def test_a_folder_that_cannot_be_made_is_named(dropper, tmp_path):
     (tmp_path / "file").touch()
-    message = message_of(tmp_path / "file" / "folder", server, "ranges")
+    message = message_of(tmp_path / "file" / "folder", dropper, "ranges")
     assert "cannot be written (Not a directory)" in message and str(tmp_path / "file" / "folder") in message
-    assert server.asked == []
+    assert dropper.asked == []
 
 
 def test_the_message_says_where_files_belong(tmp_path):

@@ -2,11 +2,9 @@
 
 import gzip
 import hashlib
-import http.server
 import os
 import struct
 import tempfile
-import threading
 import tracemalloc
 from pathlib import Path
 
@@ -270,37 +268,12 @@ def test_files_already_there_are_not_downloaded(folder, monkeypatch):
 
 
 @pytest.fixture
-def server(tmp_path):
-    """Serve a folder on this machine: ``(folder, address, requested paths)``."""
-    requested = []
-
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def __init__(self, *args):
-            super().__init__(*args, directory=tmp_path / "served")
-
-        def log_request(self, *args):
-            requested.append(self.path)
-
-        def log_message(self, *args):
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
-        thread = threading.Thread(target=running.serve_forever)
-        thread.start()
-        yield tmp_path / "served", f"http://127.0.0.1:{running.server_port}/", requested
-        running.shutdown()
-        thread.join()
-
-
-@pytest.fixture
 def mirrors(server, monkeypatch):
     """Put the small files on the second of two mirrors, and their checksums in MNIST's place."""
     served, address, _ = server
     files = {f"{name}.gz": gzip.compress(content) for name, content in small_files().items()}
     write(served / "second", files)
     checksums = {name: hashlib.md5(content).hexdigest() for name, content in files.items()}
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.setattr(mnist, "MIRRORS", (f"{address}first/", f"{address}second/"))
     monkeypatch.setattr(mnist, "CHECKSUMS", checksums)
     return served

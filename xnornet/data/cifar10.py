@@ -202,7 +202,7 @@ def _extract(archive, folder, names):
     wanted = {f"{FOLDER}/{name}" for name in names}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tarfile.open(archive) as members:
+        with tarfile.open(archive, "r:gz") as members:
             for member in members:
                 if member.name in wanted and member.isreg() and member.size <= LARGEST_MEMBER:
                     _write(members.extractfile(member), folder / member.name.rpartition("/")[2])

@@ -155,6 +155,8 @@ def _append_rest(file, url):
                     bar.update(len(chunk))
     except requests.HTTPError as error:
         raise _Failure(f"HTTP {error.response.status_code}") from error
+    except requests.exceptions.ChunkedEncodingError as error:
+        raise _Failure("connection lost") from error
     except requests.RequestException as error:
         # Their own text is too long for one line.
         raise _Failure(type(error).__name__) from error
