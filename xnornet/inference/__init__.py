@@ -6,10 +6,12 @@ from xnornet.inference.floating import float_network
 from xnornet.inference.quantize import Formats, quantize
 from xnornet.inference.report import report_folder, write_report
 from xnornet.inference.scores import compute_scores
-from xnornet.inference.summary import format_summary, summarize
+from xnornet.inference.summary import format_summary, summarize, total
+from xnornet.inference.sweep import Sweep, sweep_bits, write_sweep
 
 __all__ = [
     "Formats",
+    "Sweep",
     "ancestor_network",
     "compute_scores",
     "fixed_network",
@@ -18,5 +20,8 @@ __all__ = [
     "quantize",
     "report_folder",
     "summarize",
+    "sweep_bits",
+    "total",
     "write_report",
+    "write_sweep",
 ]

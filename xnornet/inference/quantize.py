@@ -77,7 +77,7 @@ class Formats:
                 raise ValueError(f"{name} is {getattr(self, name)}; it takes 1 to 15")
 
 
-def quantize(network, images, formats=None, batch_size=500):
+def quantize(network, images, formats=None, batch_size=500, magnitudes=None):
     """Turn a trained network into a fixed-point one.
 
     Parameters
@@ -89,6 +89,8 @@ def quantize(network, images, formats=None, batch_size=500):
     formats : Formats, optional
     batch_size : int
         Images run at a time.
+    magnitudes : list of float, optional
+        What :func:`calibrate` gave for this network. The images are not read then, and may be None.
 
     Returns
     -------
@@ -101,7 +103,8 @@ def quantize(network, images, formats=None, batch_size=500):
     """
     formats = formats or Formats()
     layers = chain(network)
-    magnitudes = calibrate(network, images, batch_size)
+    if magnitudes is None:
+        magnitudes = calibrate(network, images, batch_size)
     q = Q(formats.input_bits, 0)
     records = [Quantize(q)]
     for layer, magnitude in zip(layers[1:], magnitudes, strict=True):
