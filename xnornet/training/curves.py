@@ -3,6 +3,7 @@
 import csv
 import io
 
+from xnornet.inference.report import scale_values, wrap_title
 from xnornet.model import write_atomically
 
 __all__ = ["COLUMNS", "write_curves", "write_log"]
@@ -19,29 +20,45 @@ def write_log(path, history):
     write_atomically(path, lambda file: file.write(text.getvalue().encode()))
 
 
-def write_curves(path, history, title):
-    """Draw loss, errors and rate by epoch into a PNG."""
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, PercentFormatter
+def write_curves(path, history, title, loss="squared hinge loss"):
+    """Draw loss, learning rate and errors by epoch into a PNG.
 
+    Parameters
+    ----------
+    path : str or Path
+    history : list of dict
+        A row for each epoch, with the keys `COLUMNS`.
+    title : str
+    loss : str
+        Name of the loss.
+
+    Raises
+    ------
+    ModelError
+        The folder or the disk does not take the file.
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    figure = Figure(figsize=(13, 4), layout="constrained")
+    figure.suptitle(wrap_title(title, 130), parse_math=False)
+    losses, rates, errors = figure.subplots(1, 3)
+    style = {"marker": "o" if len(history) < 40 else None, "ms": 3}
     epochs = [row["epoch"] for row in history]
-    figure = Figure(figsize=(10, 4), layout="constrained")
-    losses, errors = figure.subplots(1, 2)
-    figure.suptitle(title)
-    marker = "o" if len(history) < 40 else None
-    losses.plot(epochs, [row["loss"] for row in history], marker=marker, ms=3, label="training loss")
-    losses.plot(epochs, [row["lr"] for row in history], "--", color="tab:gray", label="learning rate")
-    losses.set(xlabel="epoch", yscale="log", title="squared hinge loss, learning rate")
+    for axes, key, name in ((losses, "loss", f"{loss}, training"), (rates, "lr", "learning rate")):
+        axes.plot(epochs, [row[key] for row in history], **style)
+        axes.set_title(wrap_title(name, 40), parse_math=False)
+        scale_values(axes, [row[key] for row in history])
     for key, label in (("train_error", "training"), ("valid_error", "validation")):
-        errors.plot(epochs, [row[key] for row in history], marker=marker, ms=3, label=label)
+        errors.plot(epochs, [row[key] for row in history], **style, label=label)
     best = min(history, key=lambda row: (row["valid_error"], -row["epoch"]))
     errors.plot(best["epoch"], best["valid_error"], "k*", ms=10, label=f"best {best['valid_error']:.2%}")
-    errors.set(xlabel="epoch", yscale="log", title="error")
-    errors.yaxis.set_major_formatter(PercentFormatter(1, decimals=2))
-    errors.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
-    errors.yaxis.set_minor_locator(NullLocator())
-    for axes in (losses, errors):
-        axes.grid(alpha=0.3, which="both")
-        axes.legend()
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    shares = [row[key] for row in history for key in ("train_error", "valid_error")]
+    scale_values(errors, shares, percent=True)
+    errors.set_title("error")
+    errors.legend()
+    for axes in (losses, rates, errors):
+        axes.set(xlabel="epoch", xlim=(epochs[0] - 0.5, epochs[-1] + 0.5))
+        axes.grid(alpha=0.3)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     write_atomically(path, lambda file: figure.savefig(file, format="png", dpi=110))
