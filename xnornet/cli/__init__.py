@@ -1,0 +1,135 @@
+"""The commands: arguments in, one call, a printed result.
+
+The scripts in ``train/`` and ``test/`` are these commands with the dataset chosen. Whatever goes wrong that a
+person can mend is one line on standard error and a non-zero exit.
+"""
+
+import argparse
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import xnornet
+from xnornet.cli.data import add_data
+from xnornet.cli.options import NETWORKS_OF, UsageError
+from xnornet.cli.summary import add_summary
+from xnornet.cli.test import add_test
+from xnornet.cli.train import add_train
+
+__all__ = ["NETWORKS_OF", "main"]
+
+# Commands by name, those that the scripts have, of one dataset, first.
+OF_A_DATASET = {"train": add_train, "test": add_test}
+OTHERS = {"summary": add_summary, "data": add_data}
+
+
+def main(argv=None, dataset=None):
+    """Run a command.
+
+    Parameters
+    ----------
+    argv : list of str, optional
+        By default the program's own arguments.
+    dataset : str, optional
+        Chosen beforehand, by the scripts.
+
+    Returns
+    -------
+    int
+        Exit status: 0, 1 if the command failed, 2 for wrong arguments, 130 if it was interrupted.
+    """
+    started = time.monotonic()
+    argv = sys.argv[1:] if argv is None else list(argv)
+    arguments = _parser(dataset).parse_args(argv)
+    warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
+    log = _Log(getattr(arguments, "log", None))
+    try:
+        return arguments.command(arguments, log, started)
+    except KeyboardInterrupt:
+        log.error(arguments.interrupted)
+        return 130
+    except _stopped() as stop:
+        (log.error if stop.status else log)(str(stop))
+        return stop.status
+    except Exception as error:
+        if not isinstance(error, _expected_errors()):
+            raise
+        log.error(str(error).replace("\n", " "))
+        return 1
+
+
+class _Log:
+    """Lines for people, on the screen and in a file."""
+
+    def __init__(self, path):
+        self._path = path
+
+    def __call__(self, line):
+        from tqdm import tqdm
+
+        tqdm.write(line, file=sys.stdout)
+        sys.stdout.flush()
+        self._append(line)
+
+    def error(self, message):
+        print(f"error: {message}", file=sys.stderr)
+        self._append(f"error: {message}")
+
+    def _append(self, line):
+        if self._path is None:
+            return
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with open(self._path, "a", encoding="utf-8") as file:
+                file.write(line + "\n")
+        except OSError as error:
+            # What is printed is no reason to lose what is trained.
+            print(f"warning: {self._path}: cannot be written ({error.strerror}); going on", file=sys.stderr)
+            self._path = None
+
+
+def _stopped():
+    """What a run that was asked to stop raises, if any run has begun."""
+    if "xnornet.training" in sys.modules:
+        return sys.modules["xnornet.training"].Stopped
+    return ()
+
+
+def _expected_errors():
+    from xnornet.data import DataError
+    from xnornet.model import ModelError
+
+    expected = [UsageError, DataError, ModelError]
+    if "xnornet.training" in sys.modules:
+        expected.append(sys.modules["xnornet.training"].TrainingError)
+    return tuple(expected)
+
+
+def _parser(dataset):
+    parser = argparse.ArgumentParser(
+        prog="python -m xnornet" if dataset is None else None,
+        description="Train and test XNOR-Nets.",
+    )
+    parser.add_argument("--version", action="version", version=f"xnornet {xnornet.__version__}")
+    offered = {**OF_A_DATASET, **OTHERS} if dataset is None else OF_A_DATASET
+    commands = parser.add_subparsers(required=True, metavar="|".join(offered))
+    for name, add in offered.items():
+        command = commands.add_parser(
+            name, help=add.__doc__, description=add.__doc__, formatter_class=_HelpFormatter
+        )
+        if name in OTHERS:
+            add(command)
+            continue
+        if dataset is None:
+            command.add_argument("dataset", choices=sorted(NETWORKS_OF), help="images to use")
+        else:
+            command.set_defaults(dataset=dataset)
+            command.prog = Path(sys.argv[0]).name
+        add(command, dataset)
+    return parser
+
+
+class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
+    def _get_help_string(self, action):
+        return action.help if action.default in (None, False) else super()._get_help_string(action)

@@ -1,0 +1,90 @@
+"""What the commands' options have in common: their values, and what is wrong with them."""
+
+import argparse
+import ast
+
+__all__ = [
+    "COLOUR",
+    "NETWORKS_OF",
+    "UsageError",
+    "add_data_option",
+    "add_set_option",
+    "bits",
+    "natural",
+    "options_of",
+    "positive",
+]
+
+# Those of xnornet.networks, told again so that --help need not load Lasagne; a test compares the two.
+NETWORKS_OF = {
+    "digits": ("digits_mlp",),
+    "mnist": ("mnist_mlp", "mnist_convnet"),
+    "cifar10": ("cifar10_convnet",),
+    "svhn": ("svhn_convnet",),
+}
+# Datasets of coloured photographs.
+COLOUR = ("cifar10", "svhn")
+
+
+class UsageError(Exception):
+    """An option whose value does not fit the data."""
+
+
+def add_data_option(command):
+    """Add --data."""
+    command.add_argument(
+        "--data",
+        metavar="DIR",
+        help="folder that holds the datasets' folders (default: $PYLEARN2_DATA_PATH, else the user's "
+        "cache, where missing files are downloaded to)",
+    )
+
+
+def add_set_option(command):
+    """Add --set."""
+    command.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="OPTION=VALUE",
+        help="option of the network, such as num_units=1024; may be given again",
+    )
+
+
+def options_of(arguments):
+    """The values of --set as a dictionary."""
+    return dict(_option(text) for text in arguments.set)
+
+
+def _option(text):
+    """``name=value`` as a pair, the value a number, a truth value or a tuple of numbers."""
+    name, equals, value = text.partition("=")
+    try:
+        return name, ast.literal_eval(value)
+    except (ValueError, SyntaxError) as error:
+        raise UsageError(f"--set {text}: expected OPTION=VALUE, such as num_units=1024") from error
+
+
+def positive(kind):
+    def convert(text):
+        value = kind(text)
+        if not 0 < value < float("inf"):
+            raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+        return value
+
+    convert.__name__ = kind.__name__
+    return convert
+
+
+def natural(text):
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text} is negative")
+    return value
+
+
+def bits(text):
+    value = int(text)
+    if not 1 <= value <= 15:
+        raise argparse.ArgumentTypeError(f"{text} is not between 1 and 15")
+    return value

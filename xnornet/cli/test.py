@@ -1,0 +1,122 @@
+"""The command that tests."""
+
+import json
+import time
+from pathlib import Path
+
+from xnornet.cli.options import NETWORKS_OF, UsageError, add_data_option, bits, positive
+
+__all__ = ["add_test"]
+
+MODES = ("float", "fixed")
+CALIBRATION_IMAGES = 2000
+
+
+def add_test(command, dataset):
+    """Test a trained network on test images, in floating point or in simulated fixed point."""
+    networks = NETWORKS_OF.get(dataset) or sum(NETWORKS_OF.values(), ())
+    add = command.add_argument
+    add("--model", type=Path, required=True, metavar="FILE.npz", help="weights, as training saves them")
+    add("--no", type=int, metavar="N", help="number of test images (default: all)")
+    add("--mode", choices=MODES, default="float", help="arithmetic")
+    add("--json", action="store_true", help="print one JSON object instead of a sentence")
+    add(
+        "--net",
+        choices=networks,
+        help="network, for weights without a JSON header beside them",
+    )
+    add("--batch-size", type=positive(int), default=500, help="images run at a time")
+    add("--input-bits", type=bits, default=7, help="magnitude bits of the image (fixed)")
+    add("--data-bits", type=bits, default=15, help="magnitude bits of each layer's output (fixed)")
+    add("--param-bits", type=bits, default=15, help="magnitude bits of parameters (fixed)")
+    add("--min-int-bits", type=int, help="least integer bits of a parameter (fixed)")
+    add(
+        "--calibrate",
+        type=positive(int),
+        default=CALIBRATION_IMAGES,
+        metavar="N",
+        help="training images that integer bits of data are chosen on (fixed)",
+    )
+    add_data_option(command)
+    command.set_defaults(command=_test, interrupted="interrupted; nothing was changed")
+
+
+def _test(arguments, log, started):
+    import numpy as np
+
+    from xnornet import data
+    from xnornet.inference import compute_scores, fixed_network, float_network
+
+    dataset = data.load(arguments.dataset, arguments.data)
+    count = len(dataset.test) if arguments.no is None else arguments.no
+    if not 1 <= count <= len(dataset.test):
+        raise UsageError(
+            f"--no is {count}; it takes 1 to {len(dataset.test)}, the number of test images of {dataset.name}"
+        )
+    network, layer = _load_network(arguments, dataset)
+    begun = time.monotonic()
+    if arguments.mode == "fixed":
+        layer = fixed_network(_quantize(arguments, layer, dataset))
+    else:
+        layer = float_network(layer)
+    images, labels = dataset.test.images[:count], dataset.test.labels[:count]
+    scores = compute_scores(layer, images, arguments.batch_size, progress=True)
+    wrong = int(np.sum(scores.argmax(axis=1) != labels))
+    result = {
+        "error": wrong / count,
+        "accuracy": 1 - wrong / count,
+        "errors": wrong,
+        "images": count,
+        "mode": arguments.mode,
+        "seconds": time.monotonic() - begun,
+        "model": str(arguments.model),
+        "network": network,
+        "dataset": dataset.name,
+    }
+    log(json.dumps(result) if arguments.json else _sentence(result))
+    return 0
+
+
+def _sentence(result):
+    return (
+        f"error {result['error']:.2%} (accuracy {result['accuracy']:.2%}) on {result['images']} images, "
+        f"mode {result['mode']}, {result['seconds']:.2f} s"
+    )
+
+
+def _load_network(arguments, dataset):
+    """Build the network that the model's header names, and set its weights."""
+    import lasagne
+
+    import theano.tensor as T
+    from xnornet import networks
+    from xnornet.model import header_path, load_header, load_weights
+
+    header = load_header(arguments.model)
+    network = arguments.net or header.get("network", NETWORKS_OF[arguments.dataset][0])
+    options = header.get("arguments", {}) if network == header.get("network") else {}
+    try:
+        layer = networks.build(network, T.tensor4("images"), **options)
+    except (ValueError, TypeError) as error:
+        raise UsageError(f"{header_path(arguments.model)}: {error}") from error
+    shape = lasagne.layers.get_all_layers(layer)[0].shape[1:]
+    if tuple(shape) != tuple(dataset.input_shape):
+        raise UsageError(
+            f"{arguments.model}: {network} takes images of shape {tuple(shape)}; those of "
+            f"{dataset.name} are {tuple(dataset.input_shape)}. Test it on its own dataset"
+        )
+    params = lasagne.layers.get_all_params(layer)
+    for param, value in zip(params, load_weights(arguments.model, params), strict=True):
+        param.set_value(value.astype(param.dtype))
+    return network, layer
+
+
+def _quantize(arguments, layer, dataset):
+    from xnornet.inference import Formats, quantize
+
+    formats = Formats(arguments.input_bits, arguments.data_bits, arguments.param_bits, arguments.min_int_bits)
+    images = dataset.train.images[: arguments.calibrate]
+    try:
+        return quantize(layer, images, formats, arguments.batch_size)
+    except ValueError as error:
+        raise UsageError(f"{arguments.model}: {error}") from error

@@ -1,0 +1,104 @@
+"""The command that trains."""
+
+import argparse
+import dataclasses
+from pathlib import Path
+
+from xnornet.cli.options import (
+    COLOUR,
+    NETWORKS_OF,
+    UsageError,
+    add_data_option,
+    add_set_option,
+    natural,
+    options_of,
+    positive,
+)
+
+__all__ = ["add_train"]
+
+
+def add_train(command, dataset):
+    """Train a network and keep the weights that are best on validation images."""
+    networks = NETWORKS_OF.get(dataset) or sum(NETWORKS_OF.values(), ())
+    own = "of the network" if len(networks) > 1 else None
+    add = command.add_argument
+    add("--net", choices=networks, help="network (default: the dataset's first)")
+    add("--epochs", type=positive(int), help=f"passes over the training images{_default(own)}")
+    add("--batch-size", type=positive(int), help=f"images in a step{_default(own)}")
+    add("--lr", type=positive(float), help=f"Adam's rate in the first epoch{_default(own)}")
+    add("--lr-end", type=positive(float), help=f"Adam's rate in the last epoch{_default(own)}")
+    add(
+        "--schedule",
+        choices=("exponential", "cosine"),
+        help=f"how the rate gets from first to last{_default(own)}",
+    )
+    add(
+        "--augment",
+        action=argparse.BooleanOptionalAction,
+        help=f"crop training images at random, and mirror those of CIFAR-10{_default(own)}",
+    )
+    if dataset in (None, *COLOUR):
+        add("--whiten", action="store_true", help="whiten the images (contrast normalization and ZCA)")
+    add("--seed", type=natural, default=0, help="of weights, dropout, order and augmentation of images")
+    add("--init", type=Path, metavar="FILE.npz", help="weights of the same network to begin with")
+    add_set_option(command)
+    add(
+        "--out",
+        type=Path,
+        metavar="FILE.npz",
+        help="weights to write; header, log, curves and checkpoint lie beside it (default: runs/NET.npz)",
+    )
+    add("--resume", action="store_true", help="go on from the last checkpoint of the same run")
+    add(
+        "--max-minutes",
+        type=positive(float),
+        metavar="M",
+        help="stop after M minutes with a checkpoint (default: when all epochs are done)",
+    )
+    add("--log", type=Path, metavar="FILE", help="append what is printed to a file as well")
+    add_data_option(command)
+    command.set_defaults(
+        command=_train,
+        interrupted="interrupted; what the last checkpoint holds is kept, and --resume goes on from it",
+    )
+
+
+def _default(own):
+    return " (default: the recipe's)" if own is None else f" (default: the recipe's, {own})"
+
+
+def _train(arguments, log, started):
+    from xnornet import data
+    from xnornet.training import RECIPES, Recipe, train
+
+    network = arguments.net or NETWORKS_OF[arguments.dataset][0]
+    chosen = {field.name: getattr(arguments, field.name) for field in dataclasses.fields(Recipe)}
+    recipe = dataclasses.replace(
+        RECIPES[network], **{name: value for name, value in chosen.items() if value is not None}
+    )
+    options = options_of(arguments)
+    out = arguments.out or Path("runs") / f"{network}.npz"
+    dataset = data.load(arguments.dataset, arguments.data)
+    log(
+        f"{network} on {dataset.name}: {len(dataset.train)} training, {len(dataset.valid)} validation, "
+        f"{len(dataset.test)} test images; {recipe.epochs} epochs of batches of {recipe.batch_size}, "
+        f"rate {recipe.lr:g} to {recipe.lr_end:g} ({recipe.schedule}), "
+        f"{'augmented, ' * recipe.augment}seed {recipe.seed}"
+    )
+    try:
+        train(
+            network,
+            dataset,
+            out,
+            recipe,
+            options,
+            resume=arguments.resume,
+            report=log,
+            started=started,
+            init=arguments.init,
+            max_minutes=arguments.max_minutes,
+        )
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    return 0
