@@ -4,7 +4,7 @@ Files lie where pylearn2 kept them, one folder a dataset under ``$PYLEARN2_DATA_
 shuffling and augmentation are left to the training loop.
 """
 
-from xnornet.data import cifar10, digits, mnist
+from xnornet.data import cifar10, digits, mnist, svhn
 from xnornet.data.dataset import DataError, Dataset, Split, data_path
 
 __all__ = ["NAMES", "DataError", "Dataset", "Split", "data_path", "load"]
@@ -13,6 +13,7 @@ _LOADERS = {
     "digits": digits.load,
     "mnist": mnist.load,
     "cifar10": cifar10.load,
+    "svhn": svhn.load,
 }
 
 NAMES = tuple(_LOADERS)
