@@ -6,8 +6,9 @@ shuffling and augmentation are left to the training loop.
 
 from xnornet.data import cifar10, digits, mnist, svhn
 from xnornet.data.dataset import DataError, Dataset, Split, data_path
+from xnornet.data.whitening import Whitening
 
-__all__ = ["NAMES", "DataError", "Dataset", "Split", "data_path", "load"]
+__all__ = ["NAMES", "DataError", "Dataset", "Split", "Whitening", "data_path", "load"]
 
 _LOADERS = {
     "digits": digits.load,
@@ -19,7 +20,7 @@ _LOADERS = {
 NAMES = tuple(_LOADERS)
 
 
-def load(name, path=None, download=True):
+def load(name, path=None, download=True, whiten=None):
     """Load a dataset.
 
     Parameters
@@ -30,6 +31,9 @@ def load(name, path=None, download=True):
         The folder that holds the datasets' folders; see `data_path` for the default.
     download : bool
         Download the files that are missing.
+    whiten : bool or Whitening, optional
+        True fits a whitening to the training images, which the dataset then has as ``whitening``; a
+        `Whitening` is applied as it is, as a network needs that was trained with it. Color images only.
 
     Returns
     -------
@@ -38,8 +42,15 @@ def load(name, path=None, download=True):
     Raises
     ------
     DataError
-        If the name is unknown, or a file is missing or is not what it should be.
+        If the name is unknown, a file is missing or is not what it should be, or the images cannot be
+        whitened.
     """
     if name not in _LOADERS:
         raise DataError(f"dataset {name!r} is unknown; choose one of {', '.join(NAMES)}")
-    return _LOADERS[name](path=path, download=download)
+    dataset = _LOADERS[name](path=path, download=download)
+    if whiten is None or whiten is False:
+        return dataset
+    dataset.check_color()
+    if whiten is True:
+        whiten = Whitening.fit(dataset.train.images.bytes)
+    return dataset.whitened(whiten)

@@ -4,8 +4,10 @@ What a dataset's own files look like is left to the module of that dataset, how 
 `xnornet.data.download`.
 """
 
+import math
 import os
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -98,6 +100,8 @@ class Dataset:
     train, valid, test : Split
     class_names : tuple of str
         By default the numbers of the classes.
+    whitening : Whitening or None
+        What the images are whitened by when they are read.
     """
 
     name: str
@@ -106,6 +110,7 @@ class Dataset:
     valid: Split
     test: Split
     class_names: tuple = ()
+    whitening: Callable | None = None
 
     def __post_init__(self):
         if not self.class_names:
@@ -115,6 +120,43 @@ class Dataset:
     def input_shape(self):
         """Shape of one image, ``(channels, height, width)``."""
         return self.train.images.shape[1:]
+
+    def whitened(self, whitening):
+        """Return the same images, to be whitened whenever they are read.
+
+        Parameters
+        ----------
+        whitening : Whitening
+            Fitted to training images of the same size.
+
+        Returns
+        -------
+        Dataset
+
+        Raises
+        ------
+        DataError
+            If the images are not color images kept as bytes, or are of another size.
+        """
+        self.check_color()
+        if math.prod(self.input_shape) != len(whitening.mean):
+            raise DataError(
+                f"the whitening is for images of {len(whitening.mean)} pixels, all channels together; "
+                f"those of {self.name} have {math.prod(self.input_shape)}. Fit another to them"
+            )
+        splits = {
+            name: replace(split, images=Pixels(split.images.bytes, whitening))
+            for name, split in (("train", self.train), ("valid", self.valid), ("test", self.test))
+        }
+        return replace(self, whitening=whitening, **splits)
+
+    def check_color(self):
+        """Raise a `DataError` unless the images are color images kept as bytes, which can be whitened."""
+        if not isinstance(self.train.images, Pixels) or self.input_shape[0] != 3:
+            raise DataError(
+                f"whitening is for color images; those of {self.name} have shape {self.input_shape}. "
+                "Use them without it"
+            )
 
 
 def data_path(path=None):
