@@ -92,7 +92,7 @@ class Interpreter:
             product = sum(w if x >= 0 else -w for w, x in pairs)
             sums = sum(abs(x) for _, x in pairs) * unit(q) if record.scale_inputs else 1
             scaled = product * int(record.alpha[o]) * unit(record.q_alpha)
-            if record.c is not None:
+            if record.scale_inputs and record.c is not None:
                 scaled += int(record.c[o]) * unit(record.q_c)
             return scaled * sums
 

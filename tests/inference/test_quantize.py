@@ -300,6 +300,14 @@ def test_a_bias_that_is_scaled_takes_the_alpha_of_its_unit():
     assert record.q_c.dequantize(record.c).tolist() == [3 * 0.5 / 4, -5 * 2 / 4]
 
 
+def test_a_bias_that_only_alpha_scales_is_added_last():
+    W, b = np.array([[0.5, 2.0]] * 4, "float32"), np.array([3, -5], "float32")
+    layer = XNORDenseLayer((None, 4), 2, W=W, b=b, scale_bias=True, scale_inputs=False)
+    (record,) = to_records(layer, Q(7, 0), Q(15, 0), Formats())
+    assert record.c is None
+    assert record.q_b.dequantize(record.b).tolist() == [3 * 0.5, -5 * 2]
+
+
 def test_a_small_bias_that_is_scaled_has_no_more_fraction_bits_than_alpha():
     layer = XNORDenseLayer((None, 4), 2, W=lasagne.init.Constant(1), b=lasagne.init.Constant(2.0**-9))
     layer.scale_bias = True

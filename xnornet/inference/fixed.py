@@ -81,10 +81,10 @@ def _(record: XNOR, n):
     H = T.switch(T.ge(n, 0), 1, -1).astype("float32")
     product = _product(record, H, "float32")
     product = product * _per_channel(record.alpha, product.ndim)
-    if record.c is not None:
-        aligned = record.c * 2 ** (record.q_alpha.f - record.q_c.f)
-        product = product + _per_channel(aligned, product.ndim)
     if record.scale_inputs:
+        if record.c is not None:
+            aligned = record.c * 2 ** (record.q_alpha.f - record.q_c.f)
+            product = product + _per_channel(aligned, product.ndim)
         product = product * _magnitude_sums(record, abs(n))
     return _finish(record, product)
 

@@ -199,8 +199,11 @@ def _xnor(layer, W, window, q_in, wanted, formats):
     alpha, b = merged_alpha(layer), value_of(layer.b)
     sums, f_sums = (fan_in * q_in.limit, q_in.f) if layer.scale_inputs else (1, 0)
     # Only the dense layer has the option.
-    if b is not None and getattr(layer, "scale_bias", False):
-        n, q_alpha, c, q_c, q_out = _fit(alpha, alpha * b, fan_in, 0, wanted, formats, sums, f_sums)
+    scale_bias = b is not None and getattr(layer, "scale_bias", False)
+    if scale_bias:
+        b = alpha * b
+    if scale_bias and layer.scale_inputs:
+        n, q_alpha, c, q_c, q_out = _fit(alpha, b, fan_in, 0, wanted, formats, sums, f_sums)
         b, q_b = None, q_c
     else:
         n, q_alpha, b, q_b, q_out = _fit(alpha, b, fan_in * sums, f_sums, wanted, formats)

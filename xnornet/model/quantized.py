@@ -49,9 +49,9 @@ class Quantize:
 
 @dataclass(frozen=True, eq=False)
 class XNOR:
-    """Binary layer: ``(H . B * alpha + c) * sum|I| + b``, or without the sum if not ``scale_inputs``.
+    """Binary layer: ``(H . B * alpha + c) * sum|I| + b``, or ``H . B * alpha + b`` if not ``scale_inputs``.
 
-    At most one of ``b`` and ``c`` is there; ``c`` is for a bias that the sum scales as well.
+    At most one of ``b`` and ``c`` is there: ``c`` is a bias that the sum scales as well.
 
     Attributes
     ----------
