@@ -70,6 +70,7 @@ def _default(own):
 
 def _train(arguments, log, started):
     from xnornet import data
+    from xnornet.model import whitening_path
     from xnornet.training import RECIPES, Recipe, train
 
     network = arguments.net or NETWORKS_OF[arguments.dataset][0]
@@ -79,12 +80,15 @@ def _train(arguments, log, started):
     )
     options = options_of(arguments)
     out = arguments.out or Path("runs") / f"{network}.npz"
-    dataset = data.load(arguments.dataset, arguments.data)
+    whiten = getattr(arguments, "whiten", False)
+    if whiten and arguments.resume and whitening_path(out).exists():
+        whiten = data.Whitening.load(whitening_path(out))
+    dataset = data.load(arguments.dataset, arguments.data, whiten=whiten)
     log(
         f"{network} on {dataset.name}: {len(dataset.train)} training, {len(dataset.valid)} validation, "
         f"{len(dataset.test)} test images; {recipe.epochs} epochs of batches of {recipe.batch_size}, "
         f"rate {recipe.lr:g} to {recipe.lr_end:g} ({recipe.schedule}), "
-        f"{'augmented, ' * recipe.augment}seed {recipe.seed}"
+        f"{'whitened, ' * bool(whiten)}{'augmented, ' * recipe.augment}seed {recipe.seed}"
     )
     try:
         train(

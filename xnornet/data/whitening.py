@@ -3,6 +3,7 @@
 Where the images come from is left to the datasets' modules, when they are whitened to `Pixels`.
 """
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -113,6 +114,14 @@ class Whitening:
         rows -= self.mean
         return rows @ self.matrix
 
+    @property
+    def checksum(self):
+        """MD5 of the numbers, in hexadecimal."""
+        digest = hashlib.md5(np.float64(self.gain).tobytes(), usedforsecurity=False)
+        for array in (self.mean, self.matrix):
+            digest.update(np.ascontiguousarray(array))
+        return digest.hexdigest()
+
     def save(self, path):
         """Write ``mean``, ``matrix`` and ``gain`` to an ``.npz`` file, which is there whole or not at all.
 
@@ -122,7 +131,7 @@ class Whitening:
             The folder or the disk does not take it. What was at ``path`` before is still there.
         """
         path = Path(path)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        temporary = path.with_name(f".{path.name}.tmp")
         try:
             with open(temporary, "wb") as file:
                 np.savez(file, mean=self.mean, matrix=self.matrix, gain=np.float64(self.gain))

@@ -1,6 +1,7 @@
 """Models apart from any network library: files of training weights, and fixed-point networks as records."""
 
 from xnornet.model.ancestor import Ancestor, recognise
+from xnornet.model.preprocessing import load_whitening, preprocessing_of, whitening_path
 from xnornet.model.quantized import (
     XNOR,
     Affine,
@@ -40,9 +41,12 @@ __all__ = [
     "header_path",
     "load_header",
     "load_weights",
+    "load_whitening",
+    "preprocessing_of",
     "read_arrays",
     "recognise",
     "save_header",
     "save_weights",
+    "whitening_path",
     "write_atomically",
 ]

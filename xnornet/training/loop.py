@@ -16,7 +16,14 @@ from tqdm import tqdm
 import xnornet
 from xnornet import networks
 from xnornet.data.dataset import Dataset
-from xnornet.model import WriteError, load_weights, save_header, save_weights
+from xnornet.model import (
+    WriteError,
+    load_weights,
+    preprocessing_of,
+    save_header,
+    save_weights,
+    whitening_path,
+)
 from xnornet.training.augmentation import AUGMENTATIONS
 from xnornet.training.checkpoint import (
     Tally,
@@ -130,6 +137,7 @@ class _Run:
             arguments,
             self.dataset.name,
             recipe,
+            preprocessing=preprocessing_of(self.dataset),
             init=None if self.init is None else str(self.init),
         )
         if resume:
@@ -137,6 +145,8 @@ class _Run:
             self.report(f"resumed {self._position}")
         elif self.init is not None:
             self._set_weights(self.init)
+        if self.dataset.whitening is not None:
+            self.dataset.whitening.save(whitening_path(self.out))
         self.saved = time.monotonic()
 
     def _set_weights(self, path):

@@ -1,0 +1,74 @@
+"""How a model's images were prepared, recorded with it so that nobody tests it on others.
+
+The scale of the pixels is a number in the model's header. A whitening is too large for that: it lies beside
+the weights as ``NAME.whitening.npz``, and the header has its checksum.
+"""
+
+from pathlib import Path
+
+from xnornet.data import DataError, Whitening
+from xnornet.data.dataset import FULL_SCALE
+from xnornet.model.weights import ModelError
+
+__all__ = ["load_whitening", "preprocessing_of", "whitening_path"]
+
+
+def whitening_path(path):
+    """Where the whitening of the weights at ``path`` lies."""
+    return Path(path).with_suffix(".whitening.npz")
+
+
+def preprocessing_of(dataset):
+    """What a header says of a dataset's images.
+
+    Returns
+    -------
+    dict
+        ``full_scale``, the number that stands for white, and ``whitening``, a checksum or None.
+    """
+    whitening = dataset.whitening
+    return {"full_scale": FULL_SCALE, "whitening": None if whitening is None else whitening.checksum}
+
+
+def load_whitening(path, header):
+    """Read the whitening that a model's images went through.
+
+    Parameters
+    ----------
+    path : str or Path
+        The model's weights.
+    header : dict
+        Its header.
+
+    Returns
+    -------
+    Whitening or None
+        None if the images were only scaled.
+
+    Raises
+    ------
+    ModelError
+        The whitening is missing or another one, or pixels were scaled in another way than they are here.
+    """
+    recorded = header.get("preprocessing", {"full_scale": FULL_SCALE, "whitening": None})
+    if not isinstance(recorded, dict) or recorded.get("full_scale") != FULL_SCALE:
+        raise ModelError(
+            f"{path}: was trained on pixels prepared as {recorded}; this version scales white to "
+            f"{FULL_SCALE}. Test it with the version that trained it, or train again"
+        )
+    if recorded.get("whitening") is None:
+        return None
+    file = whitening_path(path)
+    try:
+        whitening = Whitening.load(file)
+    except DataError as error:
+        raise ModelError(
+            f"{path}: was trained on whitened images, and needs the {file.name} that was written beside it "
+            f"({error})"
+        ) from error
+    if whitening.checksum != recorded["whitening"]:
+        raise ModelError(
+            f"{file}: belongs to another model (checksum {whitening.checksum}, not {recorded['whitening']}); "
+            f"put the one there that was written with {path}"
+        )
+    return whitening
