@@ -6,9 +6,23 @@ shuffling and augmentation are left to the training loop.
 
 from xnornet.data import cifar10, digits, mnist, svhn
 from xnornet.data.dataset import DataError, Dataset, Split, data_path
+from xnornet.data.files import ON_DISK, Report, check, download, folder_of
 from xnornet.data.whitening import Whitening
 
-__all__ = ["NAMES", "DataError", "Dataset", "Split", "Whitening", "data_path", "load"]
+__all__ = [
+    "NAMES",
+    "ON_DISK",
+    "DataError",
+    "Dataset",
+    "Report",
+    "Split",
+    "Whitening",
+    "check",
+    "data_path",
+    "download",
+    "folder_of",
+    "load",
+]
 
 _LOADERS = {
     "digits": digits.load,

@@ -13,11 +13,12 @@ import zlib
 import numpy as np
 
 from xnornet.data.dataset import DataError, Dataset, Pixels, Split, data_path, mismatch
-from xnornet.data.download import fetch, md5_of
+from xnornet.data.mirrors import fetch, md5_of
 from xnornet.data.pickles import read_pickle
 
-__all__ = ["CLASS_NAMES", "load", "load_folder", "read_batch"]
+__all__ = ["CLASS_NAMES", "HOME", "load", "load_folder", "provide", "published", "read_batch"]
 
+HOME = "cifar10"
 ARCHIVE = "cifar-10-python.tar.gz"
 ARCHIVE_MD5 = "c58f30108f718f92721af3b95e74349a"
 MIRRORS = (
@@ -79,7 +80,7 @@ def load(path=None, download=True):
     DataError
         If a file is missing or is not what it should be.
     """
-    return load_folder(data_path(path) / "cifar10", download)
+    return load_folder(data_path(path) / HOME, download)
 
 
 def load_folder(folder, download=True, batch_size=BATCH_SIZE, num_valid=NUM_VALID):
@@ -195,6 +196,11 @@ def provide(folder, download=True, names=tuple(CHECKSUMS)):
         if found != ARCHIVE_MD5:
             raise mismatch(archive, f"MD5 {ARCHIVE_MD5}", found)
     _extract(archive, folder / FOLDER, missing)
+
+
+def published(folder):
+    """Return MD5 of each file as published, by the path where the file is or would be."""
+    return {folder / FOLDER / name: md5 for name, md5 in CHECKSUMS.items()}
 
 
 def _extract(archive, folder, names):

@@ -1,7 +1,7 @@
 """What every dataset has in common: its form in memory, its folder, how a wrong file is told.
 
 What a dataset's own files look like is left to the module of that dataset, how they arrive to
-`xnornet.data.download`.
+`xnornet.data.mirrors`.
 """
 
 import math

@@ -12,9 +12,11 @@ import zlib
 import numpy as np
 
 from xnornet.data.dataset import DataError, Dataset, Split, data_path, mismatch, scale_bytes
-from xnornet.data.download import fetch
+from xnornet.data.mirrors import fetch
 
-__all__ = ["load", "load_folder", "read_idx"]
+__all__ = ["HOME", "load", "load_folder", "provide", "published", "read_idx"]
+
+HOME = "mnist"
 
 MIRRORS = (
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
@@ -25,6 +27,13 @@ CHECKSUMS = {
     "train-labels-idx1-ubyte.gz": "d53e105ee54ea40749a09fcbcd1e9432",
     "t10k-images-idx3-ubyte.gz": "9fb629c4189551a2d022fa330f9573f3",
     "t10k-labels-idx1-ubyte.gz": "ec29112dd5afa0611ce80d1b7f02629c",
+}
+# Of the same four files, unpacked: packing them again leaves these as they are.
+UNPACKED_CHECKSUMS = {
+    "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
+    "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
+    "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
+    "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
 }
 COUNTS = (50000, 10000, 10000)
 NUM_CLASSES = 10
@@ -55,7 +64,7 @@ def load(path=None, download=True):
     DataError
         If a file is missing or is not what it should be.
     """
-    return load_folder(data_path(path) / "mnist", download)
+    return load_folder(data_path(path) / HOME, download)
 
 
 def load_folder(folder, download=True, counts=COUNTS):
@@ -146,9 +155,24 @@ def _read_pair(folder, prefix, count, download):
     return scale_bytes(images)[:, np.newaxis], labels.astype(np.int32)
 
 
+def provide(folder, download=True):
+    """Download the files that are missing; see `xnornet.data.download`."""
+    for name in UNPACKED_CHECKSUMS:
+        _locate(folder, name, download)
+
+
+def published(folder):
+    """Return MD5 of each file as published, unpacked, by the path where the file is or would be."""
+    return {_find(folder, name) or folder / f"{name}.gz": md5 for name, md5 in UNPACKED_CHECKSUMS.items()}
+
+
 def _locate(folder, name, download):
+    return _find(folder, name) or fetch(folder, f"{name}.gz", MIRRORS, CHECKSUMS, download)
+
+
+def _find(folder, name):
     dotted = name.replace("-idx", ".idx")
     for candidate in (name, dotted, f"{name}.gz", f"{dotted}.gz"):
         if (folder / candidate).is_file():
             return folder / candidate
-    return fetch(folder, f"{name}.gz", MIRRORS, CHECKSUMS, download)
+    return None

@@ -7,10 +7,10 @@ nothing as real numbers.
 import numpy as np
 
 from xnornet.data.dataset import Dataset, Pixels, Split, data_path, mismatch
-from xnornet.data.download import fetch
 from xnornet.data.matlab import describe, read_array
+from xnornet.data.mirrors import fetch
 
-__all__ = ["load", "load_folder", "provide"]
+__all__ = ["EXTRA", "EXTRA_SIZE", "HOME", "load", "load_folder", "provide", "published"]
 
 MIRRORS = ("http://ufldl.stanford.edu/housenumbers/",)
 HOME = "SVHN/format2"
@@ -20,6 +20,7 @@ CHECKSUMS = {
     TEST: "eb5a983be6a315427106f1b164d9cef3",
     EXTRA: "a93ce644f1a588dc4d68dda5feec44a7",
 }
+EXTRA_SIZE = "1.3 GB"
 NUM_CLASSES = 10
 IMAGE_SHAPE = (3, 32, 32)
 # Sermanet, Chintala and LeCun, arXiv 1204.3968, section 3.1.
@@ -114,6 +115,11 @@ def provide(folder, download=True, names=tuple(CHECKSUMS)):
     for name in names:
         if not (folder / name).is_file():
             fetch(folder, name, MIRRORS, checksums, download, HOME)
+
+
+def published(folder):
+    """Return MD5 of each file as published, by the path where the file is or would be."""
+    return {folder / name: md5 for name, md5 in CHECKSUMS.items()}
 
 
 def _choose(file, labels, count):

@@ -19,7 +19,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from xnornet.data import DataError
-from xnornet.data.download import fetch
+from xnornet.data.mirrors import fetch
 
 CONTENT = np.random.default_rng(0).integers(0, 256, 3_000_000).astype(np.uint8).tobytes()
 MD5 = hashlib.md5(CONTENT).hexdigest()
@@ -156,7 +156,7 @@ def test_a_wrong_checksum_leaves_nothing_and_the_next_mirror_starts_over(dropper
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_a_killed_download_goes_on(dropper, tmp_path, number):
     program = (
-        "import sys, pathlib; from xnornet.data.download import fetch;"
+        "import sys, pathlib; from xnornet.data.mirrors import fetch;"
         "fetch(pathlib.Path(sys.argv[1]), 'file.bin', [sys.argv[2]], {'file.bin': sys.argv[3]})"
     )
     command = [sys.executable, "-c", program, tmp_path, dropper.mirror("slow"), MD5]

@@ -1,0 +1,224 @@
+"""A dataset's files on disk: where they belong, getting those that are missing, telling what is there.
+
+How a file is read is left to the dataset's own module.
+"""
+
+import gzip
+import hashlib
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from xnornet.data import cifar10, mnist, svhn
+from xnornet.data.dataset import DataError, Dataset, data_path
+
+__all__ = ["ON_DISK", "Report", "check", "download", "folder_of"]
+
+_MODULES = {"mnist": mnist, "cifar10": cifar10, "svhn": svhn}
+
+ON_DISK = tuple(_MODULES)
+
+# Training takes it if it is there, and is complete without.
+OPTIONAL = (svhn.EXTRA,)
+
+PUBLISHED, DIFFERS, MISSING = "published", "differs from the published file", "missing"
+CHUNK = 1 << 20
+
+
+def folder_of(name, path=None):
+    """Return the folder that holds the files of a dataset.
+
+    Parameters
+    ----------
+    name : str
+        One of ``ON_DISK``.
+    path : str or Path, optional
+        The folder that holds the datasets' folders; see `data_path` for the default.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    DataError
+        If the dataset is unknown or has no files.
+    """
+    return data_path(path) / _module(name).HOME
+
+
+def download(name, path=None, report=print):
+    """Download every file of a dataset that is missing.
+
+    Files that are there are left as they are. A download that was cut off goes on where it stopped.
+
+    Parameters
+    ----------
+    name : str
+        One of ``ON_DISK``.
+    path : str or Path, optional
+        The folder that holds the datasets' folders; see `data_path` for the default.
+    report : callable
+        Called with each line for people to read.
+
+    Returns
+    -------
+    Path
+        The dataset's folder.
+
+    Raises
+    ------
+    DataError
+        If a file cannot be had.
+    """
+    folder = folder_of(name, path)
+    if name == "svhn" and not (folder / svhn.EXTRA).is_file():
+        report(f"{svhn.EXTRA}, {svhn.EXTRA_SIZE}, comes last; training takes it if it is there")
+    _module(name).provide(folder)
+    report(f"{name}: every file is in {folder}")
+    return folder
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """What `check` found; ``str(report)`` is for people to read.
+
+    Attributes
+    ----------
+    name : str
+    folder : Path
+    files : dict
+        By path: size in bytes (None if the file is missing), and ``"published"``, ``"differs from the
+        published file"`` or ``"missing"``.
+    dataset : Dataset or None
+        None if it could not be loaded.
+    problem : str
+        Why it could not be loaded, or empty.
+    """
+
+    name: str
+    folder: Path
+    files: dict
+    dataset: Dataset | None
+    problem: str = ""
+
+    @property
+    def published(self):
+        """Whether it loads, and all files are the published ones, SVHN's extra file being optional."""
+        states = {state for file, (_, state) in self.files.items() if not _spared(file, state)}
+        return self.dataset is not None and states == {PUBLISHED}
+
+    def __bool__(self):
+        return self.published
+
+    def __str__(self):
+        lines = [f"{self.name} in {self.folder}", "", *self._file_lines(), ""]
+        lines += [*_split_lines(self.dataset), ""] if self.dataset is not None else []
+        return "\n".join([*lines, self._verdict()])
+
+    def _file_lines(self):
+        names = [str(file.relative_to(self.folder)) for file in self.files]
+        width = max(map(len, names))
+        for name, (file, (size, state)) in zip(names, self.files.items(), strict=True):
+            told = f"{state} (optional)" if _spared(file, state) else state
+            yield f"{name:{width}}  {'-' if size is None else f'{size:,}':>13}  {told}"
+
+    def _verdict(self):
+        if self.published:
+            return "these are the published files"
+        if not self.problem:
+            return "these are not the published files: errors on them are not errors on the published data"
+        if any(state == MISSING and not _spared(file, state) for file, (_, state) in self.files.items()):
+            return f"files are missing: `python -m xnornet data download {self.name}` gets them"
+        return f"it cannot be loaded: {self.problem}"
+
+
+def check(name, path=None):
+    """Compare a dataset's files with the published ones, load it, and count its images.
+
+    Nothing is downloaded or changed.
+
+    Parameters
+    ----------
+    name : str
+        One of ``ON_DISK``.
+    path : str or Path, optional
+        The folder that holds the datasets' folders; see `data_path` for the default.
+
+    Returns
+    -------
+    Report
+        Print it; it is true if all files are the published ones.
+
+    Raises
+    ------
+    DataError
+        If the dataset is unknown or has no files. What is wrong with its files is told in the report.
+    """
+    module, folder = _module(name), folder_of(name, path)
+    files = _compare(name, module.published(folder))
+    try:
+        return Report(name, folder, files, module.load_folder(folder, download=False))
+    except DataError as error:
+        return Report(name, folder, files, None, str(error))
+
+
+def _module(name):
+    if name not in _MODULES:
+        raise DataError(f"{name!r} is not a dataset with files; choose one of {', '.join(ON_DISK)}")
+    return _MODULES[name]
+
+
+def _compare(name, published):
+    from tqdm import tqdm
+
+    sizes = {file: file.stat().st_size if file.is_file() else None for file in published}
+    found = {}
+    with tqdm(
+        total=sum(size or 0 for size in sizes.values()),
+        desc=f"checking {name}",
+        unit="B",
+        unit_scale=True,
+        delay=1,
+        leave=False,
+        disable=None,
+        ncols=100,
+    ) as bar:
+        for file, md5 in published.items():
+            if sizes[file] is None:
+                found[file] = None, MISSING
+            else:
+                found[file] = sizes[file], PUBLISHED if _md5_unpacked(file) == md5 else DIFFERS
+                bar.update(sizes[file])
+    return found
+
+
+def _md5_unpacked(file):
+    """MD5 of what is in a file, or None if it cannot be read."""
+    opened = gzip.open if file.suffix == ".gz" else open
+    digest = hashlib.md5(usedforsecurity=False)
+    try:
+        with opened(file, "rb") as stream:
+            while chunk := stream.read(CHUNK):
+                digest.update(chunk)
+    except (OSError, EOFError, zlib.error):
+        return None
+    return digest.hexdigest()
+
+
+def _spared(file, state):
+    return state == MISSING and file.name in OPTIONAL
+
+
+def _split_lines(dataset):
+    splits = {"train": dataset.train, "valid": dataset.valid, "test": dataset.test}
+    rows = [["", "images", *dataset.class_names]]
+    for name, split in splits.items():
+        counts = np.bincount(split.labels, minlength=dataset.num_classes)
+        rows.append([name, str(len(split)), *map(str, counts)])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for first, *others in rows:
+        cells = [f"{cell:>{width}}" for cell, width in zip(others, widths[1:], strict=True)]
+        yield "  ".join([f"{first:{widths[0]}}", *cells])
