@@ -140,7 +140,8 @@ def _append_rest(file, url):
             if have and not _continues(response, have):
                 file.truncate(0)
                 have = file.seek(0)
-            length = int(response.headers.get("Content-Length", 0))
+            length = response.headers.get("Content-Length", "")
+            length = int(length) if length.isdecimal() else 0
             with tqdm(
                 total=have + length if length else None,
                 initial=have,
