@@ -41,8 +41,8 @@ def add_test(command, dataset):
         "--report",
         type=Path,
         metavar="DIR",
-        help="folder for pictures: confusion matrix, most confident mistakes, and with --mode fixed the error "
-        "against the bits of data and of parameters, for which 25 networks are tested",
+        help="folder for pictures: confusion matrix, most confident mistakes, and with --mode fixed the "
+        "error against the bits of data and of parameters, for which 25 networks are tested",
     )
     add_data_option(command)
     command.set_defaults(command=_test, interrupted="interrupted; nothing was changed")
