@@ -1,5 +1,6 @@
 """The commands: what they print, and one clear line for whatever is wrong."""
 
+import csv
 import json
 import os
 import re
@@ -14,7 +15,7 @@ from xnornet import data, networks
 from xnornet.cli import NETWORKS_OF, main
 from xnornet.training import Recipe, train
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 SENTENCE = r"error (\d+\.\d\d)% \(accuracy (\d+\.\d\d)%\) on (\d+) images, mode (\w+), \d+\.\d\d s\n"
 
 
@@ -66,6 +67,20 @@ def test_fixed_point_is_within_half_a_point_of_float_and_few_bits_are_worse(mode
         errors[name] = json.loads(capsys.readouterr().out)["error"]
     assert abs(errors["fixed"] - errors["float"]) <= 0.005
     assert errors["coarse"] > errors["fixed"]
+
+
+def test_a_report_of_fixed_point_has_the_error_against_bits(model, tmp_path, capsys):
+    folder = tmp_path / "report"
+    argv = ["test", "--model", str(model), "--mode", "fixed", "--report", str(folder), "--json"]
+    assert main(argv, dataset="digits") == 0
+    result = json.loads(capsys.readouterr().out)
+    names = {"confusion.png", "confusion.csv", "classes.csv", "mistakes.png", "bits.png", "bits.csv"}
+    assert {path.name for path in folder.iterdir()} == names
+    assert set(result["report"]) == {str(folder / name) for name in names}
+    with open(folder / "bits.csv") as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["width"]) for row in rows] == list(range(4, 17))
+    assert float(rows[-1]["data_error"]) == pytest.approx(result["error"], abs=1e-6)
 
 
 @pytest.mark.parametrize("count", [0, -1, 361, 10**9])

@@ -1,0 +1,48 @@
+"""The command that downloads and checks datasets."""
+
+import pytest
+
+from xnornet import data
+from xnornet.cli import main
+from xnornet.cli.data import ON_DISK
+
+
+def test_it_offers_every_dataset_that_has_files():
+    assert ON_DISK == data.ON_DISK
+
+
+def test_path_tells_where_files_belong(tmp_path, capsys):
+    assert main(["data", "path", "svhn", "mnist", "--data", str(tmp_path)]) == 0
+    folders = [str(tmp_path / "SVHN" / "format2"), str(tmp_path / "mnist")]
+    assert capsys.readouterr().out.splitlines() == folders
+
+
+def test_check_of_missing_files_fails_and_says_what_gets_them(tmp_path, capsys):
+    assert main(["data", "check", "--data", str(tmp_path)]) == 1
+    printed = capsys.readouterr().out
+    assert printed.count("missing") >= 4 + 7 + 3
+    for name in ON_DISK:
+        assert f"`python -m xnornet data download {name}`" in printed
+
+
+def test_check_of_a_damaged_file_is_told(tmp_path, capsys):
+    folder = tmp_path / "cifar10" / "cifar-10-batches-py"
+    folder.mkdir(parents=True)
+    for name in (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch", "batches.meta"):
+        (folder / name).write_bytes(b"\x80\x02}q\x00.")
+    assert main(["data", "check", "cifar10", "--data", str(tmp_path)]) == 1
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith("it cannot be loaded: ") and "data_batch_1" in last
+
+
+@pytest.mark.parametrize("argv", [["check", "digits"], ["download", "imagenet"]])
+def test_a_dataset_without_files_is_one_line(argv, capsys):
+    assert main(["data", *argv]) == 1
+    errors = capsys.readouterr().err
+    assert errors.startswith("error: ") and errors.count("\n") == 1 and "mnist, cifar10, svhn" in errors
+
+
+def test_an_unknown_action_is_a_usage_error(capsys):
+    with pytest.raises(SystemExit) as exit:
+        main(["data", "delete", "mnist"])
+    assert exit.value.code == 2
