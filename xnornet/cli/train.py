@@ -86,9 +86,11 @@ def _train(arguments, log, started):
     dataset = data.load(arguments.dataset, arguments.data, whiten=whiten)
     log(
         f"{network} on {dataset.name}: {len(dataset.train)} training, {len(dataset.valid)} validation, "
-        f"{len(dataset.test)} test images; {recipe.epochs} epochs of batches of {recipe.batch_size}, "
-        f"rate {recipe.lr:g} to {recipe.lr_end:g} ({recipe.schedule}), "
-        f"{'whitened, ' * bool(whiten)}{'augmented, ' * recipe.augment}seed {recipe.seed}"
+        f"{len(dataset.test)} test images"
+    )
+    log(
+        f"{recipe.epochs} epochs of batches of {recipe.batch_size}, rate {recipe.lr:g} to {recipe.lr_end:g} "
+        f"({recipe.schedule}), {'whitened, ' * bool(whiten)}{'augmented, ' * recipe.augment}seed {recipe.seed}"
     )
     try:
         train(
