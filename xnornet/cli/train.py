@@ -89,8 +89,9 @@ def _train(arguments, log, started):
         f"{len(dataset.test)} test images"
     )
     log(
-        f"{recipe.epochs} epochs of batches of {recipe.batch_size}, rate {recipe.lr:g} to {recipe.lr_end:g} "
-        f"({recipe.schedule}), {'whitened, ' * bool(whiten)}{'augmented, ' * recipe.augment}seed {recipe.seed}"
+        f"{recipe.epochs} epochs of batches of {recipe.batch_size}, rate {recipe.lr:g} to "
+        f"{recipe.lr_end:g} ({recipe.schedule}), {'whitened, ' * bool(whiten)}"
+        f"{'augmented, ' * recipe.augment}seed {recipe.seed}"
     )
     try:
         train(
