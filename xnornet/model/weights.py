@@ -162,7 +162,7 @@ def _told_in_one_line(path):
     try:
         yield
     except FileNotFoundError as error:
-        raise ModelError(f"{path}: not found; train first, or pass --model FILE") from error
+        raise ModelError(f"{path}: not found; train first, or name another file") from error
     except IsADirectoryError as error:
         raise ModelError(f"{path}: is a folder; pass the .npz file in it") from error
     except (zipfile.BadZipFile, EOFError, RuntimeError, ValueError, zlib.error) as error:

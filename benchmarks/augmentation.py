@@ -1,0 +1,78 @@
+"""Time of a training step with and without augmentation, in turns, on random images.
+
+python benchmarks/augmentation.py [--width W] [--batch-size N] [--steps N] [--json]
+"""
+
+import argparse
+import json
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
+
+from xnornet.data.dataset import Dataset, Pixels, Split  # noqa: E402
+from xnornet.training.augmentation import AUGMENTATIONS  # noqa: E402
+from xnornet.training.steps import Steps  # noqa: E402
+
+IMAGES = 5000
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--width", type=float, default=0.25, help="of cifar10_convnet")
+    parser.add_argument("--batch-size", type=int, default=50)
+    parser.add_argument("--steps", type=int, default=60, help="timed steps of each kind")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
+    arguments = parser.parse_args()
+    result = measure(arguments.width, arguments.batch_size, arguments.steps)
+    if arguments.json:
+        print(json.dumps(result))
+        return
+    print(
+        f"cifar10_convnet of width {arguments.width:g}, batch {arguments.batch_size}, median of "
+        f"{arguments.steps} steps each, in turns"
+    )
+    for name in ("plain", "augmented"):
+        print(f"{name:9s} {result[name]['median_ms']:8.1f} ms   quartiles {result[name]['quartiles_ms']}")
+    print(f"augmented / plain: {result['ratio']:.3f}, of pairs of neighbours: {result['paired_ratio']:.3f}")
+
+
+def measure(width, batch_size, count):
+    """Median times in milliseconds, and their ratio."""
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (IMAGES, 3, 32, 32)).astype(np.uint8)
+    split = Split(Pixels(pixels), rng.integers(0, 10, IMAGES).astype(np.int32))
+    dataset = Dataset("cifar10", 10, split, split, split)
+    augmentation = AUGMENTATIONS["cifar10"]
+    kinds = {"plain": None, "augmented": augmentation}
+    steps = {name: Steps("cifar10_convnet", {"width": width}, dataset, 0, a) for name, a in kinds.items()}
+    seconds = {name: [] for name in kinds}
+    for turn in tqdm(range(-3, count), leave=False, disable=None):
+        rows = rng.integers(0, IMAGES, batch_size)
+        draws = augmentation.draw(rng, batch_size)
+        for name in kinds:
+            begun = time.perf_counter()
+            steps[name].step(rows, *([draws] if kinds[name] else []))
+            if turn >= 0:
+                seconds[name].append(time.perf_counter() - begun)
+    times = {name: 1e3 * np.array(values) for name, values in seconds.items()}
+    result = {
+        name: {
+            "median_ms": float(np.median(values)),
+            "quartiles_ms": np.percentile(values, [25, 75]).round(1).tolist(),
+        }
+        for name, values in times.items()
+    }
+    result["ratio"] = result["augmented"]["median_ms"] / result["plain"]["median_ms"]
+    result["paired_ratio"] = float(np.median(times["augmented"] / times["plain"]))
+    return result
+
+
+if __name__ == "__main__":
+    main()
