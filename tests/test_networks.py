@@ -167,6 +167,16 @@ def test_an_unknown_network_is_named_with_those_that_exist():
         networks.build("resnet")
 
 
+@pytest.mark.parametrize("value", [3, (32,), (3, -1), "ab", (1.5, 2)])
+def test_a_value_of_another_kind_is_named_with_what_is_wanted(value):
+    with pytest.raises(ValueError, match="num_filters is .*; it takes 2 positive whole numbers"):
+        networks.build("mnist_convnet", num_filters=value)
+
+
+def test_a_list_is_as_good_as_a_tuple():
+    assert networks.options("mnist_convnet", num_filters=[2, 3])["num_filters"] == (2, 3)
+
+
 @pytest.mark.parametrize("option", ["width", "input_var_"])
 def test_an_unknown_option_is_named_with_those_that_exist(option):
     with pytest.raises(ValueError, match=f"no option '{option}'; it has num_units, dropout, scale_inputs"):

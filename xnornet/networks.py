@@ -7,7 +7,15 @@ import inspect
 import math
 import numbers
 
-from lasagne.layers import Conv2DLayer, DenseLayer, DropoutLayer, InputLayer, MaxPool2DLayer
+from lasagne.layers import (
+    Conv2DLayer,
+    DenseLayer,
+    DropoutLayer,
+    InputLayer,
+    MaxPool2DLayer,
+    get_all_layers,
+    get_all_params,
+)
 
 from xnornet.layers import BatchNormLayer, XNORConv2DLayer, XNORDenseLayer
 
@@ -17,9 +25,11 @@ __all__ = [
     "build",
     "cifar10_convnet",
     "digits_mlp",
+    "input_shape",
     "mnist_convnet",
     "mnist_mlp",
     "options",
+    "set_weights",
     "svhn_convnet",
 ]
 
@@ -211,7 +221,7 @@ def options(name, **arguments):
     Raises
     ------
     ValueError
-        As :func:`build`.
+        As :func:`build`, or a value of another kind than the default.
     """
     if name not in NETWORKS:
         raise ValueError(f"Network {name!r} is unknown; choose one of {', '.join(NETWORKS)}")
@@ -220,4 +230,48 @@ def options(name, **arguments):
     for option in arguments:
         if option not in usual:
             raise ValueError(f"{name} has no option {option!r}; it has {', '.join(usual)}")
-    return {**usual, **arguments}
+    given = {option: _checked(option, value, usual[option]) for option, value in arguments.items()}
+    return {**usual, **given}
+
+
+def _checked(option, value, usual):
+    """A value of an option, if it is of the kind of the usual one and within its range."""
+    if isinstance(usual, bool):
+        expected, fits = "True or False", isinstance(value, bool)
+    elif isinstance(usual, tuple):
+        # JSON gives back lists.
+        value = tuple(value) if isinstance(value, list) else value
+        expected = f"{len(usual)} positive whole numbers, such as {usual}"
+        fits = isinstance(value, tuple) and len(value) == len(usual) and all(map(_is_count, value))
+    elif isinstance(usual, int):
+        expected, fits = "a positive whole number", _is_count(value)
+    elif option == "dropout":
+        expected, fits = "a number from 0 to less than 1", _is_real(value) and 0 <= value < 1
+    else:
+        expected = f"a positive number, such as {usual / 2:g}"
+        fits = _is_real(value) and 0 < value < float("inf")
+    if not fits:
+        raise ValueError(f"{option} is {value!r}; it takes {expected}")
+    return value
+
+
+def _is_count(value):
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def _is_real(value):
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def input_shape(layer):
+    """Shape of one image that a network takes, ``(channels, height, width)``."""
+    return tuple(get_all_layers(layer)[0].shape[1:])
+
+
+def set_weights(layer, values):
+    """Set all parameters of a network, in the order of ``lasagne.layers.get_all_params``.
+
+    As ``lasagne.layers.set_all_param_values``, but in the parameters' own dtype.
+    """
+    for param, value in zip(get_all_params(layer), values, strict=True):
+        param.set_value(value.astype(param.dtype))

@@ -91,6 +91,7 @@ def test_a_number_of_images_beyond_the_set_is_refused(model, capsys, count):
 
 def test_a_missing_model_is_refused(tmp_path, capsys):
     assert "not found" in complaint(capsys, "--model", tmp_path / "none.npz")
+    assert "is a folder" in complaint(capsys, "--model", "")
 
 
 def test_a_truncated_model_is_refused(model, tmp_path, capsys):
@@ -146,7 +147,14 @@ def test_wrong_options_are_usage_errors(model, capsys, wrong):
     complaint(capsys, "--model", model, *wrong, status=2)
 
 
-@pytest.mark.parametrize("setting", ["num_units", "num_units=x y", "units=3", "num_units=-1"])
+@pytest.mark.parametrize(
+    "setting",
+    [
+        *("num_units", "num_units=x y", "units=3", "num_units=-1", "num_units=2.5", "num_units=None"),
+        *("num_units=(3, 4)", "num_units=True", "num_units={[]}", "dropout='x'", "dropout=1j", "dropout=1"),
+        *("scale_inputs={1}", "scale_inputs=1"),
+    ],
+)
 def test_wrong_options_of_the_network_are_refused(tmp_path, capsys, setting):
     out = tmp_path / "m.npz"
     assert main(["train", "--out", str(out), "--set", setting], dataset="digits") == 1

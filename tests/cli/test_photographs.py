@@ -1,4 +1,4 @@
-"""Training and testing on coloured images: how they are prepared, and whose weights they are."""
+"""Training and testing on color images: how they are prepared, and whose weights they are."""
 
 import csv
 import json
@@ -54,9 +54,15 @@ def test_whitening_is_kept_with_the_model_and_no_other_is_taken(
     assert f"test error {error} " in told
 
     beside = tmp_path / "net.whitening.npz"
-    Whitening(np.zeros(3072), np.eye(3072), 0.5).save(beside)
+    own, header = beside.read_bytes(), out.with_suffix(".json")
+    np.savez(beside, **Whitening(np.zeros(3072), np.eye(3072), 0.5).arrays)
     assert test_model(out) == 1
     assert "belongs to another model" in error_line(capsys)
+    beside.write_bytes(own)
+    header.rename(tmp_path / "elsewhere")
+    assert test_model(out) == 1
+    assert "no JSON header" in error_line(capsys)
+    (tmp_path / "elsewhere").rename(header)
     beside.unlink()
     assert test_model(out) == 1
     assert "needs the net.whitening.npz" in error_line(capsys)

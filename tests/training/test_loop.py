@@ -199,7 +199,7 @@ def test_another_runs_checkpoint_is_refused(digits, unfinished, recipe, argument
 
 def test_options_that_json_has_another_form_for_are_recognised():
     recipe = Recipe(3, 50, 0.01, 0.001)
-    identity = run_identity("mnist_convnet", {"num_filters": (2, 3)}, "mnist", recipe)
+    identity = run_identity("mnist_convnet", {"num_filters": (2, 3)}, data.load("digits"), recipe)
     assert identity == json.loads(json.dumps(identity))
 
 

@@ -13,10 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import theano
 from xnornet import data
 from xnornet.cli import main
+from xnornet.model import ModelError
 from xnornet.training import Recipe, Stopped, TrainingError, loop, train
-from xnornet.training.checkpoint import checkpoint_path
+from xnornet.training.checkpoint import checkpoint_path, claim
 from xnornet.training.stop import StopRequests
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -72,7 +74,6 @@ def test_kill_at_twenty_random_moments_changes_nothing(uninterrupted, tmp_path):
         assert {p.name for p in out.parent.iterdir()} == {
             *("net.npz", "net.json", "net.log", "net.log.csv", "net.curves.png")
         }
-        # One line for each stop that a checkpoint was there for, and none that anything was wrong.
         assert "error" not in [line.split(":")[0] for line in log_of(out)]
     assert kills == KILLS
 
@@ -198,8 +199,8 @@ def test_checkpoints_are_written_during_long_epochs(digits, tmp_path, monkeypatc
         loop, "save_checkpoint", lambda *args: (written.append(len(args[3].losses)), save(*args))
     )
     go(digits, tmp_path / "net.npz")
-    # After each of three steps, and at the end of the epoch.
-    assert written == [1, 2, 3, 0] * 2
+    # At the start, after each of three steps, and at the end of the epoch.
+    assert written == [0, *[1, 2, 3, 0] * 2]
 
 
 # Weights to begin with
@@ -219,7 +220,7 @@ def test_init_begins_with_given_weights(digits, tmp_path):
 
 def test_init_wants_weights_of_the_same_network(digits, tmp_path):
     go(digits, tmp_path / "first.npz")
-    with pytest.raises(Exception, match="another size of it"):
+    with pytest.raises(ModelError, match="another size of it"):
         train("digits_mlp", digits, tmp_path / "m.npz", RECIPE, {"num_units": 8}, init=tmp_path / "first.npz")
     assert not (tmp_path / "m.npz").exists()
 
@@ -232,3 +233,73 @@ def test_a_disk_that_fails_before_the_first_checkpoint_is_told_so(digits, tmp_pa
     with pytest.raises(TrainingError, match="No space left on device.*No checkpoint"):
         go(digits, tmp_path / "net.npz")
     assert not list(tmp_path.iterdir())
+
+
+# Runs that are not the same
+
+
+def begun(digits, folder):
+    out = folder / "net.npz"
+    stops(digits, out, resume=False, max_minutes=1e-9)
+    return out
+
+
+def changed(digits, **splits):
+    return data.Dataset(
+        "digits", 10, **{"train": digits.train, "valid": digits.valid, "test": digits.test, **splits}
+    )
+
+
+@pytest.mark.parametrize("split", ["train", "valid"])
+def test_a_run_goes_on_with_its_own_images_only(digits, tmp_path, split):
+    out = begun(digits, tmp_path)
+    images = getattr(digits, split).images.copy()
+    images[3, 0, 2, 2] += 0.25
+    other = changed(digits, **{split: data.Split(images, getattr(digits, split).labels)})
+    with pytest.raises(ModelError, match="images="):
+        go(other, out, resume=True)
+    go(digits, out, resume=True)
+
+
+def test_a_run_goes_on_in_its_own_precision_only(digits, tmp_path):
+    out = begun(digits, tmp_path)
+    theano.config.floatX = "float64"
+    try:
+        with pytest.raises(ModelError, match="floatX='float32'"):
+            go(digits, out, resume=True)
+    finally:
+        theano.config.floatX = "float32"
+
+
+def test_a_run_may_begin_with_the_weights_that_it_replaces(digits, tmp_path):
+    first = tmp_path / "net.npz"
+    go(digits, first)
+    kept = first.read_bytes()
+    go(digits, tmp_path / "copy.npz", init=first)
+    first.write_bytes(kept)
+    while True:
+        try:
+            go(digits, first, resume=checkpoint_path(first).exists(), init=first, max_minutes=1e-9)
+            break
+        except Stopped:
+            pass
+    assert same_weights(first, tmp_path / "copy.npz")
+
+
+def test_two_runs_do_not_write_to_the_same_place(digits, tmp_path):
+    out = tmp_path / "net.npz"
+    with claim(out), pytest.raises(ModelError, match="another run is writing there"):
+        go(digits, out)
+    go(digits, out)
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_a_checkpoint_that_cannot_be_read_is_not_told_to_be_deleted(digits, tmp_path, monkeypatch):
+    out = begun(digits, tmp_path)
+
+    def stale(*args, **options):
+        raise OSError(116, "Stale file handle")
+
+    monkeypatch.setattr(np, "load", stale)
+    with pytest.raises(ModelError, match="Stale file handle.*--resume again"):
+        go(digits, out, resume=True)

@@ -5,6 +5,7 @@ person can mend is one line on standard error and a non-zero exit.
 """
 
 import argparse
+import os
 import sys
 import time
 import warnings
@@ -37,7 +38,8 @@ def main(argv=None, dataset=None):
     Returns
     -------
     int
-        Exit status: 0, 1 if the command failed, 2 for wrong arguments, 130 if it was interrupted.
+        Exit status: 0, 1 if the command failed, 2 for wrong arguments, 130 or 143 if Ctrl-C or SIGTERM
+        ended it.
     """
     started = time.monotonic()
     argv = sys.argv[1:] if argv is None else list(argv)
@@ -68,8 +70,12 @@ class _Log:
     def __call__(self, line):
         from tqdm import tqdm
 
-        tqdm.write(line, file=sys.stdout)
-        sys.stdout.flush()
+        try:
+            tqdm.write(line, file=sys.stdout)
+            sys.stdout.flush()
+        except OSError:
+            # A closed pipe or a full disk behind the screen is no reason to lose what is trained.
+            sys.stdout = open(os.devnull, "w")
         self._append(line)
 
     def error(self, message):

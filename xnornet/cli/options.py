@@ -4,7 +4,7 @@ import argparse
 import ast
 
 __all__ = [
-    "COLOUR",
+    "COLOR",
     "NETWORKS_OF",
     "UsageError",
     "add_data_option",
@@ -22,8 +22,8 @@ NETWORKS_OF = {
     "cifar10": ("cifar10_convnet",),
     "svhn": ("svhn_convnet",),
 }
-# Datasets of coloured photographs.
-COLOUR = ("cifar10", "svhn")
+# Datasets of color photographs.
+COLOR = ("cifar10", "svhn")
 
 
 class UsageError(Exception):
@@ -61,7 +61,7 @@ def _option(text):
     name, equals, value = text.partition("=")
     try:
         return name, ast.literal_eval(value)
-    except (ValueError, SyntaxError) as error:
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
         raise UsageError(f"--set {text}: expected OPTION=VALUE, such as num_units=1024") from error
 
 
@@ -78,8 +78,8 @@ def positive(kind):
 
 def natural(text):
     value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"{text} is negative")
+    if not 0 <= value < 1 << 32:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 2**32 - 1")
     return value
 
 

@@ -22,8 +22,8 @@ def _summary(arguments, log, started):
     options = options_of(arguments)
     try:
         rows = summarize(networks.build(arguments.network, **options))
-    except (ValueError, TypeError) as error:
-        raise UsageError(str(error)) from error
+    except ValueError as error:
+        raise UsageError(f"--set: {error}") from error
     title = " ".join([arguments.network, *(f"{name}={value}" for name, value in options.items())])
     log(json.dumps(total(rows)) if arguments.json else format_summary(rows, title))
     return 0

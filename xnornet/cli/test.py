@@ -45,7 +45,7 @@ def add_test(command, dataset):
         "error against the bits of data and of parameters, for which 25 networks are tested",
     )
     add_data_option(command)
-    command.set_defaults(command=_test, interrupted="interrupted; nothing was changed")
+    command.set_defaults(command=_test, interrupted="interrupted; the model is unchanged")
 
 
 def _test(arguments, log, started):
@@ -57,6 +57,13 @@ def _test(arguments, log, started):
 
     if arguments.report is not None:
         report_folder(arguments.report)
+    if not arguments.model.is_file():
+        reason = (
+            "is a folder; pass the .npz file in it"
+            if arguments.model.is_dir()
+            else "not found; train first, or name another file"
+        )
+        raise UsageError(f"{arguments.model}: {reason}")
     header = load_header(arguments.model)
     whitening = load_whitening(arguments.model, header)
     dataset = data.load(arguments.dataset, arguments.data, whiten=whitening)
@@ -147,19 +154,17 @@ def _load_network(arguments, header, dataset, log):
     options = header.get("arguments", {}) if network == header.get("network") else {}
     try:
         layer = networks.build(network, T.tensor4("images"), **options)
-    except (ValueError, TypeError) as error:
+    except ValueError as error:
         raise UsageError(f"{header_path(arguments.model)}: {error}") from error
     _check_fit(arguments, network, layer, dataset, header.get("dataset", dataset.name))
-    params = lasagne.layers.get_all_params(layer)
-    for param, value in zip(params, load_weights(arguments.model, params), strict=True):
-        param.set_value(value.astype(param.dtype))
+    networks.set_weights(layer, load_weights(arguments.model, lasagne.layers.get_all_params(layer)))
     return network, layer
 
 
 def _check_fit(arguments, network, layer, dataset, trained_on):
-    import lasagne
+    from xnornet import networks
 
-    shape = tuple(lasagne.layers.get_all_layers(layer)[0].shape[1:])
+    shape = networks.input_shape(layer)
     if shape != tuple(dataset.input_shape):
         raise UsageError(
             f"{arguments.model}: {network} takes images of shape {shape}; those of "

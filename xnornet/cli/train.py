@@ -5,7 +5,7 @@ import dataclasses
 from pathlib import Path
 
 from xnornet.cli.options import (
-    COLOUR,
+    COLOR,
     NETWORKS_OF,
     UsageError,
     add_data_option,
@@ -38,7 +38,7 @@ def add_train(command, dataset):
         action=argparse.BooleanOptionalAction,
         help=f"crop training images at random, and mirror those of CIFAR-10{_default(own)}",
     )
-    if dataset in (None, *COLOUR):
+    if dataset in (None, *COLOR):
         add("--whiten", action="store_true", help="whiten the images (contrast normalization and ZCA)")
     add("--seed", type=natural, default=0, help="of weights, dropout, order and augmentation of images")
     add("--init", type=Path, metavar="FILE.npz", help="weights of the same network to begin with")
@@ -60,7 +60,7 @@ def add_train(command, dataset):
     add_data_option(command)
     command.set_defaults(
         command=_train,
-        interrupted="interrupted; what the last checkpoint holds is kept, and --resume goes on from it",
+        interrupted="interrupted before training went on; a checkpoint that was there is still there",
     )
 
 
@@ -69,20 +69,27 @@ def _default(own):
 
 
 def _train(arguments, log, started):
-    from xnornet import data
+    from xnornet import data, networks
     from xnornet.model import whitening_path
-    from xnornet.training import RECIPES, Recipe, train
+    from xnornet.training import RECIPES, Recipe, check_out, checkpoint_path, train
 
     network = arguments.net or NETWORKS_OF[arguments.dataset][0]
     chosen = {field.name: getattr(arguments, field.name) for field in dataclasses.fields(Recipe)}
     recipe = dataclasses.replace(
         RECIPES[network], **{name: value for name, value in chosen.items() if value is not None}
     )
-    options = options_of(arguments)
+    try:
+        options = networks.options(network, **options_of(arguments))
+    except ValueError as error:
+        raise UsageError(f"--set: {error}") from error
     out = arguments.out or Path("runs") / f"{network}.npz"
+    check_out(out, arguments.resume)
+    if arguments.init is not None and not arguments.init.is_file():
+        raise UsageError(f"--init {arguments.init}: not found; it takes an .npz file of weights")
     whiten = getattr(arguments, "whiten", False)
-    if whiten and arguments.resume and whitening_path(out).exists():
-        whiten = data.Whitening.load(whitening_path(out))
+    begun_with = whitening_path(checkpoint_path(out))
+    if whiten and arguments.resume and begun_with.exists():
+        whiten = data.Whitening.load(begun_with)
     dataset = data.load(arguments.dataset, arguments.data, whiten=whiten)
     log(
         f"{network} on {dataset.name}: {len(dataset.train)} training, {len(dataset.valid)} validation, "
@@ -93,19 +100,16 @@ def _train(arguments, log, started):
         f"{recipe.lr_end:g} ({recipe.schedule}), {'whitened, ' * bool(whiten)}"
         f"{'augmented, ' * recipe.augment}seed {recipe.seed}"
     )
-    try:
-        train(
-            network,
-            dataset,
-            out,
-            recipe,
-            options,
-            resume=arguments.resume,
-            report=log,
-            started=started,
-            init=arguments.init,
-            max_minutes=arguments.max_minutes,
-        )
-    except ValueError as error:
-        raise UsageError(str(error)) from error
+    train(
+        network,
+        dataset,
+        out,
+        recipe,
+        options,
+        resume=arguments.resume,
+        report=log,
+        started=started,
+        init=arguments.init,
+        max_minutes=arguments.max_minutes,
+    )
     return 0

@@ -4,8 +4,6 @@ Where the images come from is left to the datasets' modules, when they are white
 """
 
 import hashlib
-import os
-from pathlib import Path
 
 import numpy as np
 
@@ -122,32 +120,14 @@ class Whitening:
             digest.update(np.ascontiguousarray(array))
         return digest.hexdigest()
 
-    def save(self, path):
-        """Write ``mean``, ``matrix`` and ``gain`` to an ``.npz`` file, which is there whole or not at all.
-
-        Raises
-        ------
-        DataError
-            The folder or the disk does not take it. What was at ``path`` before is still there.
-        """
-        path = Path(path)
-        temporary = path.with_name(f".{path.name}.tmp")
-        try:
-            with open(temporary, "wb") as file:
-                np.savez(file, mean=self.mean, matrix=self.matrix, gain=np.float64(self.gain))
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        except OSError as error:
-            raise DataError(
-                f"{path}: cannot be written ({error.strerror or error}); choose another place"
-            ) from error
-        finally:
-            temporary.unlink(missing_ok=True)
+    @property
+    def arrays(self):
+        """All numbers by name, as an ``.npz`` file holds them for `load`."""
+        return {"mean": self.mean, "matrix": self.matrix, "gain": np.float64(self.gain)}
 
     @classmethod
     def load(cls, path):
-        """Read what `save` wrote.
+        """Read an ``.npz`` file of `arrays`.
 
         Raises
         ------
@@ -176,7 +156,9 @@ class Whitening:
 
 
 def _wrong(path, expected, found):
-    return DataError(f"{path}: expected {expected}, found {found}; fit and save it again")
+    return DataError(
+        f"{path}: expected {expected}, found {found}; put the file there that was written with the model"
+    )
 
 
 def _moments(pixels):

@@ -36,7 +36,5 @@ def ancestor_network(path, input_var=None):
     for each in lasagne.layers.get_all_layers(layer):
         if isinstance(each, XNORDenseLayer):
             each.scale_bias = found.scale_bias
-    params = lasagne.layers.get_all_params(layer)
-    for param, value in zip(params, found.values, strict=True):
-        param.set_value(value.astype(param.dtype))
+    networks.set_weights(layer, found.values)
     return found.network, layer

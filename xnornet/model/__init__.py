@@ -1,7 +1,7 @@
 """Models apart from any network library: files of training weights, and fixed-point networks as records."""
 
 from xnornet.model.ancestor import Ancestor, recognise
-from xnornet.model.preprocessing import load_whitening, preprocessing_of, whitening_path
+from xnornet.model.preprocessing import load_whitening, preprocessing_of, save_whitening, whitening_path
 from xnornet.model.quantized import (
     XNOR,
     Affine,
@@ -47,6 +47,7 @@ __all__ = [
     "recognise",
     "save_header",
     "save_weights",
+    "save_whitening",
     "whitening_path",
     "write_atomically",
 ]

@@ -6,16 +6,29 @@ the weights as ``NAME.whitening.npz``, and the header has its checksum.
 
 from pathlib import Path
 
+import numpy as np
+
 from xnornet.data import DataError, Whitening
 from xnornet.data.dataset import FULL_SCALE
-from xnornet.model.weights import ModelError
+from xnornet.model.weights import ModelError, write_atomically
 
-__all__ = ["load_whitening", "preprocessing_of", "whitening_path"]
+__all__ = ["load_whitening", "preprocessing_of", "save_whitening", "whitening_path"]
 
 
 def whitening_path(path):
     """Where the whitening of the weights at ``path`` lies."""
     return Path(path).with_suffix(".whitening.npz")
+
+
+def save_whitening(path, whitening):
+    """Write a whitening beside the weights at ``path``.
+
+    Raises
+    ------
+    WriteError
+        As `write_atomically`.
+    """
+    write_atomically(whitening_path(path), lambda file: np.savez(file, **whitening.arrays))
 
 
 def preprocessing_of(dataset):
@@ -50,6 +63,12 @@ def load_whitening(path, header):
     ModelError
         The whitening is missing or another one, or pixels were scaled in another way than they are here.
     """
+    file = whitening_path(path)
+    if not header and file.exists():
+        raise ModelError(
+            f"{path}: has a whitening beside it, and no JSON header to tell whether that is its own; put the "
+            "header there that was written with it"
+        )
     recorded = header.get("preprocessing", {"full_scale": FULL_SCALE, "whitening": None})
     if not isinstance(recorded, dict) or recorded.get("full_scale") != FULL_SCALE:
         raise ModelError(
@@ -58,7 +77,6 @@ def load_whitening(path, header):
         )
     if recorded.get("whitening") is None:
         return None
-    file = whitening_path(path)
     try:
         whitening = Whitening.load(file)
     except DataError as error:

@@ -9,7 +9,7 @@ import math
 import os
 import zipfile
 import zlib
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -61,7 +61,9 @@ def write_atomically(path, write):
             f"{path}: cannot be written ({reason}); make room there, or choose another place with --out"
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        # What this cannot remove is not worth hiding why.
+        with suppress(OSError):
+            temporary.unlink()
 
 
 def save_weights(path, values):

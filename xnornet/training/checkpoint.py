@@ -2,15 +2,19 @@
 
 import dataclasses
 import json
+import zlib
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+import theano
 import xnornet
+from xnornet.data.dataset import Pixels
 from xnornet.model import ModelError, read_arrays, write_atomically
 
-__all__ = ["Tally", "checkpoint_path", "load_checkpoint", "run_identity", "save_checkpoint"]
+__all__ = ["Tally", "checkpoint_path", "claim", "load_checkpoint", "run_identity", "save_checkpoint"]
 
 
 @dataclass
@@ -49,11 +53,53 @@ def run_identity(network, arguments, dataset, recipe, **further):
         "version": xnornet.__version__,
         "network": network,
         "arguments": arguments,
-        "dataset": dataset,
+        "dataset": dataset.name,
+        "images": {name: _count_and_sum(getattr(dataset, name)) for name in ("train", "valid")},
+        "floatX": theano.config.floatX,
         **dataclasses.asdict(recipe),
         **further,
     }
     return json.loads(json.dumps(identity))
+
+
+def _count_and_sum(split):
+    """Number of images, and a checksum of them and their labels."""
+    images = split.images.bytes if isinstance(split.images, Pixels) else split.images
+    return [
+        len(split),
+        zlib.crc32(np.ascontiguousarray(split.labels), zlib.crc32(np.ascontiguousarray(images))),
+    ]
+
+
+@contextmanager
+def claim(out):
+    """Keep a second run from writing to ``out`` meanwhile.
+
+    Raises
+    ------
+    ModelError
+        Another run does.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    lock = Path(out).with_name(f".{Path(out).name}.lock")
+    with open(lock, "w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ModelError(
+                f"{out}: another run is writing there; wait for it, or choose another --out"
+            ) from error
+        except OSError:
+            # Some network drives have no locks.
+            pass
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
 
 
 def save_checkpoint(out, identity, history, tally, state):
@@ -123,6 +169,10 @@ def _read_header(path):
     except FileNotFoundError as error:
         raise ModelError(
             f"{path}: not found, so there is nothing to resume; the run has finished or never began"
+        ) from error
+    except OSError as error:
+        raise ModelError(
+            f"{path}: cannot be read ({error.strerror or error}); make it readable, and pass --resume again"
         ) from error
     except Exception as error:
         problem = str(error)

@@ -22,12 +22,14 @@ from xnornet.model import (
     preprocessing_of,
     save_header,
     save_weights,
+    save_whitening,
     whitening_path,
 )
 from xnornet.training.augmentation import AUGMENTATIONS
 from xnornet.training.checkpoint import (
     Tally,
     checkpoint_path,
+    claim,
     load_checkpoint,
     run_identity,
     save_checkpoint,
@@ -37,7 +39,7 @@ from xnornet.training.recipes import Recipe
 from xnornet.training.steps import Steps
 from xnornet.training.stop import Stopped, StopRequests
 
-__all__ = ["TrainingError", "train"]
+__all__ = ["TrainingError", "check_out", "train"]
 
 # Epochs that are shorter get their picture when the run ends.
 SECONDS_WORTH_A_PICTURE = 10
@@ -98,14 +100,16 @@ def train(
         It was asked to stop, and left a checkpoint.
     """
     started = time.monotonic() if started is None else started
-    run = _Run(network, dataset, Path(out), recipe, arguments or {}, report, started, init)
-    _check_out(run.out, resume)
-    run.prepare(resume)
-    with StopRequests(max_minutes) as stop:
+    out = Path(out)
+    check_out(out, resume)
+    run = _Run(network, dataset, out, recipe, arguments or {}, report, started, init)
+    with claim(out):
         try:
-            while len(run.history) < recipe.epochs:
-                run.epoch(stop)
-            return run.finish(stop)
+            run.prepare(resume)
+            with StopRequests(max_minutes, started) as stop:
+                while len(run.history) < recipe.epochs:
+                    run.epoch(stop)
+                return run.finish(stop)
         except WriteError as error:
             raise TrainingError(f"{error}. {run.standing}") from error
 
@@ -135,7 +139,7 @@ class _Run:
         self.identity = run_identity(
             self.network,
             arguments,
-            self.dataset.name,
+            self.dataset,
             recipe,
             preprocessing=preprocessing_of(self.dataset),
             init=None if self.init is None else str(self.init),
@@ -143,15 +147,18 @@ class _Run:
         if resume:
             self.history, self.tally = load_checkpoint(self.out, self.identity, self.steps.state)
             self.report(f"resumed {self._position}")
-        elif self.init is not None:
-            self._set_weights(self.init)
+            self.saved = time.monotonic()
+            return
+        if self.init is not None:
+            self._load(self.init)
+        if self.out.exists():
+            self.report(f"{self.out}: is there already; the first epoch's weights take its place")
         if self.dataset.whitening is not None:
-            self.dataset.whitening.save(whitening_path(self.out))
-        self.saved = time.monotonic()
+            save_whitening(checkpoint_path(self.out), self.dataset.whitening)
+        self._save()
 
-    def _set_weights(self, path):
-        for param, value in zip(self.steps.params, load_weights(path, self.steps.params), strict=True):
-            param.set_value(value.astype(param.dtype))
+    def _load(self, path):
+        networks.set_weights(self.steps.layer, load_weights(path, self.steps.params))
 
     @property
     def _position(self):
@@ -237,7 +244,8 @@ class _Run:
         now = time.monotonic()
         if not np.isfinite(loss):
             raise TrainingError(
-                f"The loss is no longer finite in epoch {len(self.history) + 1}; train with a smaller --lr"
+                f"The loss is no longer finite in epoch {len(self.history) + 1}; delete "
+                f"{checkpoint_path(self.out)}, and train with a smaller --lr"
             )
         if not self.history and not self.tally.losses:
             self.report(f"first training step {now - self.started:.1f} s after the start")
@@ -251,6 +259,8 @@ class _Run:
         """Write all that an epoch leaves. The checkpoint comes last: one killed before repeats it."""
         history, recipe = self.history, self.recipe
         if row["valid_error"] <= min(r["valid_error"] for r in history):
+            if self.dataset.whitening is not None:
+                save_whitening(self.out, self.dataset.whitening)
             save_weights(self.out, [p.get_value(borrow=True) for p in self.steps.params])
             save_header(self.out, _header(self.identity, row))
         write_log(self.out.with_suffix(".log.csv"), history)
@@ -262,9 +272,11 @@ class _Run:
 
     def finish(self, stop):
         """Test the kept weights, and clear away the checkpoint."""
-        self._set_weights(self.out)
+        self._load(self.out)
         error = self._error(self.dataset.test, stop)
-        checkpoint_path(self.out).unlink(missing_ok=True)
+        checkpoint = checkpoint_path(self.out)
+        for file in (checkpoint, whitening_path(checkpoint)):
+            file.unlink(missing_ok=True)
         self.report(f"kept {self.out}: test error {error:.2%} on {len(self.dataset.test)} images")
         return error
 
@@ -299,8 +311,20 @@ def _header(identity, row):
     }
 
 
-def _check_out(out, resume):
-    """Find out before the first epoch whether the results can be written."""
+def check_out(out, resume):
+    """Find out beforehand whether the results of a run can be written.
+
+    Parameters
+    ----------
+    out : Path
+    resume : bool
+        Whether an unfinished run may be there.
+
+    Raises
+    ------
+    TrainingError
+        They cannot, or one is and may not.
+    """
     if out.suffix != ".npz":
         raise TrainingError(f"--out is {out}; it takes the name of an .npz file")
     try:
@@ -323,9 +347,7 @@ def _check_out(out, resume):
 
 
 def _check_fit(layer, network, dataset):
-    import lasagne
-
-    shape = tuple(lasagne.layers.get_all_layers(layer)[0].shape[1:])
+    shape = networks.input_shape(layer)
     if shape != tuple(dataset.input_shape):
         raise TrainingError(
             f"{network} takes images of shape {shape}; those of {dataset.name} are "

@@ -100,7 +100,7 @@ class Steps:
             list(inputs),
             [loss, errors],
             updates=clip_weights(updates, self.layer),
-            givens={images: batch, labels: classes[rows]},
+            givens={images: batch.astype(images.dtype), labels: classes[rows]},
             name="training_step",
         )
 

@@ -31,7 +31,9 @@ class StopRequests:
     Parameters
     ----------
     max_minutes : float, optional
-        After as much time, counted from here, the run is to end.
+        After as much time the run is to end.
+    started : float, optional
+        ``time.monotonic()`` from which that counts; by default now.
 
     Attributes
     ----------
@@ -41,9 +43,10 @@ class StopRequests:
         Exit status that goes with the reason.
     """
 
-    def __init__(self, max_minutes=None):
+    def __init__(self, max_minutes=None, started=None):
+        started = time.monotonic() if started is None else started
         self._max_minutes = max_minutes
-        self._deadline = None if max_minutes is None else time.monotonic() + 60 * max_minutes
+        self._deadline = None if max_minutes is None else started + 60 * max_minutes
         self._signal = None
         self._before = {}
 
@@ -51,8 +54,10 @@ class StopRequests:
         # Only the main thread may set handlers; a job in the background has Ctrl-C ignored and keeps it so.
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
-                if signal.getsignal(number) != signal.SIG_IGN:
-                    self._before[number] = signal.signal(number, self._note)
+                before = signal.getsignal(number)
+                if before != signal.SIG_IGN:
+                    self._before[number] = before
+                    signal.signal(number, self._note)
         return self
 
     def __exit__(self, *error):
