@@ -15,7 +15,7 @@ demo: $(installed)
 	$(bin)/python test/digits_test.py --model runs/digits_mlp.npz --mode fixed
 
 test: $(installed)
-	$(bin)/python -m pytest
+	$(bin)/python -m pytest --numprocesses auto --maxprocesses 4
 
 lint: $(installed)
 	$(bin)/ruff check

@@ -19,7 +19,7 @@ setup(
     python_requires=">=3.11",
     install_requires=(here / "requirements.txt").read_text().split("\n"),
     extras_require={
-        "test": ["pytest>=8", "hypothesis>=6.100", "ruff>=0.6"],
+        "test": ["pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100", "ruff>=0.6"],
         "cuda": ["jax[cuda12]>=0.10"],
         "bench": ["onnxruntime>=1.18", "torch>=2.3"],
     },

@@ -107,6 +107,8 @@ def train(
         try:
             run.prepare(resume)
             with StopRequests(max_minutes, started) as stop:
+                if not resume:
+                    run.save()
                 while len(run.history) < recipe.epochs:
                     run.epoch(stop)
                 return run.finish(stop)
@@ -146,8 +148,8 @@ class _Run:
         )
         if resume:
             self.history, self.tally = load_checkpoint(self.out, self.identity, self.steps.state)
-            self.report(f"resumed {self._position}")
             self.saved = time.monotonic()
+            self.report(f"resumed {self._position}")
             return
         if self.init is not None:
             self._load(self.init)
@@ -155,7 +157,6 @@ class _Run:
             self.report(f"{self.out}: is there already; the first epoch's weights take its place")
         if self.dataset.whitening is not None:
             save_whitening(checkpoint_path(self.out), self.dataset.whitening)
-        self._save()
 
     def _load(self, path):
         networks.set_weights(self.steps.layer, load_weights(path, self.steps.params))
@@ -175,7 +176,8 @@ class _Run:
             return "The last checkpoint is whole, and --resume goes on from it"
         return "No checkpoint had been written yet"
 
-    def _save(self):
+    def save(self):
+        """Write a checkpoint."""
         save_checkpoint(self.out, self.identity, self.history, self.tally, self.steps.state)
         self.saved = time.monotonic()
 
@@ -184,10 +186,10 @@ class _Run:
         if stop.reason is not None:
             self._stop(stop)
         if time.monotonic() - self.saved > SECONDS_BETWEEN_CHECKPOINTS:
-            self._save()
+            self.save()
 
     def _stop(self, stop):
-        self._save()
+        self.save()
         raise Stopped(f"{stop.reason} {self._position}; --resume goes on from there", stop.status)
 
     def _error(self, split, stop):
@@ -267,7 +269,7 @@ class _Run:
         if row["seconds"] > SECONDS_WORTH_A_PICTURE or row["epoch"] == recipe.epochs:
             title = f"{self.network} on {self.dataset.name}"
             write_curves(self.out.with_suffix(".curves.png"), history, title)
-        self._save()
+        self.save()
         self.report(_summary(row, history, recipe))
 
     def finish(self, stop):
