@@ -1,5 +1,6 @@
 """Runs that are stopped: wherever that happens, they go on as if it had not."""
 
+import dataclasses
 import multiprocessing
 import os
 import random
@@ -252,18 +253,12 @@ def begun(digits, folder):
     return out
 
 
-def changed(digits, **splits):
-    return data.Dataset(
-        "digits", 10, **{"train": digits.train, "valid": digits.valid, "test": digits.test, **splits}
-    )
-
-
 @pytest.mark.parametrize("split", ["train", "valid"])
 def test_a_run_goes_on_with_its_own_images_only(digits, tmp_path, split):
     out = begun(digits, tmp_path)
     images = getattr(digits, split).images.copy()
     images[3, 0, 2, 2] += 0.25
-    other = changed(digits, **{split: data.Split(images, getattr(digits, split).labels)})
+    other = dataclasses.replace(digits, **{split: data.Split(images, getattr(digits, split).labels)})
     with pytest.raises(ModelError, match="images="):
         go(other, out, resume=True)
     go(digits, out, resume=True)
@@ -299,6 +294,12 @@ def test_two_runs_do_not_write_to_the_same_place(digits, tmp_path):
         go(digits, out)
     go(digits, out)
     assert not list(tmp_path.glob(".*"))
+
+
+def test_images_that_have_no_augmentation_are_told(digits, tmp_path):
+    with pytest.raises(TrainingError, match="no augmentation for 'faces', only for digits"):
+        go(dataclasses.replace(digits, name="faces"), tmp_path / "net.npz")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_checkpoint_that_cannot_be_read_is_not_told_to_be_deleted(digits, tmp_path, monkeypatch):

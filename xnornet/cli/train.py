@@ -96,8 +96,8 @@ def _train(arguments, log, started):
         f"{len(dataset.test)} test images"
     )
     log(
-        f"{recipe.epochs} epochs of batches of {recipe.batch_size}, rate {recipe.lr:g} to "
-        f"{recipe.lr_end:g} ({recipe.schedule}), {'whitened, ' * bool(whiten)}"
+        f"{recipe.epochs} epoch{'s' * (recipe.epochs > 1)} of batches of {recipe.batch_size}, "
+        f"rate {recipe.lr:g} to {recipe.lr_end:g} ({recipe.schedule}), {'whitened, ' * bool(whiten)}"
         f"{'augmented, ' * recipe.augment}seed {recipe.seed}"
     )
     train(

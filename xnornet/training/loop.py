@@ -135,7 +135,7 @@ class _Run:
         """Compile, and set the state to that of the last checkpoint, of given weights, or of none."""
         recipe = self.recipe
         arguments = networks.options(self.network, **self.arguments)
-        self.augmentation = AUGMENTATIONS[self.dataset.name] if recipe.augment else None
+        self.augmentation = _augmentation_of(self.dataset) if recipe.augment else None
         self.steps = Steps(self.network, arguments, self.dataset, recipe.seed, self.augmentation)
         _check_fit(self.steps.layer, self.network, self.dataset)
         self.identity = run_identity(
@@ -281,6 +281,15 @@ class _Run:
             file.unlink(missing_ok=True)
         self.report(f"kept {self.out}: test error {error:.2%} on {len(self.dataset.test)} images")
         return error
+
+
+def _augmentation_of(dataset):
+    if dataset.name not in AUGMENTATIONS:
+        raise TrainingError(
+            f"There is no augmentation for {dataset.name!r}, only for {', '.join(AUGMENTATIONS)}; train "
+            "without, or add one to AUGMENTATIONS"
+        )
+    return AUGMENTATIONS[dataset.name]
 
 
 def _summary(row, history, recipe):
