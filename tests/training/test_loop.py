@@ -116,7 +116,7 @@ def test_curves_are_a_png(finished):
 
 def test_a_finished_run_cannot_be_resumed(finished, digits):
     out, _ = finished
-    with pytest.raises(ModelError, match="nothing to resume"):
+    with pytest.raises(TrainingError, match="nothing to resume"):
         train("digits_mlp", digits, out, Recipe(3, 50, 0.01, 0.001), SMALL, resume=True)
 
 

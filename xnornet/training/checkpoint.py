@@ -142,7 +142,7 @@ def load_checkpoint(out, identity, state):
     Raises
     ------
     ModelError
-        There is no checkpoint, or it is damaged or of another run.
+        The checkpoint is missing, damaged or of another run.
     """
     path = checkpoint_path(out)
     header = _read_header(path)
@@ -166,10 +166,6 @@ def _read_header(path):
         if isinstance(header["identity"], dict) and {"losses", "errors", "seconds"} == set(header["tally"]):
             return header
         problem = "its header is of another form"
-    except FileNotFoundError as error:
-        raise ModelError(
-            f"{path}: not found, so there is nothing to resume; the run has finished or never began"
-        ) from error
     except OSError as error:
         raise ModelError(
             f"{path}: cannot be read ({error.strerror or error}); make it readable, and pass --resume again"

@@ -329,12 +329,12 @@ def check_out(out, resume):
     ----------
     out : Path
     resume : bool
-        Whether an unfinished run may be there.
+        Whether an unfinished run is to be gone on with.
 
     Raises
     ------
     TrainingError
-        They cannot, or one is and may not.
+        They cannot, an unfinished run is there and may not, or should be and is not.
     """
     if out.suffix != ".npz":
         raise TrainingError(f"--out is {out}; it takes the name of an .npz file")
@@ -354,6 +354,10 @@ def check_out(out, resume):
         raise TrainingError(
             f"{checkpoint}: an unfinished run is there; pass --resume to go on with it, or delete it to "
             "start over"
+        )
+    if resume and not checkpoint.exists():
+        raise TrainingError(
+            f"{checkpoint}: not found, so there is nothing to resume; the run has finished or never began"
         )
 
 
