@@ -5,7 +5,6 @@ How a pickle is read without running what it names is left to `xnornet.data.pick
 
 import gzip
 import math
-import os
 import shutil
 import tarfile
 import zlib
@@ -15,6 +14,7 @@ import numpy as np
 from xnornet.data.dataset import DataError, Dataset, Pixels, Split, data_path, mismatch
 from xnornet.data.mirrors import fetch, md5_of
 from xnornet.data.pickles import read_pickle
+from xnornet.disk import replacing
 
 __all__ = ["CLASS_NAMES", "HOME", "load", "load_folder", "provide", "published", "read_batch"]
 
@@ -211,7 +211,8 @@ def _extract(archive, folder, names):
         with tarfile.open(archive, "r:gz") as members:
             for member in members:
                 if member.name in wanted and member.isreg() and member.size <= LARGEST_MEMBER:
-                    _write(members.extractfile(member), folder / member.name.rpartition("/")[2])
+                    with replacing(folder / member.name.rpartition("/")[2]) as file:
+                        shutil.copyfileobj(members.extractfile(member), file)
                     wanted.remove(member.name)
     except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise mismatch(archive, "a whole tar.gz archive", f"a damaged one ({error})") from error
@@ -221,15 +222,3 @@ def _extract(archive, folder, names):
         ) from error
     if wanted:
         raise mismatch(archive, f"the file {min(wanted)}", "none")
-
-
-def _write(source, file):
-    part = file.with_name(f".{file.name}.{os.getpid()}.tmp")
-    try:
-        with open(part, "wb") as target:
-            shutil.copyfileobj(source, target)
-            target.flush()
-            os.fsync(target.fileno())
-        os.replace(part, file)
-    finally:
-        part.unlink(missing_ok=True)

@@ -8,6 +8,7 @@ import os
 from urllib.parse import urlsplit
 
 from xnornet.data.dataset import DataError
+from xnornet.disk import lock
 
 __all__ = ["fetch", "md5_of"]
 
@@ -59,7 +60,8 @@ def fetch(folder, fname, mirrors, checksums, download=True, home=None):
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with open(part, "ab") as file:
-            _claim(file)
+            if not lock(file):
+                raise DataError(f"{part}: another program is downloading it; wait until it is done")
             failures = _fill(file, [mirror + fname for mirror in mirrors], checksums[fname])
         if failures is None:
             os.replace(part, folder / fname)
@@ -79,21 +81,6 @@ def md5_of(file):
     """MD5 of a file, in hexadecimal."""
     with open(file, "rb") as stream:
         return hashlib.file_digest(stream, "md5").hexdigest()
-
-
-def _claim(file):
-    """Keep a second process from adding to the same file."""
-    try:
-        import fcntl
-    except ImportError:
-        return
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise DataError(f"{file.name}: another program is downloading it; wait until it is done") from error
-    except OSError:
-        # Some network drives have no locks; the checksum finds out what two programs do to one file.
-        return
 
 
 def _fill(file, urls, md5):

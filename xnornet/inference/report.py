@@ -103,7 +103,9 @@ def report_folder(path):
             f"{path}: should be a folder; found a file. Choose another place with --report"
         ) from error
     except OSError as error:
-        raise _unwritable(path, error) from error
+        raise ModelError(
+            f"{path}: cannot be written ({error.strerror or error}); choose another place with --report"
+        ) from error
     return path
 
 
@@ -121,17 +123,8 @@ def write_png(path, figure):
 
 
 def _write(path, write):
-    try:
-        write_atomically(path, write)
-    except ModelError as error:
-        raise _unwritable(path, error.__cause__) from error
+    write_atomically(path, write, option="--report")
     return path
-
-
-def _unwritable(path, error):
-    return ModelError(
-        f"{path}: cannot be written ({error.strerror or error}); choose another place with --report"
-    )
 
 
 def wrap_title(title, width):

@@ -6,13 +6,14 @@ before it is read. Files are written under a temporary name and renamed.
 
 import json
 import math
-import os
 import zipfile
 import zlib
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+
+from xnornet.disk import replacing
 
 __all__ = [
     "ModelError",
@@ -37,33 +38,24 @@ class WriteError(ModelError):
     """A file cannot be written; what was at its place before is still there."""
 
 
-def write_atomically(path, write):
+def write_atomically(path, write, option="--out"):
     """Call ``write`` with a binary file that takes the place of ``path`` once it is whole.
 
-    A process that is killed meanwhile leaves its temporary file behind, which the next one writes over.
+    ``option`` is the one of the command that chooses another place.
 
     Raises
     ------
     WriteError
         The folder or the disk does not take it. What was at ``path`` before is still there.
     """
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.tmp")
     try:
-        with open(temporary, "wb") as file:
+        with replacing(path) as file:
             write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
     except OSError as error:
         reason = error.strerror or error
         raise WriteError(
-            f"{path}: cannot be written ({reason}); make room there, or choose another place with --out"
+            f"{path}: cannot be written ({reason}); make room there, or choose another place with {option}"
         ) from error
-    finally:
-        # What this cannot remove is not worth hiding why.
-        with suppress(OSError):
-            temporary.unlink()
 
 
 def save_weights(path, values):

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import zlib
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import numpy as np
 import theano
 import xnornet
 from xnornet.data.dataset import Pixels
+from xnornet.disk import lock
 from xnornet.model import ModelError, read_arrays, write_atomically
 
 __all__ = ["Tally", "checkpoint_path", "claim", "load_checkpoint", "run_identity", "save_checkpoint"]
@@ -80,26 +81,16 @@ def claim(out):
     ModelError
         Another run does.
     """
-    try:
-        import fcntl
-    except ImportError:
-        yield
-        return
-    lock = Path(out).with_name(f".{Path(out).name}.lock")
-    with open(lock, "w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise ModelError(
-                f"{out}: another run is writing there; wait for it, or choose another --out"
-            ) from error
-        except OSError:
-            # Some network drives have no locks.
-            pass
+    path = Path(out).with_name(f".{Path(out).name}.lock")
+    with open(path, "w") as file:
+        if not lock(file):
+            raise ModelError(f"{out}: another run is writing there; wait for it, or choose another --out")
         try:
             yield
         finally:
-            lock.unlink(missing_ok=True)
+            # Some systems do not remove a file that is open.
+            with suppress(OSError):
+                path.unlink()
 
 
 def save_checkpoint(out, identity, history, tally, state):
