@@ -4,7 +4,6 @@ Losses, optimizers and epochs are left to ``xnornet.training``.
 """
 
 import inspect
-import math
 import numbers
 
 from lasagne.layers import (
@@ -164,8 +163,7 @@ def svhn_convnet(input_var=None, width=1.0, dropout=0.0, scale_inputs=True):
 
 def _vgg(input_var, num_filters, width, dropout, scale_inputs, num_units=1024):
     """Pairs of 3x3 convolutions, each pair followed by pooling, then two binary dense layers."""
-    if isinstance(width, bool) or not isinstance(width, numbers.Real) or not 0 < width < math.inf:
-        raise ValueError(f"width is {width!r}; it takes a positive number, such as 0.5 for half the filters")
+    _checked("width", width, 1.0)
     *num_filters, num_units = (max(1, round(width * n)) for n in (*num_filters, num_units))
     layer = InputLayer((None, 3, 32, 32), input_var)
     for i, n in enumerate(num_filters):
@@ -260,7 +258,7 @@ def _is_count(value):
 
 
 def _is_real(value):
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
 def input_shape(layer):

@@ -53,17 +53,11 @@ def _test(arguments, log, started):
 
     from xnornet import data
     from xnornet.inference import compute_scores, fixed_network, float_network, report_folder
-    from xnornet.model import load_header, load_whitening
+    from xnornet.model import load_header, load_whitening, read_array_headers
 
     if arguments.report is not None:
         report_folder(arguments.report)
-    if not arguments.model.is_file():
-        reason = (
-            "is a folder; pass the .npz file in it"
-            if arguments.model.is_dir()
-            else "not found; train first, or name another file"
-        )
-        raise UsageError(f"{arguments.model}: {reason}")
+    read_array_headers(arguments.model)
     header = load_header(arguments.model)
     whitening = load_whitening(arguments.model, header)
     dataset = data.load(arguments.dataset, arguments.data, whiten=whitening)
@@ -92,7 +86,7 @@ def _test(arguments, log, started):
     }
     if arguments.report is not None:
         real = scores if model is None else model.q_out.dequantize(scores)
-        written = _report(arguments, network, trained, real, dataset)
+        written = _report(arguments, network, trained, real, dataset, images)
         result["report"] = [str(path) for path in written]
         if not arguments.json:
             log(f"report: {', '.join(result['report'])}")
@@ -100,7 +94,7 @@ def _test(arguments, log, started):
     return 0
 
 
-def _report(arguments, network, trained, scores, dataset):
+def _report(arguments, network, trained, scores, dataset, images):
     """Write tables and pictures; returns their paths."""
     import numpy as np
 
@@ -113,7 +107,7 @@ def _report(arguments, network, trained, scores, dataset):
     )
     if arguments.mode == "float":
         return written
-    images, labels = dataset.test.images[:count], dataset.test.labels[:count]
+    labels = dataset.test.labels[:count]
     floats = compute_scores(float_network(trained), images, arguments.batch_size, progress=True)
     sweep = sweep_bits(
         trained,
