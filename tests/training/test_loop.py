@@ -3,11 +3,6 @@
 import csv
 import json
 import os
-import random
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import lasagne
@@ -22,8 +17,6 @@ from xnornet.training.checkpoint import checkpoint_path, run_identity
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = {"num_units": 32}
 ALL_OPTIONS = {"num_units": 32, "dropout": 0.1, "scale_inputs": True}
-# Small batches make a run long enough to be stopped in the middle.
-SLOW = ["--set", "num_units=32", "--batch-size", "3", "--epochs", "20"]
 
 
 @pytest.fixture(scope="module")
@@ -37,38 +30,6 @@ def finished(digits, tmp_path_factory):
     lines = []
     train("digits_mlp", digits, out, Recipe(3, 50, 0.01, 0.001), SMALL, report=lines.append)
     return out, lines
-
-
-def command(out, *options):
-    script = ROOT / "train" / "digits_train.py"
-    return [sys.executable, str(script), "--out", str(out), *SLOW, *options]
-
-
-def stop_after_a_checkpoint(out, stop, rng):
-    # A shell that runs the tests in the background has its children ignore Ctrl-C.
-    process = subprocess.Popen(
-        command(out),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-    deadline = time.monotonic() + 120
-    while not checkpoint_path(out).exists() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    time.sleep(rng.uniform(0, 1))
-    process.send_signal(stop)
-    _, errors = process.communicate(timeout=60)
-    return process.returncode, errors
-
-
-def test_ctrl_c_says_how_to_go_on(tmp_path):
-    out, rng = tmp_path / "net.npz", random.Random(1)
-    code, errors = stop_after_a_checkpoint(out, signal.SIGINT, rng)
-    assert code == 130
-    lines = [line for line in errors.splitlines() if line.startswith("error")]
-    assert len(lines) == 1 and "--resume" in lines[0] and "Traceback" not in errors
-    assert checkpoint_path(out).exists()
 
 
 def test_the_weights_load_into_the_network_and_have_the_error_reported(finished, digits):

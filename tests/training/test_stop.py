@@ -91,16 +91,33 @@ def finished(out):
 # Signals, with a program of its own
 
 
-def run_until_a_checkpoint(out, stop):
+def run_until_a_checkpoint(out, stop, delay=0.0):
     options = ["--set", "num_units=32", "--batch-size", "3", "--epochs", "20"]
     command = [sys.executable, str(ROOT / "train" / "digits_train.py"), "--out", str(out), *options]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # A shell that runs the tests in the background has its children ignore Ctrl-C.
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     deadline = time.monotonic() + 120
     while not checkpoint_path(out).exists() and time.monotonic() < deadline:
         time.sleep(0.01)
+    time.sleep(delay)
     process.send_signal(stop)
     _, errors = process.communicate(timeout=60)
     return process.returncode, errors, command
+
+
+def test_ctrl_c_says_how_to_go_on(tmp_path):
+    out, rng = tmp_path / "net.npz", random.Random(1)
+    code, errors, _ = run_until_a_checkpoint(out, signal.SIGINT, rng.uniform(0, 1))
+    assert code == 130
+    lines = [line for line in errors.splitlines() if line.startswith("error")]
+    assert len(lines) == 1 and "--resume" in lines[0] and "Traceback" not in errors
+    assert checkpoint_path(out).exists()
 
 
 def test_sigterm_leaves_a_checkpoint_and_a_full_disk_leaves_the_last_one(tmp_path):
