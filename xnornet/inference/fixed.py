@@ -158,7 +158,7 @@ def output_shape(record, input_shape):
         pool = Pool(window.size, window.stride, window.pad, record.ignore_border, "max")
         return (*input_shape[:2], *pool.output_lengths(input_shape[2:]))
     if isinstance(record, XNOR | Linear):
-        outputs = len(record.B if isinstance(record, XNOR) else record.W)
+        outputs = len(record.signs.bits if isinstance(record, XNOR) else record.W)
         if window is None:
             return (input_shape[0], outputs)
         lengths = [

@@ -32,6 +32,7 @@ from xnornet.model import (
     Quantize,
     QuantizedModel,
     Rectify,
+    Signs,
     Window,
 )
 from xnornet.ops import pad_widths
@@ -208,8 +209,8 @@ def _xnor(layer, W, window, q_in, wanted, formats):
     else:
         n, q_alpha, b, q_b, q_out = _fit(alpha, b, fan_in * sums, f_sums, wanted, formats)
         c = q_c = None
-    B = np.where(W >= 0, 1, -1).astype(np.int8)
-    record = XNOR(B, n, q_alpha, b, q_b, layer.scale_inputs, window, q_in, q_out, c, q_c)
+    B = np.where(W >= 0, np.int8(1), np.int8(-1))
+    record = XNOR(Signs.pack(B), n, q_alpha, b, q_b, layer.scale_inputs, window, q_in, q_out, c, q_c)
     return [record, *_nonlinearity(layer)]
 
 

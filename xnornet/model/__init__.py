@@ -13,6 +13,7 @@ from xnornet.model.quantized import (
     Rectify,
     Window,
 )
+from xnornet.model.signs import Signs
 from xnornet.model.weights import (
     ModelError,
     WriteError,
@@ -37,6 +38,7 @@ __all__ = [
     "Quantize",
     "QuantizedModel",
     "Rectify",
+    "Signs",
     "Window",
     "WriteError",
     "header_path",

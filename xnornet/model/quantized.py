@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from xnornet.fixedpoint import Q
+from xnornet.model.signs import Signs
 
 __all__ = [
     "XNOR",
@@ -55,9 +56,9 @@ class XNOR:
 
     Attributes
     ----------
-    B : int8 array of +1 and -1
-        ``(outputs, inputs)`` if ``window`` is None, else ``(outputs, channels, kh, kw)`` as they lie on
-        the image.
+    signs : Signs
+        ``B``, of shape ``(outputs, inputs)`` if ``window`` is None, else ``(outputs, channels, kh, kw)`` as
+        they lie on the image.
     alpha : int64 array, ``(outputs,)``
         In format ``q_alpha``, the ``1/N`` of the mean of ``|I|`` included.
     b : int64 array, or None
@@ -72,7 +73,7 @@ class XNOR:
     q_c : Q or None
     """
 
-    B: np.ndarray
+    signs: Signs
     alpha: np.ndarray
     q_alpha: Q
     b: np.ndarray | None
@@ -83,6 +84,11 @@ class XNOR:
     q_out: Q
     c: np.ndarray | None = None
     q_c: Q | None = None
+
+    @property
+    def B(self):
+        """The signs as int8 array of +1 and -1, unpacked anew each time."""
+        return self.signs.unpack()
 
     @property
     def product_f(self):

@@ -1,0 +1,48 @@
+"""Packed signs: the binary weights of a layer, a bit each, eight channels to a byte.
+
+The order of the bits is that of the packed model file and of the integer engine. What the signs are
+multiplied with is told by the records in ``xnornet.model.quantized``.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+__all__ = ["Signs"]
+
+
+@dataclass(frozen=True, eq=False)
+class Signs:
+    """Signs as bits: bit ``k`` of byte ``j`` is channel ``8 * j + k``, 1 for +1 and 0 for -1.
+
+    Attributes
+    ----------
+    bits : uint8 array
+        ``(outputs, kh, kw, ceil(channels / 8))`` for a convolution, with the filters as they lie on the
+        image; ``(outputs, ceil(channels / 8))`` for a dense layer. Bits past the last channel are 0.
+    channels : int
+        Of a dense layer its inputs: the features in the order of the flattened ``(channel, row, column)``.
+    """
+
+    bits: np.ndarray
+    channels: int
+
+    @classmethod
+    def pack(cls, B):
+        """Pack an array of +1 and -1, ``(outputs, channels, kh, kw)`` or ``(outputs, inputs)``."""
+        positive = np.moveaxis(B > 0, 1, -1)
+        return cls(np.ascontiguousarray(np.packbits(positive, axis=-1, bitorder="little")), B.shape[1])
+
+    def unpack(self):
+        """The signs as int8 array of +1 and -1, of the shape that `pack` takes."""
+        ones = np.unpackbits(self.bits, axis=-1, count=self.channels, bitorder="little")
+        B = np.ascontiguousarray(np.moveaxis(ones, -1, 1)).view(np.int8)
+        B *= 2
+        B -= 1
+        return B
+
+    @property
+    def shape(self):
+        """Shape of the unpacked signs."""
+        outputs, *window = self.bits.shape[:-1]
+        return (outputs, self.channels, *window)
