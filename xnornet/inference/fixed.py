@@ -14,7 +14,7 @@ import theano.tensor as T
 from theano.tensor.signal.pool import Pool
 from xnornet import ops
 from xnornet.fixedpoint import round_shift, saturate
-from xnornet.model import XNOR, Affine, Flatten, Linear, MaxPool, Quantize, Rectify
+from xnornet.model import XNOR, Affine, Flatten, Linear, MaxPool, Quantize, Rectify, output_shape
 
 __all__ = ["RecordLayer", "fixed_network"]
 
@@ -37,7 +37,7 @@ class RecordLayer(lasagne.layers.Layer):
         self.record = record
 
     def get_output_shape_for(self, input_shape):
-        return output_shape(self.record, input_shape)
+        return (input_shape[0], *output_shape(self.record, input_shape[1:]))
 
     def get_output_for(self, input, **kwargs):
         return compute(self.record, input)
@@ -149,23 +149,3 @@ def _per_channel(values, ndim):
     """Constants along axis 1; untied biases lie along all axes but the first."""
     shape = (1, *values.shape) if values.ndim == ndim - 1 else (1, -1, *[1] * (ndim - 2))
     return T.constant(np.asarray(values, np.int64).reshape(shape))
-
-
-def output_shape(record, input_shape):
-    """Shape of the record's output for an input of the given shape."""
-    window = getattr(record, "window", None)
-    if isinstance(record, MaxPool):
-        pool = Pool(window.size, window.stride, window.pad, record.ignore_border, "max")
-        return (*input_shape[:2], *pool.output_lengths(input_shape[2:]))
-    if isinstance(record, XNOR | Linear):
-        outputs = len(record.signs.bits if isinstance(record, XNOR) else record.W)
-        if window is None:
-            return (input_shape[0], outputs)
-        lengths = [
-            (n + sum(p) - w) // s + 1
-            for n, w, s, p in zip(input_shape[2:], window.size, window.stride, window.pad, strict=True)
-        ]
-        return (input_shape[0], outputs, *lengths)
-    if isinstance(record, Flatten):
-        return (input_shape[0], int(np.prod(input_shape[1:])))
-    return input_shape

@@ -13,6 +13,7 @@ from xnornet.model.quantized import (
     Rectify,
     Window,
 )
+from xnornet.model.shapes import output_shape, output_shapes
 from xnornet.model.signs import Signs
 from xnornet.model.weights import (
     ModelError,
@@ -45,6 +46,8 @@ __all__ = [
     "load_header",
     "load_weights",
     "load_whitening",
+    "output_shape",
+    "output_shapes",
     "preprocessing_of",
     "read_array_headers",
     "read_arrays",
