@@ -32,7 +32,7 @@ def convolution(window, binary):
     vector = np.ones(4, np.int64)
     if binary:
         return XNOR(Signs.pack(weights), vector, q, None, q, True, window, q, q)
-    return Linear(weights.astype(np.int64), q, None, q, window, q, q)
+    return Linear(weights.astype(np.int16), q, None, q, window, q, q)
 
 
 def places(length, size, stride, pad):
@@ -62,7 +62,7 @@ def test_pooling_gives_the_shape_of_the_array_it_gives(window, lengths, ignore_b
 def test_a_dense_layer_takes_an_input_of_any_shape():
     vector = np.ones(5, np.int64)
     binary = XNOR(Signs.pack(np.ones((5, 24), np.int8)), vector, q, None, q, True, None, q, q)
-    real = Linear(np.ones((5, 24), np.int64), q, None, q, None, q, q)
+    real = Linear(np.ones((5, 24), np.int16), q, None, q, None, q, q)
     for record in (binary, real):
         for shape in ((2, 3, 4), (24,)):
             assert output_shape(record, shape) == (5,)

@@ -217,7 +217,7 @@ def _xnor(layer, W, window, q_in, wanted, formats):
 def _linear(layer, W, window, q_in, wanted, formats):
     bound = _fan_in(W) * q_in.limit
     n, q_W, b, q_b, q_out = _fit(W, value_of(layer.b), bound, q_in.f, wanted, formats)
-    return [Linear(n, q_W, b, q_b, window, q_in, q_out), *_nonlinearity(layer)]
+    return [Linear(n.astype(np.int16), q_W, b, q_b, window, q_in, q_out), *_nonlinearity(layer)]
 
 
 def _fan_in(W):

@@ -102,7 +102,7 @@ class Linear:
 
     Attributes
     ----------
-    W : int64 array, of the shape of ``XNOR.B``, in format ``q_W``
+    W : int16 array, of the shape of ``XNOR.B``, in format ``q_W``
     b, q_b, window, q_in, q_out : as in XNOR
     """
 
