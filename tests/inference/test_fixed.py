@@ -16,7 +16,18 @@ import theano
 from xnornet.fixedpoint import Q
 from xnornet.inference import Formats, compute_scores, fixed_network, quantize
 from xnornet.layers import BatchNormLayer, XNORConv2DLayer, XNORDenseLayer
-from xnornet.model import XNOR, Affine, Flatten, Linear, MaxPool, Quantize, QuantizedModel, Rectify, Window
+from xnornet.model import (
+    XNOR,
+    Affine,
+    Flatten,
+    Linear,
+    MaxPool,
+    Quantize,
+    QuantizedModel,
+    Rectify,
+    Window,
+    check_model,
+)
 
 
 def unit(q):
@@ -181,7 +192,9 @@ formats = st.builds(
 @given(data=st.data(), formats=st.just(Formats()) | formats, share=st.sampled_from([1, 0.5]))
 def test_simulation_is_exact(networks, data, formats, share):
     network, images = data.draw(networks(exponents=(-60, -20, -3, 0, 0, 0, 3, 12)))
-    assert_exact(quantize(network, images * np.float32(share), formats), images)
+    model = quantize(network, images * np.float32(share), formats)
+    check_model(model)
+    assert_exact(model, images)
 
 
 def drawn(rng, *shape):

@@ -1,6 +1,7 @@
 """Models apart from any network library: files of training weights, and fixed-point networks as records."""
 
 from xnornet.model.ancestor import Ancestor, recognise
+from xnornet.model.checks import check_model
 from xnornet.model.preprocessing import load_whitening, preprocessing_of, save_whitening, whitening_path
 from xnornet.model.quantized import (
     XNOR,
@@ -42,6 +43,7 @@ __all__ = [
     "Signs",
     "Window",
     "WriteError",
+    "check_model",
     "header_path",
     "load_header",
     "load_weights",
