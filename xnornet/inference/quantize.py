@@ -35,15 +35,10 @@ from xnornet.model import (
     Signs,
     Window,
 )
+from xnornet.model.checks import ACCUMULATOR_BITS, MAX_FAN_IN
 from xnornet.ops import pad_widths
 
 __all__ = ["Formats", "calibrate", "quantize"]
-
-# Exact results stay below this, so that adding half a unit for rounding cannot overflow 64 bits.
-ACCUMULATOR_BITS = 62
-
-# Sums of as many signs in float32, and of products of 15-bit integers in float64, are exact.
-MAX_FAN_IN = 1 << 23
 
 
 @dataclass(frozen=True)

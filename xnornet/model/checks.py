@@ -13,7 +13,7 @@ from xnornet.model.quantized import XNOR, Affine, Flatten, Linear, MaxPool, Quan
 from xnornet.model.shapes import output_shape
 from xnornet.model.weights import ModelError
 
-__all__ = ["check_model"]
+__all__ = ["ACCUMULATOR_BITS", "MAX_FAN_IN", "check_model"]
 
 # Numbers of data and of parameters are 16-bit words with their sign.
 MAX_BITS = 15
