@@ -4,10 +4,10 @@ Files come from anywhere, so nothing is unpickled, and every array is compared w
 before it is read. Files are written under a temporary name and renamed.
 """
 
+import errno
 import json
 import math
 import zipfile
-import zlib
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,10 +22,12 @@ __all__ = [
     "header_path",
     "load_header",
     "load_weights",
+    "read_array_header",
     "read_array_headers",
     "read_arrays",
     "save_header",
     "save_weights",
+    "told_in_one_line",
     "write_atomically",
 ]
 
@@ -116,7 +118,7 @@ def read_arrays(path, shapes, also=()):
         Anything but that is in the file.
     """
     names = [f"arr_{i}" for i in range(len(shapes))]
-    with _told_in_one_line(path):
+    with told_in_one_line(path):
         with zipfile.ZipFile(path) as archive:
             found = sorted(set(archive.namelist()) - {f"{n}.npy" for n in also})
             if found != sorted(f"{n}.npy" for n in names):
@@ -143,33 +145,40 @@ def read_array_headers(path):
     ModelError
         The file is missing or damaged.
     """
-    with _told_in_one_line(path), zipfile.ZipFile(path) as archive:
+    with told_in_one_line(path), zipfile.ZipFile(path) as archive:
         return {
-            member.removesuffix(".npy"): _read_header(archive, member) if member.endswith(".npy") else None
+            member.removesuffix(".npy"): read_array_header(archive, member)
+            if member.endswith(".npy")
+            else None
             for member in archive.namelist()
         }
 
 
 @contextmanager
-def _told_in_one_line(path):
-    """Turn whatever reading a file raises into a :class:`ModelError`."""
+def told_in_one_line(path):
+    """Turn whatever reading a file raises into a :class:`ModelError`; one that is raised as such stays."""
     try:
         yield
+    except ModelError:
+        raise
     except FileNotFoundError as error:
         raise ModelError(f"{path}: not found; train first, or name another file") from error
     except IsADirectoryError as error:
         raise ModelError(f"{path}: is a folder; pass the .npz file in it") from error
-    except (zipfile.BadZipFile, EOFError, RuntimeError, ValueError, zlib.error) as error:
+    # NumPy and zipfile raise nearly anything at damaged files, some of it in several lines.
+    except Exception as error:
+        # A damaged file may point to before its beginning, which is an invalid argument of a seek.
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:
+            raise ModelError(f"{path}: cannot be read ({error.strerror or error})") from error
+        reason = " ".join(str(error).split()) or type(error).__name__
         raise ModelError(
-            f"{path}: should be a whole .npz file; it is damaged or cut short ({error})"
+            f"{path}: should be a whole .npz file; it is damaged or cut short ({reason})"
         ) from error
-    except OSError as error:
-        raise ModelError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
 def _check_member(path, archive, name, shape):
     """Compare an array's own header with what is wanted, before memory is given to it."""
-    found, dtype = _read_header(archive, f"{name}.npy")
+    found, dtype = read_array_header(archive, f"{name}.npy")
     if dtype.hasobject:
         raise ModelError(f"{path}: {name} holds pickled objects, which are never loaded; expected numbers")
     if found != shape:
@@ -179,7 +188,7 @@ def _check_member(path, archive, name, shape):
         )
 
 
-def _read_header(archive, member):
+def read_array_header(archive, member):
     """Shape and type that an array's header tells, if it has as many bytes as they take."""
     with archive.open(member) as file:
         version = np.lib.format.read_magic(file)
