@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lasagne.layers import DenseLayer, InputLayer, get_all_layers, get_output
 from lasagne.nonlinearities import rectify
+from random_networks import formats
 
 import theano
 from xnornet.fixedpoint import Q
@@ -176,15 +177,6 @@ def assert_exact(model, images):
         assert found.shape[1:] == layer.output_shape[1:]
         np.testing.assert_array_equal(found, np.array(wanted, np.int64), type(record).__name__)
     return outputs
-
-
-formats = st.builds(
-    Formats,
-    st.sampled_from([7, 1, 15]),
-    st.sampled_from([15, 3, 8]),
-    st.sampled_from([15, 2, 8]),
-    st.sampled_from([None, 0, -3, 2]),
-)
 
 
 # Calibration on half the range makes data saturate.
