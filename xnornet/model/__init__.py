@@ -1,7 +1,8 @@
-"""Models apart from any network library: files of training weights, and fixed-point networks as records."""
+"""Models apart from any network library: training weights, fixed-point networks as records, packed files."""
 
 from xnornet.model.ancestor import Ancestor, recognise
 from xnornet.model.checks import check_model
+from xnornet.model.packed import is_packed, load_packed, save_packed
 from xnornet.model.preprocessing import load_whitening, preprocessing_of, save_whitening, whitening_path
 from xnornet.model.quantized import (
     XNOR,
@@ -45,7 +46,9 @@ __all__ = [
     "WriteError",
     "check_model",
     "header_path",
+    "is_packed",
     "load_header",
+    "load_packed",
     "load_weights",
     "load_whitening",
     "output_shape",
@@ -55,6 +58,7 @@ __all__ = [
     "read_arrays",
     "recognise",
     "save_header",
+    "save_packed",
     "save_weights",
     "save_whitening",
     "whitening_path",
