@@ -1,0 +1,35 @@
+"""The engine gives the scores of the simulation, bit for bit, and each kernel what its twin gives."""
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from xnornet.engine import Engine, kernels, reference
+from xnornet.engine.plan import Buffer
+from xnornet.inference import compute_scores, fixed_network
+
+
+@settings(max_examples=40)
+@given(data=st.data(), threads=st.sampled_from([1, 2]), batch_size=st.sampled_from([1, 2, 16]))
+def test_scores_are_those_of_the_simulation(models, data, threads, batch_size):
+    _, model, images = data.draw(models)
+    engine = Engine(model, threads, batch_size)
+    expected = compute_scores(fixed_network(model), images)
+    for _ in range(2):
+        np.testing.assert_array_equal(engine.run(images), expected)
+    np.testing.assert_array_equal(engine.predict(images), expected.argmax(axis=1))
+
+
+@settings(max_examples=60)
+@given(data=st.data())
+def test_each_kernel_equals_its_twin(models, data):
+    _, model, images = data.draw(models)
+    engines = [Engine(model, 2, batch_size=8, kernels=k) for k in (kernels, reference)]
+    scores = [engine.run(images) for engine in engines]
+    fast, plain = (
+        [a for b, a in engine._arrays.items() if isinstance(b, Buffer) and not b.scratch]
+        for engine in engines
+    )
+    for found, expected in zip(fast, plain, strict=True):
+        np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(*scores)

@@ -1,0 +1,121 @@
+"""Weights as the kernels read them, and what the border of an image does to a count of bits."""
+
+import itertools
+
+import numpy as np
+
+from xnornet.engine.kernels import WORD
+from xnornet.engine.vectors import BLOCK
+
+__all__ = ["aligned_zeros", "blocked", "border", "real_weights", "sign_words", "words"]
+
+# A vector's load is fastest from an address that is a multiple of its size.
+ALIGNMENT = 64
+
+
+def words(channels):
+    """Words that hold a sign for each channel."""
+    return -(-channels // WORD)
+
+
+def aligned_zeros(shape, dtype):
+    """``numpy.zeros``, beginning at a multiple of 64 bytes."""
+    count = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    memory = np.zeros(count + ALIGNMENT, np.uint8)
+    first = -memory.ctypes.data % ALIGNMENT
+    return memory[first : first + count].view(dtype).reshape(shape)
+
+
+def sign_words(signs, input_shape):
+    """The signs of a layer as words.
+
+    Parameters
+    ----------
+    signs : Signs
+    input_shape : tuple of int
+        ``(channels, rows, columns)`` of the input; a dense layer is a filter as large as it.
+
+    Returns
+    -------
+    uint64 array, ``(outputs, kh, kw, words)``
+    """
+    bits = signs.bits
+    channels, *window = input_shape
+    if bits.ndim == 2 and window != [1, 1]:
+        # A few outputs at a time, since a sign takes a byte in between.
+        slices = [_by_pixel(bits[i : i + BLOCK], input_shape) for i in range(0, len(bits), BLOCK)]
+        bits = np.concatenate(slices)
+    elif bits.ndim == 2:
+        bits = bits[:, None, None]
+    whole = np.zeros((*bits.shape[:-1], 8 * words(channels)), np.uint8)
+    whole[..., : bits.shape[-1]] = bits
+    return whole.view("<u8").astype(np.uint64, copy=False)
+
+
+def _by_pixel(bits, input_shape):
+    """Bits of ``(outputs, features)`` as ``(outputs, rows, columns, channels)``."""
+    ones = np.unpackbits(bits, axis=1, count=int(np.prod(input_shape)), bitorder="little")
+    ones = ones.reshape(-1, *input_shape).transpose(0, 2, 3, 1)
+    return np.packbits(ones, axis=-1, bitorder="little")
+
+
+def real_weights(W, input_shape):
+    """Weights of a layer as int16, ``(outputs, kh, kw, channels)``; ``input_shape`` as in `sign_words`."""
+    if W.ndim == 2:
+        W = W.reshape(len(W), *input_shape)
+    return W.transpose(0, 2, 3, 1).astype(np.int16)
+
+
+def blocked(w, multiple=BLOCK):
+    """Weights ``(outputs, ...)`` as ``(blocks, taps, BLOCK)``, with zeros up to a multiple of outputs."""
+    w = w.reshape(len(w), -1)
+    outputs = -(-len(w) // multiple) * multiple
+    out = aligned_zeros((outputs // BLOCK, w.shape[1], BLOCK), w.dtype)
+    for block in range(len(out)):
+        own = w[block * BLOCK : (block + 1) * BLOCK]
+        out[block, :, : len(own)] = own.T
+    return out
+
+
+def border(w, channels, window, lengths, grid):
+    """How the product of signs follows from the number of differing signs, at each output pixel.
+
+    A tap on the padding counts 0. In words it is a zero bit, which differs from a weight of +1; so the
+    product is ``base`` less twice the differing signs, ``base`` being the number of signs that are on the
+    image, and twice that of the weights of +1 that are not.
+
+    Parameters
+    ----------
+    w : uint64 array, ``(outputs, kh, kw, words)``
+    channels : int
+    window : Window
+    lengths, grid : pair of int
+        Rows and columns of the input without padding, and of the output.
+
+    Returns
+    -------
+    base : int32 array, ``(classes, outputs)``
+    classes : int32 array, ``(output pixels,)``
+        Pixels of the same class have the same taps on the padding.
+    """
+    (rows, row_classes), (columns, column_classes) = (
+        _taps_on_image(*axis)
+        for axis in zip(lengths, grid, window.size, window.stride, window.pad, strict=True)
+    )
+    ones = np.bitwise_count(w).sum(axis=-1, dtype=np.int32)
+    total = ones.sum(axis=(1, 2))
+    base = np.empty((len(rows) * len(columns), len(w)), np.int32)
+    for k, ((top, bottom), (left, right)) in enumerate(itertools.product(rows, columns)):
+        on_image = ones[:, top:bottom, left:right].sum(axis=(1, 2))
+        base[k] = channels * (bottom - top) * (right - left) + 2 * (total - on_image)
+    classes = np.add.outer(row_classes * len(columns), column_classes)
+    return base, classes.ravel().astype(np.int32)
+
+
+def _taps_on_image(length, count, size, stride, pad):
+    """Along one axis: the distinct ranges of taps that meet the image, and which of them each window has."""
+    starts = np.arange(count) * stride - pad[0]
+    first = (-starts).clip(0, size)
+    ranges = np.stack([first, (length - starts).clip(first, size)], axis=1)
+    distinct, which = np.unique(ranges, axis=0, return_inverse=True)
+    return distinct, which.ravel()

@@ -1,0 +1,514 @@
+"""From records to kernel calls: which kernel computes what, on which arrays.
+
+Records become nodes, groups of records that one kernel computes, and nodes become calls. A plan is made once;
+:meth:`Plan.bind` lays out its arrays for a number of images and threads, and then nothing is left to decide
+or to allocate.
+"""
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from xnornet.engine.kernels import STRETCH, WORD
+from xnornet.engine.layout import aligned_zeros, blocked, border, real_weights, sign_words, words
+from xnornet.engine.thresholds import fold
+from xnornet.engine.vectors import BLOCK
+from xnornet.model import (
+    XNOR,
+    Affine,
+    Flatten,
+    Linear,
+    MaxPool,
+    ModelError,
+    Rectify,
+    Window,
+    output_shapes,
+)
+from xnornet.model.shapes import output_shape
+
+__all__ = ["Buffer", "Call", "Plan", "PerTask"]
+
+# Words of channels are rather empty from so many bits for each sign on.
+MOST_BITS = 1.5
+
+# What the arrays of one image may take together: a file of a few bytes can ask for any.
+MAX_BYTES = 1 << 30
+
+# Tasks of a filter for each thread, so that one which is held up leaves less to wait for.
+TASKS_EACH = 4
+
+WHOLE = Window((1, 1), (1, 1), ((0, 0), (0, 0)))
+
+
+@dataclass(frozen=True, eq=False)
+class Buffer:
+    """An array that calls write and read: ``(images, *shape)``, or ``(threads, *shape)`` for scratch.
+
+    Attributes
+    ----------
+    shape : tuple of int
+    dtype : NumPy type
+    memory : str or None
+        Buffers of the same memory overlap, and are not wanted at the same time.
+    scratch : bool
+    fill : int
+        What it holds before the first call.
+    """
+
+    shape: tuple
+    dtype: type
+    memory: str | None = None
+    scratch: bool = False
+    fill: int = 0
+
+
+@dataclass(frozen=True)
+class PerTask:
+    """Blocks of outputs in a task, which depends on how many images and threads there are.
+
+    Attributes
+    ----------
+    blocks, pixels : int
+        Of the layer, for one image.
+    multiple : int
+        Blocks that stay together.
+    """
+
+    blocks: int
+    pixels: int
+    multiple: int
+
+    def blocks_each(self, images, threads):
+        stretches = -(-images * self.pixels // STRETCH)
+        each = -(-self.blocks // max(1, TASKS_EACH * threads // stretches))
+        return -(-each // self.multiple) * self.multiple
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """A kernel and its arguments behind the number of images; buffers and ``PerTask`` stand for what they
+    become.
+    """
+
+    kernel: str
+    arguments: tuple
+
+
+@dataclass(eq=False)
+class Node:
+    """Records that one kernel computes.
+
+    Attributes
+    ----------
+    kind : str
+        "quantize"; "filter", a layer with weights and a rectifier behind it; "pointwise", pooling, batch norm
+        and rectifier in this order, each there or not; or "flatten".
+    shape : tuple of int
+        Of the input, ``(channels, rows, columns)``.
+    record : XNOR, Linear or Quantize
+    pool : MaxPool or None
+    affine : Affine or None
+    rectify : bool
+    """
+
+    kind: str
+    shape: tuple
+    record: object = None
+    pool: MaxPool | None = None
+    affine: Affine | None = None
+    rectify: bool = False
+
+    @property
+    def out_shape(self):
+        records = {"filter": self.record, "pointwise": self.pool, "flatten": Flatten()}
+        return _as_image(output_shape(records.get(self.kind), self.shape))
+
+    @property
+    def is_binary(self):
+        return isinstance(self.record, XNOR)
+
+    @property
+    def window(self):
+        """A filter's window; a dense layer's is its whole input."""
+        return self.record.window or replace(WHOLE, size=self.shape[1:])
+
+
+def nodes_of(model):
+    """Group a model's records.
+
+    Returns
+    -------
+    list of Node
+        Before each filter lies a pointwise node, which writes its input in the form that it takes; a real
+        filter may also follow the quantizer itself.
+    """
+    first, *records = model.layers
+    shape = model.input_shape
+    if _flattens(records):
+        shape = (math.prod(shape), 1, 1)
+    nodes = [Node("quantize", shape, first)]
+    for i, record in enumerate(records):
+        last, shape = nodes[-1], nodes[-1].out_shape
+        if isinstance(record, XNOR | Linear):
+            nodes.append(Node("filter", shape, record))
+        elif isinstance(record, MaxPool):
+            nodes.append(Node("pointwise", shape, pool=record))
+        elif isinstance(record, Affine):
+            if last.kind != "pointwise" or last.affine or last.rectify:
+                nodes.append(Node("pointwise", shape))
+            nodes[-1].affine = record
+        elif isinstance(record, Rectify):
+            if last.kind not in ("pointwise", "filter"):
+                nodes.append(Node("pointwise", shape))
+            nodes[-1].rectify = True
+        elif shape[1:] != (1, 1) and not _flattens(records[i + 1 :]):
+            nodes.append(Node("flatten", shape))
+    return _prepared(nodes)
+
+
+def _flattens(records):
+    """Whether the first of some records, but for rectifiers, takes an image of any shape as features."""
+    first = next((r for r in records if not isinstance(r, Rectify)), None)
+    return isinstance(first, Flatten) or (isinstance(first, XNOR | Linear) and first.window is None)
+
+
+def _prepared(nodes):
+    """Flatten where signs would leave their words too empty, and put pointwise nodes before filters."""
+    prepared = nodes[:1]
+    for i, node in enumerate(nodes[1:], 1):
+        if node.kind == "filter":
+            dense = node.is_binary and node.record.window is None and node.shape[1:] != (1, 1)
+            if dense and _is_sparse(node.shape) and not _is_folded(nodes, i):
+                prepared.append(Node("flatten", node.shape))
+                node.shape = prepared[-1].out_shape
+            if prepared[-1].kind != "pointwise" and (node.is_binary or prepared[-1].kind != "quantize"):
+                prepared.append(Node("pointwise", node.shape))
+        prepared.append(node)
+    return prepared
+
+
+def _is_sparse(shape):
+    """Whether words of channels would be rather empty."""
+    return words(shape[0]) * WORD > MOST_BITS * shape[0]
+
+
+def _is_folded(nodes, i):
+    """Whether the signs that the binary filter ``nodes[i]`` reads come straight from another one."""
+    between = []
+    for node in reversed(nodes[:i]):
+        if node.kind == "filter":
+            if not all(n.is_binary and not n.record.scale_inputs for n in (node, nodes[i])):
+                return False
+            # A limit for each pixel and output of whole words would be many times the bias that it is from.
+            untied = node.record.b is not None and node.record.b.ndim > 1
+            return sum(n.pool is not None for n in between) <= 1 and not (
+                untied and _is_sparse(node.out_shape)
+            )
+        if node.kind != "pointwise":
+            return False
+        between.append(node)
+    return False
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """Where a node's output goes: integers, signs, sums of magnitudes, as the next node reads them.
+
+    What is not wanted is an array of no rows.
+    """
+
+    ints: object
+    signs: object
+    magnitudes: object
+    corner: tuple
+
+
+NOWHERE = Target(
+    np.zeros((0, 0, 0, 0), np.int16), np.zeros((0, 0, 0, 0), np.uint64), np.zeros((0, 0, 0), np.int64), (0, 0)
+)
+
+
+class Plan:
+    """The calls that compute a model's scores.
+
+    Parameters
+    ----------
+    model : QuantizedModel
+        One that ``xnornet.model.check_model`` takes.
+
+    Raises
+    ------
+    ModelError
+        One image takes more than a gigabyte.
+
+    Attributes
+    ----------
+    input_shape : tuple of int
+        ``(channels, rows, columns)`` as the first kernel is to be given the images; those of a net that
+        begins with a dense layer are features.
+    output_shape : tuple of int
+        Of the scores of an image.
+    quantizer : Quantize
+    calls : list of Call
+        Behind the quantizer.
+    first : Target
+        Where the quantizer writes.
+    scores : Buffer
+    """
+
+    def __init__(self, model):
+        nodes = nodes_of(model)
+        self.calls = []
+        self.input_shape = nodes[0].shape
+        self.quantizer = nodes[0].record
+        self.first = value = self._target(nodes, 0)
+        i = 1
+        while i < len(nodes):
+            after = next((j for j in range(i + 1, len(nodes)) if nodes[j].kind == "filter"), None)
+            if nodes[i].kind == "filter" and after is not None and _is_folded(nodes, after):
+                value = self._folded(nodes[i:after], value, self._target(nodes, after - 1))
+                i = after
+                continue
+            target = self._target(nodes, i)
+            getattr(self, f"_{nodes[i].kind}")(nodes[i], value, target)
+            value = target
+            i += 1
+        self.scores = value.ints
+        self.output_shape = output_shapes(model)[-1]
+        taken = sum(_bytes((1, *b.shape), b.dtype) for b in self._buffers())
+        if taken > MAX_BYTES:
+            raise ModelError(
+                f"running one image takes {taken / 1e6:.0f} MB; the engine runs models of up to "
+                f"{MAX_BYTES / 1e6:.0f} MB"
+            )
+
+    def as_scores(self, ints):
+        """The last kernel's output, ``(n, rows, columns, channels)``, in the shape of the scores."""
+        return ints.transpose(0, 3, 1, 2).reshape(-1, *self.output_shape)
+
+    def _target(self, nodes, i):
+        """Where ``nodes[i]`` writes, which the node behind it decides."""
+        channels, rows, columns = nodes[i].out_shape
+        if i + 1 == len(nodes):
+            return replace(NOWHERE, ints=Buffer((rows, columns, channels), np.int16))
+        following = nodes[i + 1]
+        if following.kind != "filter" or nodes[i].kind in ("filter", "flatten"):
+            # What is read once, by the next call, lies where what the one before read did.
+            memory = ("even", "odd")[i % 2]
+            return replace(NOWHERE, ints=Buffer((rows, columns, channels), np.int16, memory))
+        pad = following.window.pad
+        rows, columns = (n + sum(p) for n, p in zip((rows, columns), pad, strict=True))
+        corner = (pad[0][0], pad[1][0])
+        if not following.is_binary:
+            return replace(NOWHERE, ints=Buffer((rows, columns, channels), np.int16), corner=corner)
+        signs = Buffer((rows, columns, words(channels)), np.uint64)
+        magnitudes = NOWHERE.magnitudes
+        if following.record.scale_inputs:
+            magnitudes = Buffer((rows, columns), np.int64)
+        return Target(NOWHERE.ints, signs, magnitudes, corner)
+
+    def _call(self, kernel, *arguments):
+        self.calls.append(Call(kernel, arguments))
+
+    def _filter(self, node, value, target):
+        (_xnor if node.is_binary else _product)(self._call, node, value, target)
+
+    def _pointwise(self, node, value, target):
+        window = node.pool.window if node.pool else WHOLE
+        channels, *grid = node.out_shape
+        limit, scale, b, shift = 2**15, np.zeros(0, np.int64), np.zeros(0, np.int64), 0
+        if node.affine:
+            record = node.affine
+            limit, shift = record.q_out.limit, _shift(record)
+            scale, b = record.scale.astype(np.int64), _aligned(record).astype(np.int64)
+        self._call(
+            "pointwise",
+            value.ints,
+            *(window.size, window.stride, _before(window)),
+            *(scale, b, shift, 0 if node.rectify else -limit, limit),
+            tuple(grid),
+            Buffer((words(channels) * WORD,), np.int16, scratch=True, fill=-1),
+            *(target.ints, target.signs, target.magnitudes, target.corner),
+        )
+
+    def _flatten(self, node, value, target):
+        self._call("flatten", value.ints, target.ints)
+
+    def _folded(self, nodes, value, target):
+        """A binary filter and all up to the next one's signs."""
+        node, *between = nodes
+        following = [Rectify()] if node.rectify else []
+        for n in between:
+            following += [r for r in (n.pool, n.affine) if r] + [Rectify()] * n.rectify
+        w = sign_words(node.record.signs, node.shape)
+        fan_in = math.prod(node.record.signs.shape[1:])
+        t, flips, pooled_flips = fold(node.record, following, fan_in)
+        base, classes = border(w, node.shape[0], node.window, node.shape[1:], node.out_shape[1:])
+        if len(t) > 1:
+            base, classes = base[classes], np.arange(len(t), dtype=np.int32)
+        outputs, *grid = node.out_shape
+        limits = aligned_zeros((len(base), words(outputs) * WORD), np.int32)
+        limits[:] = -1
+        limits[:, :outputs] = (base - t) // 2
+        pools = [n for n in between if n.pool]
+        unpooled = target
+        if pools:
+            signs = Buffer((*grid, words(outputs)), np.uint64, "signs")
+            unpooled = replace(NOWHERE, signs=signs)
+        self._call(
+            "xnor_bits",
+            *_reading(node, value.signs, w, WORD),
+            *(limits, classes, _as_words(flips), tuple(grid)),
+            *_scratch(node, np.int32, WORD),
+            *(unpooled.signs, unpooled.corner),
+        )
+        if pools:
+            window = pools[0].pool.window
+            self._call(
+                "pool_bits",
+                unpooled.signs,
+                *(window.size, window.stride, _before(window)),
+                *(_as_words(pooled_flips), pools[0].out_shape[1:], target.signs, target.corner),
+            )
+        return target
+
+    def bind(self, images, threads, kernels, most_threads):
+        """Lay out the arrays for up to so many images.
+
+        Parameters
+        ----------
+        images, threads : int
+        kernels : module
+            ``xnornet.engine.kernels`` or ``xnornet.engine.reference``.
+        most_threads : int
+            The highest number that a thread can have, and one.
+
+        Returns
+        -------
+        arrays : dict of Buffer to array
+        program : function
+            For a number of images, the list of kernels and their arguments.
+        """
+        arrays = _allocate(self._buffers(), images, most_threads)
+
+        def bound(argument, count):
+            if isinstance(argument, PerTask):
+                return argument.blocks_each(count, threads)
+            return arrays[argument] if isinstance(argument, Buffer) else argument
+
+        def program(count):
+            return [
+                (getattr(kernels, call.kernel), (count, *(bound(a, count) for a in call.arguments)))
+                for call in self.calls
+            ]
+
+        return arrays, program
+
+    def _buffers(self):
+        arguments = [self.first.ints, *(a for call in self.calls for a in call.arguments)]
+        return dict.fromkeys(a for a in arguments if isinstance(a, Buffer))
+
+
+def _allocate(buffers, images, threads):
+    """Arrays of the buffers, those of the same memory from the same."""
+    shapes = {b: (threads if b.scratch else images, *b.shape) for b in buffers}
+    sizes = {}
+    for b, shape in shapes.items():
+        size = _bytes(shape, b.dtype)
+        memory = b.memory or b
+        sizes[memory] = max(size, sizes.get(memory, 0))
+    memories = {memory: aligned_zeros((size,), np.uint8) for memory, size in sizes.items()}
+    arrays = {}
+    for b, shape in shapes.items():
+        size = _bytes(shape, b.dtype)
+        arrays[b] = memories[b.memory or b][:size].view(b.dtype).reshape(shape)
+        if b.fill:
+            arrays[b][:] = b.fill
+    return arrays
+
+
+def _bytes(shape, dtype):
+    return math.prod(shape) * np.dtype(dtype).itemsize
+
+
+def _product(call, node, value, target):
+    record = node.record
+    w = real_weights(record.W, node.shape)
+    largest = record.q_in.limit * int(np.abs(record.W).reshape(len(w), -1).sum(axis=1).max())
+    call(
+        "product",
+        *_reading(node, value.ints, w, BLOCK),
+        *_rounding(node),
+        *_scratch(node, np.int32 if largest < 1 << 31 else np.int64, BLOCK),
+        target.ints,
+    )
+
+
+def _xnor(call, node, value, target):
+    record = node.record
+    w = sign_words(record.signs, node.shape)
+    base, classes = border(w, node.shape[0], node.window, node.shape[1:], node.out_shape[1:])
+    c = np.zeros(len(w), np.int64)
+    if record.c is not None:
+        c += record.c << (record.q_alpha.f - record.q_c.f)
+    x, *reading = _reading(node, value.signs, w, BLOCK)
+    call(
+        "xnor",
+        *(x, value.magnitudes, *reading),
+        *(base, classes, record.alpha.astype(np.int64), c),
+        *_rounding(node),
+        *_scratch(node, np.int32, BLOCK),
+        target.ints,
+    )
+
+
+def _reading(node, x, w, multiple):
+    return x, blocked(w, multiple), node.window.stride, node.window.size
+
+
+def _rounding(node):
+    """Bias of each pixel and output, shift and limits of a filter."""
+    record, (outputs, *_) = node.record, node.out_shape
+    b = np.zeros((outputs, 1), np.int64) if record.b is None else _aligned(record).reshape(outputs, -1)
+    limit = record.q_out.limit
+    low = 0 if node.rectify else -limit
+    return np.ascontiguousarray(b.T, np.int64), _shift(record), low, limit
+
+
+def _scratch(node, dtype, multiple):
+    """Blocks in a task, and a thread's arrays for it."""
+    outputs, rows, columns = node.out_shape
+    rounded = -(-outputs // multiple) * multiple
+    return (
+        PerTask(rounded // BLOCK, rows * columns, multiple // BLOCK),
+        Buffer((STRETCH,), np.int64, "places", scratch=True),
+        Buffer((STRETCH, rounded), dtype, "sums", scratch=True),
+    )
+
+
+def _aligned(record):
+    """A bias with as many fraction bits as the product that it is added to."""
+    return record.b << (record.product_f - record.q_b.f)
+
+
+def _shift(record):
+    """How far the exact result is shifted to the right; whatever is shifted by 63 bits or more is 0."""
+    return min(record.product_f - record.q_out.f, 63)
+
+
+def _before(window):
+    return tuple(before for before, _ in window.pad)
+
+
+def _as_image(shape):
+    """The shape of features as that of an image of one pixel."""
+    return tuple(shape) if len(shape) == 3 else (*shape, 1, 1)
+
+
+def _as_words(flags):
+    """A bit for each of some flags."""
+    bits = np.packbits(flags, bitorder="little")
+    whole = np.zeros(8 * words(len(flags)), np.uint8)
+    whole[: len(bits)] = bits
+    return whole.view("<u8").astype(np.uint64, copy=False)
