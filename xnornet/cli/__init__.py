@@ -14,6 +14,7 @@ from pathlib import Path
 import xnornet
 from xnornet.cli.data import add_data
 from xnornet.cli.options import NETWORKS_OF, UsageError
+from xnornet.cli.pack import add_pack
 from xnornet.cli.summary import add_summary
 from xnornet.cli.test import add_test
 from xnornet.cli.train import add_train
@@ -22,7 +23,7 @@ __all__ = ["NETWORKS_OF", "main"]
 
 # Commands by name, those that the scripts have, of one dataset, first.
 OF_A_DATASET = {"train": add_train, "test": add_test}
-OTHERS = {"summary": add_summary, "data": add_data}
+OTHERS = {"pack": add_pack, "summary": add_summary, "data": add_data}
 
 
 def main(argv=None, dataset=None):

@@ -4,32 +4,36 @@ import json
 import time
 from pathlib import Path
 
-from xnornet.cli.options import NETWORKS_OF, UsageError, add_data_option, bits, positive
+from xnornet.cli.models import (
+    CALIBRATION_IMAGES,
+    add_format_options,
+    add_net_option,
+    formats_of,
+    load_model,
+    quantized,
+)
+from xnornet.cli.options import NETWORKS_OF, UsageError, add_data_option, positive
 
 __all__ = ["add_test"]
 
-MODES = ("float", "fixed")
-CALIBRATION_IMAGES = 2000
+MODES = ("float", "fixed", "packed")
 
 
 def add_test(command, dataset):
-    """Test a trained network on test images, in floating point or in simulated fixed point."""
-    networks = NETWORKS_OF.get(dataset) or sum(NETWORKS_OF.values(), ())
+    """Test a model on test images: in floating point, in simulated fixed point, or on packed bits."""
     add = command.add_argument
-    add("--model", type=Path, required=True, metavar="FILE.npz", help="weights, as training saves them")
+    add(
+        "--model",
+        type=Path,
+        required=True,
+        metavar="FILE.npz",
+        help="weights, as training saves them, or a packed model",
+    )
     add("--no", type=int, metavar="N", help="number of test images (default: all)")
     add("--mode", choices=MODES, default="float", help="arithmetic")
     add("--json", action="store_true", help="print one JSON object instead of a sentence")
-    add(
-        "--net",
-        choices=networks,
-        help="network, for weights without a JSON header beside them",
-    )
-    add("--batch-size", type=positive(int), default=500, help="images run at a time")
-    add("--input-bits", type=bits, default=7, help="magnitude bits of the image (fixed)")
-    add("--data-bits", type=bits, default=15, help="magnitude bits of each layer's output (fixed)")
-    add("--param-bits", type=bits, default=15, help="magnitude bits of parameters (fixed)")
-    add("--min-int-bits", type=int, help="least integer bits of a parameter (fixed)")
+    add_net_option(command, NETWORKS_OF.get(dataset) or sum(NETWORKS_OF.values(), ()))
+    add_format_options(command)
     add(
         "--calibrate",
         type=positive(int),
@@ -37,6 +41,7 @@ def add_test(command, dataset):
         metavar="N",
         help="training images that integer bits of data are chosen on (fixed)",
     )
+    add("--threads", type=positive(int), help="of --mode packed (default: one for each core)")
     add(
         "--report",
         type=Path,
@@ -51,27 +56,25 @@ def add_test(command, dataset):
 def _test(arguments, log, started):
     import numpy as np
 
-    from xnornet import data
-    from xnornet.inference import compute_scores, fixed_network, float_network, report_folder
-    from xnornet.model import load_header, load_whitening, read_array_headers
-
     if arguments.report is not None:
+        from xnornet.inference import report_folder
+
         report_folder(arguments.report)
-    read_array_headers(arguments.model)
-    header = load_header(arguments.model)
-    whitening = load_whitening(arguments.model, header)
-    dataset = data.load(arguments.dataset, arguments.data, whiten=whitening)
+    loaded = load_model(arguments, log)
+    dataset = loaded.dataset
+    if loaded.packed is not None and arguments.mode == "float":
+        raise UsageError(
+            f"{arguments.model}: is a packed model, which has no real weights; use --mode fixed or packed, "
+            "or test the weights that it was packed from"
+        )
     count = len(dataset.test) if arguments.no is None else arguments.no
     if not 1 <= count <= len(dataset.test):
         raise UsageError(
             f"--no is {count}; it takes 1 to {len(dataset.test)}, the number of test images of {dataset.name}"
         )
-    network, trained = _load_network(arguments, header, dataset, log)
     begun = time.monotonic()
-    model = _quantize(arguments, trained, dataset) if arguments.mode == "fixed" else None
-    layer = float_network(trained) if model is None else fixed_network(model)
     images, labels = dataset.test.images[:count], dataset.test.labels[:count]
-    scores = compute_scores(layer, images, arguments.batch_size, progress=True)
+    scores, q_out = _scores(arguments, loaded, images)
     wrong = int(np.sum(scores.argmax(axis=1) != labels))
     result = {
         "error": wrong / count,
@@ -81,40 +84,67 @@ def _test(arguments, log, started):
         "mode": arguments.mode,
         "seconds": time.monotonic() - begun,
         "model": str(arguments.model),
-        "network": network,
+        "network": loaded.network,
         "dataset": dataset.name,
     }
     if arguments.report is not None:
-        real = scores if model is None else model.q_out.dequantize(scores)
-        written = _report(arguments, network, trained, real, dataset, images)
-        result["report"] = [str(path) for path in written]
+        real = scores if q_out is None else q_out.dequantize(scores)
+        result["report"] = [str(path) for path in _report(arguments, loaded, real, images)]
         if not arguments.json:
             log(f"report: {', '.join(result['report'])}")
     log(json.dumps(result) if arguments.json else _sentence(result))
     return 0
 
 
-def _report(arguments, network, trained, scores, dataset, images):
+def _scores(arguments, loaded, images):
+    """Scores of the images, and their format, None for real ones."""
+    if arguments.mode == "float":
+        from xnornet.inference import compute_scores, float_network
+
+        return compute_scores(float_network(loaded.trained), images, arguments.batch_size, True), None
+    model = quantized(arguments, loaded, loaded.dataset.train.images[: arguments.calibrate])
+    if arguments.mode == "fixed":
+        from xnornet.inference import compute_scores, fixed_network
+
+        return compute_scores(fixed_network(model), images, arguments.batch_size, True), model.q_out
+    return _packed_scores(arguments, model, images), model.q_out
+
+
+def _packed_scores(arguments, model, images):
+    import numpy as np
+    from tqdm import tqdm
+
+    from xnornet.engine import Engine
+
+    try:
+        engine = Engine(model, arguments.threads)
+    except ValueError as error:
+        raise UsageError(f"--{error}") from error
+    starts = tqdm(range(0, len(images), arguments.batch_size), unit="batch", leave=False, disable=None)
+    return np.concatenate([engine.run(images[i : i + arguments.batch_size]) for i in starts])
+
+
+def _report(arguments, loaded, scores, images):
     """Write tables and pictures; returns their paths."""
     import numpy as np
 
     from xnornet.inference import compute_scores, float_network, sweep_bits, write_report, write_sweep
 
-    count = len(scores)
-    title = f"{network} on {count} test images of {dataset.name}"
+    count, dataset = len(scores), loaded.dataset
+    title = f"{loaded.network} on {count} test images of {dataset.name}"
     written = write_report(
         arguments.report, scores, dataset.test, dataset.class_names, f"{title}, {arguments.mode}"
     )
-    if arguments.mode == "float":
+    if arguments.mode != "fixed" or loaded.trained is None:
         return written
     labels = dataset.test.labels[:count]
-    floats = compute_scores(float_network(trained), images, arguments.batch_size, progress=True)
+    floats = compute_scores(float_network(loaded.trained), images, arguments.batch_size, progress=True)
     sweep = sweep_bits(
-        trained,
+        loaded.trained,
         dataset.train.images[: arguments.calibrate],
         images,
         labels,
-        formats=_formats(arguments),
+        formats=formats_of(arguments),
         batch_size=arguments.batch_size,
     )
     float_error = float(np.mean(floats.argmax(axis=1) != labels))
@@ -126,61 +156,3 @@ def _sentence(result):
         f"error {result['error']:.2%} (accuracy {result['accuracy']:.2%}) on {result['images']} images, "
         f"mode {result['mode']}, {result['seconds']:.2f} s"
     )
-
-
-def _load_network(arguments, header, dataset, log):
-    """Build the network that the model's header or its form names, and set its weights."""
-    import lasagne
-
-    import theano.tensor as T
-    from xnornet import networks
-    from xnornet.inference import ancestor_network
-    from xnornet.model import header_path, load_weights
-
-    found = None if header else ancestor_network(arguments.model, T.tensor4("images"))
-    if found is not None:
-        network, layer = found
-        _check_fit(arguments, network, layer, dataset, networks.DATASETS[network])
-        if not arguments.json:
-            log(f"{arguments.model}: read as {network} in the form of theano-xnor-net")
-        return network, layer
-    network = arguments.net or header.get("network", NETWORKS_OF[arguments.dataset][0])
-    options = header.get("arguments", {}) if network == header.get("network") else {}
-    try:
-        layer = networks.build(network, T.tensor4("images"), **options)
-    except ValueError as error:
-        raise UsageError(f"{header_path(arguments.model)}: {error}") from error
-    _check_fit(arguments, network, layer, dataset, header.get("dataset", dataset.name))
-    networks.set_weights(layer, load_weights(arguments.model, lasagne.layers.get_all_params(layer)))
-    return network, layer
-
-
-def _check_fit(arguments, network, layer, dataset, trained_on):
-    from xnornet import networks
-
-    shape = networks.input_shape(layer)
-    if shape != tuple(dataset.input_shape):
-        raise UsageError(
-            f"{arguments.model}: {network} takes images of shape {shape}; those of "
-            f"{dataset.name} are {tuple(dataset.input_shape)}. Test it on its own dataset"
-        )
-    if trained_on != dataset.name:
-        raise UsageError(
-            f"{arguments.model}: was trained on {trained_on}, not {dataset.name}; test it on its own dataset"
-        )
-
-
-def _formats(arguments):
-    from xnornet.inference import Formats
-
-    return Formats(arguments.input_bits, arguments.data_bits, arguments.param_bits, arguments.min_int_bits)
-
-
-def _quantize(arguments, layer, dataset):
-    from xnornet.inference import quantize
-
-    images = dataset.train.images[: arguments.calibrate]
-    try:
-        return quantize(layer, images, _formats(arguments), arguments.batch_size)
-    except ValueError as error:
-        raise UsageError(f"{arguments.model}: {error}") from error

@@ -1,0 +1,137 @@
+"""What the commands that run models share: a file loaded as what it is, with images that fit it."""
+
+from dataclasses import dataclass
+
+from xnornet.cli.options import NETWORKS_OF, UsageError, bits, positive
+
+__all__ = ["CALIBRATION_IMAGES", "Loaded", "add_format_options", "add_net_option", "load_model", "quantized"]
+
+CALIBRATION_IMAGES = 2000
+
+
+@dataclass
+class Loaded:
+    """A model file and its dataset.
+
+    Attributes
+    ----------
+    network : str or None
+        Name of the network, if it is known.
+    header : dict
+        What is told of the model, beside it or in it.
+    trained : Layer or None
+        The network with its weights; None for a packed model.
+    packed : QuantizedModel or None
+        What a packed model holds.
+    dataset : Dataset
+        Prepared as the model's images were.
+    """
+
+    network: str | None
+    header: dict
+    trained: object
+    packed: object
+    dataset: object
+
+
+def add_net_option(command, networks):
+    """Add --net."""
+    command.add_argument(
+        "--net", choices=networks, help="network, for weights without a JSON header beside them"
+    )
+
+
+def add_format_options(command):
+    """Add the options of fixed-point formats."""
+    add = command.add_argument
+    add("--input-bits", type=bits, default=7, help="magnitude bits of the image (fixed)")
+    add("--data-bits", type=bits, default=15, help="magnitude bits of each layer's output (fixed)")
+    add("--param-bits", type=bits, default=15, help="magnitude bits of parameters (fixed)")
+    add("--min-int-bits", type=int, help="least integer bits of a parameter (fixed)")
+    add("--batch-size", type=positive(int), default=500, help="images run at a time")
+
+
+def load_model(arguments, log):
+    """Load the file that ``--model`` names, and the dataset.
+
+    Raises
+    ------
+    ModelError, DataError, UsageError
+        The file is missing, damaged or of another dataset.
+    """
+    from xnornet import data
+    from xnornet.model import is_packed, load_header, load_packed, load_whitening, read_array_headers
+
+    packed = None
+    if is_packed(arguments.model):
+        packed, header = load_packed(arguments.model)
+    else:
+        read_array_headers(arguments.model)
+        header = load_header(arguments.model)
+    dataset = data.load(arguments.dataset, arguments.data, whiten=load_whitening(arguments.model, header))
+    if packed is None:
+        network, trained = _load_network(arguments, header, dataset, log)
+        return Loaded(network, header, trained, None, dataset)
+    network = header.get("network")
+    _check_fit(arguments, network, packed.input_shape, dataset, header.get("dataset", dataset.name))
+    return Loaded(network, header, None, packed, dataset)
+
+
+def formats_of(arguments):
+    """The formats that the options ask for."""
+    from xnornet.inference import Formats
+
+    return Formats(arguments.input_bits, arguments.data_bits, arguments.param_bits, arguments.min_int_bits)
+
+
+def quantized(arguments, loaded, images):
+    """The loaded network in fixed point, calibrated on images; a packed model is in fixed point already."""
+    if loaded.packed is not None:
+        return loaded.packed
+    from xnornet.inference import quantize
+
+    try:
+        return quantize(loaded.trained, images, formats_of(arguments), arguments.batch_size)
+    except ValueError as error:
+        raise UsageError(f"{arguments.model}: {error}") from error
+
+
+def _load_network(arguments, header, dataset, log):
+    """Build the network that the model's header or its form names, and set its weights."""
+    import lasagne
+
+    import theano.tensor as T
+    from xnornet import networks
+    from xnornet.inference import ancestor_network
+    from xnornet.model import header_path, load_weights
+
+    found = None if header else ancestor_network(arguments.model, T.tensor4("images"))
+    if found is not None:
+        network, layer = found
+        shape = networks.input_shape(layer)
+        _check_fit(arguments, network, shape, dataset, networks.DATASETS[network])
+        if not getattr(arguments, "json", False):
+            log(f"{arguments.model}: read as {network} in the form of theano-xnor-net")
+        return network, layer
+    network = arguments.net or header.get("network", NETWORKS_OF[arguments.dataset][0])
+    options = header.get("arguments", {}) if network == header.get("network") else {}
+    try:
+        layer = networks.build(network, T.tensor4("images"), **options)
+    except ValueError as error:
+        raise UsageError(f"{header_path(arguments.model)}: {error}") from error
+    shape = networks.input_shape(layer)
+    _check_fit(arguments, network, shape, dataset, header.get("dataset", dataset.name))
+    networks.set_weights(layer, load_weights(arguments.model, lasagne.layers.get_all_params(layer)))
+    return network, layer
+
+
+def _check_fit(arguments, network, shape, dataset, trained_on):
+    if tuple(shape) != tuple(dataset.input_shape):
+        raise UsageError(
+            f"{arguments.model}: {network} takes images of shape {shape}; those of "
+            f"{dataset.name} are {tuple(dataset.input_shape)}. Test it on its own dataset"
+        )
+    if trained_on != dataset.name:
+        raise UsageError(
+            f"{arguments.model}: was trained on {trained_on}, not {dataset.name}; test it on its own dataset"
+        )
