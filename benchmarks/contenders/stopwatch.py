@@ -1,0 +1,89 @@
+"""The life of a contender's process: make the models' files, or load one, time its calls and weigh it.
+
+A contender gives two functions, and this module the command line around them. It needs nothing but NumPy, as
+every contender has an environment of its own. What it finds goes to the standard output as one JSON object;
+comparing is left to ``benchmarks/inference.py``.
+"""
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from work import WORKS
+
+__all__ = ["compete"]
+
+MIN_CALLS = 3
+
+
+def compete(prepare, load, version):
+    """Be a contender: do what the command line says.
+
+    Parameters
+    ----------
+    prepare : callable
+        ``prepare(work, batch, path)`` writes the model of a ``Work``, for ``batch`` images at a time, in
+        the file ``path``.
+    load : callable
+        ``load(work, path, threads, images)`` returns a function without arguments that runs the model once
+        on ``images``, float32 of shape ``(batch, channels, rows, columns)``, in [-1, 1].
+    version : str
+        Of the program that runs the model.
+    """
+    parser = argparse.ArgumentParser()
+    parser.add_argument("do", choices=("prepare", "measure"))
+    parser.add_argument("folder", type=Path, help="of the models' files")
+    parser.add_argument("--work", default=",".join(WORKS))
+    parser.add_argument("--batch", default="1")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=1.0, help="of timed calls, at the least")
+    arguments = parser.parse_args()
+    cells = [(work, int(batch)) for work in arguments.work.split(",") for batch in arguments.batch.split(",")]
+    for work, batch in cells:
+        path = arguments.folder / f"{Path(sys.argv[0]).stem}_{work}_{batch}.model"
+        if arguments.do == "prepare":
+            prepare(WORKS[work], batch, path)
+        else:
+            images = 2 * np.random.default_rng(1).random((batch, *WORKS[work].input_shape), np.float32) - 1
+            before = _forget_peak()
+            seconds = _time(load(WORKS[work], path, arguments.threads, images), arguments.seconds)
+            memory = None if before is None else _resident("VmHWM") - before
+            print(json.dumps({"seconds": seconds, "memory": memory, "version": version}))
+
+
+def _time(run, enough):
+    """Seconds of each call, after calls that let caches, clocks and thread pools settle."""
+    begun = time.perf_counter()
+    run()
+    while time.perf_counter() - begun < enough / 4:
+        run()
+    seconds = []
+    while len(seconds) < MIN_CALLS or sum(seconds) < enough:
+        begun = time.perf_counter()
+        run()
+        seconds.append(time.perf_counter() - begun)
+    return seconds
+
+
+def _forget_peak():
+    """Let the peak begin at what is in memory now, as the imports of some contenders peak above their models.
+
+    Returns
+    -------
+    int or None
+        Bytes in memory now; None where the system does not tell, or has no such peak.
+    """
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        return None
+    return _resident("VmRSS")
+
+
+def _resident(key):
+    """Bytes of this process in memory, now (VmRSS) or at most (VmHWM)."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(key))
