@@ -60,11 +60,12 @@ def _time(run, enough):
     run()
     while time.perf_counter() - begun < enough / 4:
         run()
-    seconds = []
-    while len(seconds) < MIN_CALLS or sum(seconds) < enough:
+    seconds, total = [], 0.0
+    while len(seconds) < MIN_CALLS or total < enough:
         begun = time.perf_counter()
         run()
         seconds.append(time.perf_counter() - begun)
+        total += seconds[-1]
     return seconds
 
 
