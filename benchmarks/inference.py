@@ -33,6 +33,7 @@ __all__ = ["CONTENDERS", "Contender", "format_result", "missing", "summarize"]
 
 COLUMNS = 100
 MEBI = 2**20
+OURS = ("xnornet.engine", "xnornet.model.packed")
 BENCH = "pip install 'xnornet[bench]'"
 LCE = (
     "python3.11 -m venv lce && lce/bin/pip install larq-compute-engine==0.16.0 tensorflow-cpu==2.16.1 "
@@ -65,8 +66,8 @@ class Contender(NamedTuple):
 
 
 CONTENDERS = {
-    "ours": Contender("xnornet", ("xnornet.engine",), "update this clone"),
-    "ours_unscaled": Contender("xnornet, scale_inputs=False", ("xnornet.engine",), "update this clone"),
+    "ours": Contender("xnornet", OURS, "git pull"),
+    "ours_unscaled": Contender("xnornet, scale_inputs=False", OURS, "git pull"),
     "ort_float32": Contender("ONNX Runtime float32", ("onnx", "onnxruntime"), BENCH),
     "ort_int8": Contender("ONNX Runtime int8", ("onnx", "onnxruntime"), BENCH),
     "torch_simulated": Contender("PyTorch simulated XNOR", ("torch",), BENCH),
