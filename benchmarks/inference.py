@@ -39,6 +39,7 @@ LCE = (
     "python3.11 -m venv lce && lce/bin/pip install larq-compute-engine==0.16.0 tensorflow-cpu==2.16.1 "
     "tf-keras==2.16.0, then --lce-python lce/bin/python"
 )
+LARQ = ("larq_compute_engine", "larq", "tf_keras")
 FIND = """
 import importlib.util, sys
 root, *modules = sys.argv[1:]
@@ -58,26 +59,34 @@ class Contender(NamedTuple):
         Modules that its Python must find.
     install : str
         How to get them.
+    singles : bool
+        Whether it runs single convolutions only.
     """
 
     title: str
     needs: tuple
     install: str
+    singles: bool = False
 
 
 CONTENDERS = {
     "ours": Contender("xnornet", OURS, "git pull"),
     "ours_unscaled": Contender("xnornet, scale_inputs=False", OURS, "git pull"),
+    "ours_from_floats": Contender("xnornet, from floats", OURS, "git pull", singles=True),
     "ort_float32": Contender("ONNX Runtime float32", ("onnx", "onnxruntime"), BENCH),
     "ort_int8": Contender("ONNX Runtime int8", ("onnx", "onnxruntime"), BENCH),
     "torch_simulated": Contender("PyTorch simulated XNOR", ("torch",), BENCH),
-    "lce": Contender("Larq Compute Engine", ("larq_compute_engine", "larq", "tf_keras"), LCE),
+    "lce": Contender("Larq CE, indirect kernel", LARQ, LCE),
+    "lce_default": Contender("Larq CE, default kernel", LARQ, LCE),
 }
 
 
 def main():
     arguments = _arguments()
-    pythons = {name: arguments.lce_python if name == "lce" else sys.executable for name in arguments.only}
+    pythons = {
+        name: arguments.lce_python if CONTENDERS[name].needs == LARQ else sys.executable
+        for name in arguments.only
+    }
     skipped = {name: line for name in arguments.only if (line := missing(name, pythons[name]))}
     with tempfile.TemporaryDirectory() as folder:
         contest = _Contest(pythons, Path(folder))
@@ -166,6 +175,7 @@ def _turns(names, arguments):
         for i in range(arguments.rounds)
         for cell in cells
         for name in (names[::-1] if i % 2 else names)
+        if len(WORKS[cell[0]].layers) == 1 or not CONTENDERS[name].singles
     ]
 
 

@@ -3,8 +3,9 @@
 Its authors tune it for ARM; on x86 it runs its portable kernels. It gets what is fastest there: dense layers
 as convolutions of the whole image, since it packs no others; padding by +1; its indirect kernel, which is 4
 to 5 times as fast as its default one and runs on one thread whatever it is given; and XNNPACK for what is
-real. Nothing scales signs, as in Larq's networks. A timed call is the compiled interpreter's own ``predict``,
-without the Python around it: a copy of the images in, the run, a copy of the scores out.
+real. ``lce_default.py`` takes its default kernel. Nothing scales signs, as in Larq's networks. A timed call
+is the compiled interpreter's own ``predict``, without the Python around it: a copy of the images in, the run,
+a copy of the scores out.
 """
 
 import importlib.metadata
@@ -15,7 +16,9 @@ from pathlib import Path
 
 from stopwatch import compete
 
-__all__ = ["load", "prepare"]
+__all__ = ["VERSION", "load", "prepare"]
+
+VERSION = f"larq-compute-engine {importlib.metadata.version('larq-compute-engine')}"
 
 
 def prepare(work, batch, path):
@@ -51,8 +54,8 @@ def _keras_model(work, batch):
     return tf.keras.Model(first, x)
 
 
-def load(work, path, threads, images):
-    interpreter = _interpreter()(path.read_bytes(), threads, False, True, True)
+def load(work, path, threads, images, indirect=True):
+    interpreter = _interpreter()(path.read_bytes(), threads, False, indirect, True)
     # The numbers are random: in another order they are as good, and need no second copy.
     channels, *image = work.input_shape
     images = images.reshape(-1, *image, channels)
@@ -72,4 +75,4 @@ def _interpreter():
 
 
 if __name__ == "__main__":
-    compete(prepare, load, f"larq-compute-engine {importlib.metadata.version('larq-compute-engine')}")
+    compete(prepare, load, VERSION)

@@ -2,10 +2,10 @@
 
 from functools import partial
 
-from ours import VERSION, load, prepare
+from ours import VERSION, load, prepare, warm
 from stopwatch import compete
 
 __all__ = []
 
 if __name__ == "__main__":
-    compete(partial(prepare, scale_inputs=False), load, VERSION)
+    compete(partial(prepare, scale_inputs=False), load, VERSION, warm)

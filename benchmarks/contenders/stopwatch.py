@@ -19,7 +19,7 @@ __all__ = ["compete"]
 MIN_CALLS = 3
 
 
-def compete(prepare, load, version):
+def compete(prepare, load, version, warm=None):
     """Be a contender: do what the command line says.
 
     Parameters
@@ -32,6 +32,8 @@ def compete(prepare, load, version):
         on ``images``, float32 of shape ``(batch, channels, rows, columns)``, in [-1, 1].
     version : str
         Of the program that runs the model.
+    warm : callable, optional
+        ``warm(path)`` loads what the contender's code needs besides its imports, before memory is weighed.
     """
     parser = argparse.ArgumentParser()
     parser.add_argument("do", choices=("prepare", "measure"))
@@ -48,6 +50,8 @@ def compete(prepare, load, version):
             prepare(WORKS[work], batch, path)
         else:
             images = 2 * np.random.default_rng(1).random((batch, *WORKS[work].input_shape), np.float32) - 1
+            if warm:
+                warm(path)
             before = _forget_peak()
             seconds = _time(load(WORKS[work], path, arguments.threads, images), arguments.seconds)
             memory = None if before is None else _resident("VmHWM") - before

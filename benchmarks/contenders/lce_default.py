@@ -1,0 +1,11 @@
+"""Larq Compute Engine with the kernel that it takes unless told otherwise."""
+
+from functools import partial
+
+from lce import VERSION, load, prepare
+from stopwatch import compete
+
+__all__ = []
+
+if __name__ == "__main__":
+    compete(prepare, partial(load, indirect=False), VERSION)
