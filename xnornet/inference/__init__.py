@@ -4,6 +4,7 @@ from xnornet.inference.ancestor import ancestor_network
 from xnornet.inference.fixed import fixed_network
 from xnornet.inference.floating import float_network
 from xnornet.inference.quantize import Formats, quantize
+from xnornet.inference.real import real_network
 from xnornet.inference.report import report_folder, write_report
 from xnornet.inference.scores import compute_scores
 from xnornet.inference.summary import format_summary, summarize, total
@@ -18,6 +19,7 @@ __all__ = [
     "float_network",
     "format_summary",
     "quantize",
+    "real_network",
     "report_folder",
     "summarize",
     "sweep_bits",

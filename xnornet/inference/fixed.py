@@ -6,41 +6,13 @@ partial sum is an integer that the mantissa holds; products that need more run i
 
 from functools import singledispatch
 
-import lasagne
-import numpy as np
-
 import theano
 import theano.tensor as T
-from theano.tensor.signal.pool import Pool
-from xnornet import ops
 from xnornet.fixedpoint import round_shift, saturate
-from xnornet.model import XNOR, Affine, Flatten, Linear, MaxPool, Quantize, Rectify, output_shape
+from xnornet.inference.records import magnitude_sums, per_channel, rearrange, record_network, weighted_sums
+from xnornet.model import XNOR, Affine, Linear, Quantize
 
-__all__ = ["RecordLayer", "fixed_network"]
-
-
-class RecordLayer(lasagne.layers.Layer):
-    """A layer that computes one record of a quantized model on int64 tensors.
-
-    Parameters
-    ----------
-    incoming : Layer
-    record : record of ``xnornet.model``
-
-    Attributes
-    ----------
-    record : the record
-    """
-
-    def __init__(self, incoming, record, **kwargs):
-        super().__init__(incoming, **kwargs)
-        self.record = record
-
-    def get_output_shape_for(self, input_shape):
-        return (input_shape[0], *output_shape(self.record, input_shape[1:]))
-
-    def get_output_for(self, input, **kwargs):
-        return compute(self.record, input)
+__all__ = ["fixed_network"]
 
 
 def fixed_network(model, input_var=None):
@@ -57,16 +29,13 @@ def fixed_network(model, input_var=None):
     Layer
         Scores as int64, ``(batch, classes)``, in format ``model.q_out``.
     """
-    layer = lasagne.layers.InputLayer((None, *model.input_shape), input_var)
-    for record in model.layers:
-        layer = RecordLayer(layer, record)
-    return layer
+    return record_network(model, compute, input_var)
 
 
 @singledispatch
 def compute(record, n):
     """The record's formula on integers ``n``."""
-    raise TypeError(f"No formula for {type(record).__name__}")
+    return rearrange(record, n)
 
 
 @compute.register
@@ -79,61 +48,31 @@ def _(record: Quantize, x):
 @compute.register
 def _(record: XNOR, n):
     H = T.switch(T.ge(n, 0), 1, -1).astype("float32")
-    product = _product(record, H, "float32")
-    product = product * _per_channel(record.alpha, product.ndim)
+    product = _product(record, H, record.B)
+    product = product * per_channel(record.alpha, product.ndim)
     if record.scale_inputs:
         if record.c is not None:
             aligned = record.c * 2 ** (record.q_alpha.f - record.q_c.f)
-            product = product + _per_channel(aligned, product.ndim)
-        product = product * _magnitude_sums(record, abs(n))
+            product = product + per_channel(aligned, product.ndim)
+        product = product * magnitude_sums(record, abs(n))
     return _finish(record, product)
 
 
 @compute.register
 def _(record: Linear, n):
-    return _finish(record, _product(record, n.astype("float64"), "float64"))
+    return _finish(record, _product(record, n.astype("float64"), record.W))
 
 
 @compute.register
 def _(record: Affine, n):
-    return _finish(record, n * _per_channel(record.scale, n.ndim))
+    return _finish(record, n * per_channel(record.scale, n.ndim))
 
 
-@compute.register
-def _(record: MaxPool, n):
-    window = record.window
-    return Pool(window.size, window.stride, window.pad, record.ignore_border, "max")(n)
-
-
-@compute.register
-def _(record: Rectify, n):
-    return T.maximum(n, 0)
-
-
-@compute.register
-def _(record: Flatten, n):
-    return n.flatten(2)
-
-
-def _product(record, x, dtype):
-    """``x (*) W`` or ``x . W`` as int64, computed in floats that hold it exactly."""
-    W = theano.shared((record.B if isinstance(record, XNOR) else record.W).astype(dtype))
-    if record.window is None:
-        product = T.dot(x.flatten(2), W.T)
-    else:
-        pad, stride = record.window.pad, record.window.stride
-        product = T.nnet.conv2d(x, W, border_mode=pad, subsample=stride, filter_flip=False)
+def _product(record, x, W):
+    """Sums of products as int64, computed in the floats of ``x``, which hold them exactly."""
+    product = weighted_sums(record, x, theano.shared(W.astype(x.dtype)))
     # A GPU may convolve by a transform, whose results are integers only to the last bit.
     return T.round(product, mode="half_to_even").astype("int64")
-
-
-def _magnitude_sums(record, magnitudes):
-    """Sum of ``|I|`` over each window, or over each sample, shaped to multiply the product."""
-    if record.window is None:
-        return magnitudes.flatten(2).sum(axis=1, keepdims=True)
-    window = record.window
-    sums = ops.box_sum(magnitudes.sum(axis=1), window.size, window.stride, window.pad)
-    return sums.dimshuffle(0, "x", 1, 2)
 
 
 def _finish(record, product):
@@ -141,11 +80,5 @@ def _finish(record, product):
     f = record.product_f
     if record.b is not None:
         aligned = record.b * 2 ** (f - record.q_b.f)
-        product = product + _per_channel(aligned, product.ndim)
+        product = product + per_channel(aligned, product.ndim)
     return saturate(round_shift(product, f - record.q_out.f), record.q_out.bits)
-
-
-def _per_channel(values, ndim):
-    """Constants along axis 1; untied biases lie along all axes but the first."""
-    shape = (1, *values.shape) if values.ndim == ndim - 1 else (1, -1, *[1] * (ndim - 2))
-    return T.constant(np.asarray(values, np.int64).reshape(shape))
