@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from xnornet.disk import lock, replacing
+from xnornet.disk import lock, probe, replacing
 
 
 def test_a_file_is_replaced_once_it_is_whole(tmp_path):
@@ -25,6 +25,16 @@ def test_a_failure_leaves_what_was_there(tmp_path):
         file.write(b"half")
         raise EOFError
     assert path.read_bytes() == b"old" and list(tmp_path.iterdir()) == [path]
+
+
+def test_a_probe_leaves_nothing_and_tells_where_no_file_can_be_written(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    probe(path)
+    assert path.read_bytes() == b"old" and list(tmp_path.iterdir()) == [path]
+    for refused in (tmp_path / "none" / "file", path / "file"):
+        with pytest.raises(OSError):
+            probe(refused)
 
 
 def test_one_program_at_a_time_holds_a_lock(tmp_path):

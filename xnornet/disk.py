@@ -7,7 +7,7 @@ import os
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["lock", "replacing"]
+__all__ = ["lock", "probe", "replacing"]
 
 
 @contextmanager
@@ -41,6 +41,19 @@ def replacing(path):
         # What this cannot remove is not worth hiding why.
         with suppress(OSError):
             temporary.unlink()
+
+
+def probe(path):
+    """See that a file can be written at ``path``, beforehand and without touching what is there.
+
+    Raises
+    ------
+    OSError
+        The folder does not take it.
+    """
+    beside = Path(path).with_name(f".{Path(path).name}.probe")
+    beside.touch()
+    beside.unlink()
 
 
 def lock(file):

@@ -11,20 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from xnornet import data, networks
+from xnornet import networks
 from xnornet.cli import NETWORKS_OF, main
-from xnornet.training import Recipe, train
 
 ROOT = Path(__file__).resolve().parents[2]
 SENTENCE = r"error (\d+\.\d\d)% \(accuracy (\d+\.\d\d)%\) on (\d+) images, mode (\w+), \d+\.\d\d s\n"
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    out = tmp_path_factory.mktemp("model") / "digits.npz"
-    recipe = Recipe(epochs=15, batch_size=50, lr=0.01, lr_end=0.001)
-    train("digits_mlp", data.load("digits"), out, recipe, {"num_units": 64}, report=lambda line: None)
-    return out
 
 
 def complaint(capsys, *argv, dataset="digits", status=1):

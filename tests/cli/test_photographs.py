@@ -5,22 +5,13 @@ import json
 
 import numpy as np
 import pytest
+from ancestor_files import ancestor_arrays
 
 from xnornet import data
 from xnornet.cli import main
 from xnornet.data import Whitening
 
 NET = ["--set", "width=0.03", "--batch-size", "40", "--epochs", "2"]
-
-
-@pytest.fixture
-def cheap_whitening(monkeypatch):
-    """A real one takes the eigenvectors of 3072 x 3072 numbers."""
-
-    def fit(pixels):
-        return Whitening(np.zeros(3072), np.eye(3072), 0.4)
-
-    monkeypatch.setattr(Whitening, "fit", fit)
 
 
 def train(out, *options, dataset="cifar10"):
@@ -119,29 +110,7 @@ def test_a_report_that_cannot_be_written_is_told_before_anything_is_computed(tmp
     assert "--report" in error_line(capsys)
 
 
-def ancestor_arrays(filters=2, seed=0):
-    """Arrays of the ancestor's CIFAR-10 network in its order, ``filters`` standing for its 128."""
-    rng = np.random.default_rng(seed)
-    arrays, channels = [], 3
-    for i, count in enumerate(filters * np.array([1, 1, 2, 2, 4, 4])):
-        arrays += [rng.uniform(-1, 1, (count, channels, 3, 3)), rng.normal(size=count)]
-        if i > 0:
-            arrays += [np.full((count, channels, 3, 3), 1 / (9 * channels)), rng.uniform(0.1, 1, count)]
-        arrays += batch_norm(rng, count)
-        channels = count
-    inputs, units = channels * 16, 8 * filters
-    for _ in range(2):
-        arrays += [rng.uniform(-1, 1, (inputs, units)), rng.normal(size=units), rng.uniform(0.1, 1, units)]
-        arrays += batch_norm(rng, units)
-        inputs = units
-    return [a.astype(np.float32) for a in (*arrays, rng.normal(size=(units, 10)), rng.normal(size=10))]
-
-
-def batch_norm(rng, count):
-    return [rng.normal(size=count), rng.uniform(0.5, 2, count), rng.normal(size=count), np.ones(count)]
-
-
-@pytest.mark.parametrize("mode", ["float", "fixed"])
+@pytest.mark.parametrize("mode", ["float", "fixed", "packed"])
 def test_a_file_of_the_ancestors_form_is_tested(photographs, tmp_path, capsys, mode):
     out = tmp_path / "xnor_net_cifar10.npz"
     np.savez(out, *ancestor_arrays())

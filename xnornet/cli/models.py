@@ -2,11 +2,30 @@
 
 from dataclasses import dataclass
 
-from xnornet.cli.options import NETWORKS_OF, UsageError, bits, positive
+from xnornet.cli.options import NETWORKS_OF, UsageError, bits, int_bits, positive
 
-__all__ = ["CALIBRATION_IMAGES", "Loaded", "add_format_options", "add_net_option", "load_model", "quantized"]
+__all__ = [
+    "CALIBRATION_IMAGES",
+    "FORMAT_OPTIONS",
+    "Loaded",
+    "add_batch_size_option",
+    "add_format_options",
+    "add_net_option",
+    "formats_of",
+    "load_model",
+    "quantized",
+]
 
 CALIBRATION_IMAGES = 2000
+
+# Defaults are those of xnornet.inference.Formats, told again so that --help need not load Lasagne; a test
+# compares the two. The options have none of their own, so that it is known which were given.
+FORMAT_OPTIONS = {
+    "input_bits": (bits, "magnitude bits of the image", 7),
+    "data_bits": (bits, "magnitude bits of each layer's output", 15),
+    "param_bits": (bits, "magnitude bits of parameters", 15),
+    "min_int_bits": (int_bits, "least integer bits of a parameter", "as few as hold it"),
+}
 
 
 @dataclass
@@ -43,12 +62,16 @@ def add_net_option(command, networks):
 
 def add_format_options(command):
     """Add the options of fixed-point formats."""
-    add = command.add_argument
-    add("--input-bits", type=bits, default=7, help="magnitude bits of the image (fixed)")
-    add("--data-bits", type=bits, default=15, help="magnitude bits of each layer's output (fixed)")
-    add("--param-bits", type=bits, default=15, help="magnitude bits of parameters (fixed)")
-    add("--min-int-bits", type=int, help="least integer bits of a parameter (fixed)")
-    add("--batch-size", type=positive(int), default=500, help="images run at a time")
+    for name, (kind, meaning, default) in FORMAT_OPTIONS.items():
+        option = f"--{name.replace('_', '-')}"
+        command.add_argument(option, type=kind, metavar="N", help=f"{meaning} (default: {default})")
+
+
+def add_batch_size_option(command):
+    """Add --batch-size."""
+    command.add_argument(
+        "--batch-size", type=positive(int), default=500, metavar="N", help="images run at a time"
+    )
 
 
 def load_model(arguments, log):
@@ -81,19 +104,21 @@ def formats_of(arguments):
     """The formats that the options ask for."""
     from xnornet.inference import Formats
 
-    return Formats(arguments.input_bits, arguments.data_bits, arguments.param_bits, arguments.min_int_bits)
+    given = {name: getattr(arguments, name) for name in FORMAT_OPTIONS}
+    return Formats(**{name: value for name, value in given.items() if value is not None})
 
 
 def quantized(arguments, loaded, images):
-    """The loaded network in fixed point, calibrated on images; a packed model is in fixed point already."""
-    if loaded.packed is not None:
-        return loaded.packed
+    """The trained network that was loaded, in fixed point, calibrated on images."""
     from xnornet.inference import quantize
+    from xnornet.model import ModelError, check_model
 
     try:
-        return quantize(loaded.trained, images, formats_of(arguments), arguments.batch_size)
-    except ValueError as error:
+        model = quantize(loaded.trained, images, formats_of(arguments), arguments.batch_size)
+        check_model(model)
+    except (ValueError, ModelError) as error:
         raise UsageError(f"{arguments.model}: {error}") from error
+    return model
 
 
 def _load_network(arguments, header, dataset, log):
@@ -129,9 +154,9 @@ def _check_fit(arguments, network, shape, dataset, trained_on):
     if tuple(shape) != tuple(dataset.input_shape):
         raise UsageError(
             f"{arguments.model}: {network} takes images of shape {shape}; those of "
-            f"{dataset.name} are {tuple(dataset.input_shape)}. Test it on its own dataset"
+            f"{dataset.name} are {tuple(dataset.input_shape)}. Use it with its own dataset"
         )
     if trained_on != dataset.name:
         raise UsageError(
-            f"{arguments.model}: was trained on {trained_on}, not {dataset.name}; test it on its own dataset"
+            f"{arguments.model}: was trained on {trained_on}, not {dataset.name}; use it with its own dataset"
         )

@@ -10,6 +10,7 @@ __all__ = [
     "add_data_option",
     "add_set_option",
     "bits",
+    "int_bits",
     "natural",
     "options_of",
     "positive",
@@ -87,4 +88,12 @@ def bits(text):
     value = int(text)
     if not 1 <= value <= 15:
         raise argparse.ArgumentTypeError(f"{text} is not between 1 and 15")
+    return value
+
+
+def int_bits(text):
+    value = int(text)
+    # The range of the packed model file.
+    if not -1000 <= value <= 1000:
+        raise argparse.ArgumentTypeError(f"{text} is not between -1000 and 1000")
     return value

@@ -1,10 +1,12 @@
 """The command that packs."""
 
 import json
+import os
 from pathlib import Path
 
 from xnornet.cli.models import (
     CALIBRATION_IMAGES,
+    add_batch_size_option,
     add_format_options,
     add_net_option,
     formats_of,
@@ -33,26 +35,26 @@ def add_pack(command):
         type=positive(int),
         default=CALIBRATION_IMAGES,
         metavar="N",
-        help="training images to calibrate on",
+        help="training images to calibrate on, or all if they are fewer",
     )
     add("--json", action="store_true", help="print one JSON object instead of a sentence")
     add_net_option(command, sum(NETWORKS_OF.values(), ()))
+    add_batch_size_option(command)
     add_format_options(command)
     add_data_option(command)
-    command.set_defaults(command=_pack, interrupted="interrupted; nothing was written")
+    command.set_defaults(command=_pack, interrupted="interrupted; there is no new packed model")
 
 
 def _pack(arguments, log, started):
     from dataclasses import asdict
 
     from xnornet import __version__
-    from xnornet.model import save_packed, save_whitening
+    from xnornet.model import is_packed, save_packed, save_whitening
 
-    if arguments.out.resolve() == arguments.model.resolve():
-        raise UsageError(f"--out {arguments.out}: is the file of weights itself; choose another name")
-    loaded = load_model(arguments, log)
-    if loaded.packed is not None:
+    if is_packed(arguments.model):
         raise UsageError(f"{arguments.model}: is packed already; pack the weights that training saved")
+    _check_out(arguments)
+    loaded = load_model(arguments, log)
     images = loaded.dataset.train.images[: arguments.images]
     model = quantized(arguments, loaded, images)
     info = {
@@ -61,18 +63,60 @@ def _pack(arguments, log, started):
         "dataset": loaded.dataset.name,
         "packed": {"version": __version__, "images": len(images), "formats": asdict(formats_of(arguments))},
     }
-    save_packed(arguments.out, model, info)
+    # A packed model without its whitening could not be used; a whitening without a model does no harm.
     if loaded.dataset.whitening is not None:
         save_whitening(arguments.out, loaded.dataset.whitening)
-    sizes = {"float": arguments.model.stat().st_size, "packed": arguments.out.stat().st_size}
-    ratio = sizes["float"] / sizes["packed"]
-    if arguments.json:
-        log(
-            json.dumps({"out": str(arguments.out), "network": loaded.network, "bytes": sizes, "ratio": ratio})
-        )
-    else:
-        log(
-            f"packed {arguments.out}: {loaded.network}, {sizes['packed'] / 1e6:.2f} MB, 1/{ratio:.1f} of the "
-            f"{sizes['float'] / 1e6:.2f} MB of {arguments.model}"
-        )
+    save_packed(arguments.out, model, info)
+    result = _result(arguments, loaded, len(images))
+    log(json.dumps(result) if arguments.json else _sentence(result))
     return 0
+
+
+def _check_out(arguments):
+    """Find out beforehand whether the packed model can be written, and costs nobody another file."""
+    from xnornet.disk import probe
+    from xnornet.model import is_packed, whitening_path
+
+    out, model = arguments.out, arguments.model
+    if out.suffix != ".npz":
+        raise UsageError(f"--out is {out}; it takes the name of an .npz file")
+    if out.is_dir():
+        raise UsageError(f"--out {out}: is a folder; it takes the name of an .npz file")
+    for own in (model, whitening_path(model)):
+        for written in (out, whitening_path(out)):
+            if os.path.realpath(written) == os.path.realpath(own):
+                raise UsageError(f"--out {out}: would take the place of {own}; choose another name")
+    if out.exists() and not is_packed(out):
+        raise UsageError(f"--out {out}: is there, and is no packed model; delete it, or choose another name")
+    try:
+        probe(out)
+    except OSError as error:
+        raise UsageError(
+            f"--out {out}: cannot be written ({error.strerror}); choose another place"
+        ) from error
+
+
+def _result(arguments, loaded, images):
+    from xnornet.model import whitening_path
+
+    sizes = {"float": arguments.model.stat().st_size, "packed": arguments.out.stat().st_size}
+    whitened = loaded.dataset.whitening is not None
+    return {
+        "out": str(arguments.out),
+        "whitening": str(whitening_path(arguments.out)) if whitened else None,
+        "model": str(arguments.model),
+        "network": loaded.network,
+        "dataset": loaded.dataset.name,
+        "images": images,
+        "bytes": sizes,
+        "ratio": sizes["float"] / sizes["packed"],
+    }
+
+
+def _sentence(result):
+    packed, weights = (f"{result['bytes'][kind] / 1e6:.3g} MB" for kind in ("packed", "float"))
+    beside = f"; {result['whitening']} goes with it" if result["whitening"] else ""
+    return (
+        f"packed {result['out']}: {result['network']}, {packed}, 1/{result['ratio']:.1f} of the {weights} of "
+        f"{result['model']}{beside}"
+    )

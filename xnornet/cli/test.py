@@ -6,6 +6,8 @@ from pathlib import Path
 
 from xnornet.cli.models import (
     CALIBRATION_IMAGES,
+    FORMAT_OPTIONS,
+    add_batch_size_option,
     add_format_options,
     add_net_option,
     formats_of,
@@ -30,24 +32,33 @@ def add_test(command, dataset):
         help="weights, as training saves them, or a packed model",
     )
     add("--no", type=int, metavar="N", help="number of test images (default: all)")
-    add("--mode", choices=MODES, default="float", help="arithmetic")
+    add(
+        "--mode",
+        choices=MODES,
+        default="float",
+        help="arithmetic: real numbers (of a packed model those that its parameters stand for), simulated "
+        "fixed point, or the engine on packed bits",
+    )
     add("--json", action="store_true", help="print one JSON object instead of a sentence")
     add_net_option(command, NETWORKS_OF.get(dataset) or sum(NETWORKS_OF.values(), ()))
-    add_format_options(command)
-    add(
+    add_batch_size_option(command)
+    add("--threads", type=positive(int), metavar="N", help="of --mode packed (default: one for each core)")
+    chosen = command.add_argument_group("fixed point, of weights that are not packed")
+    add_format_options(chosen)
+    chosen.add_argument(
         "--calibrate",
         type=positive(int),
-        default=CALIBRATION_IMAGES,
         metavar="N",
-        help="training images that integer bits of data are chosen on (fixed)",
+        help="training images that integer bits of data are chosen on "
+        f"(default: {CALIBRATION_IMAGES}, or all)",
     )
-    add("--threads", type=positive(int), help="of --mode packed (default: one for each core)")
     add(
         "--report",
         type=Path,
         metavar="DIR",
-        help="folder for pictures: confusion matrix, most confident mistakes, and with --mode fixed the "
-        "error against the bits of data and of parameters, for which 25 networks are tested",
+        help="folder for pictures: confusion matrix, most confident mistakes, and with --mode fixed, of "
+        "weights that are not packed, the error against the bits of data and of parameters, for which 25 "
+        "networks are tested",
     )
     add_data_option(command)
     command.set_defaults(command=_test, interrupted="interrupted; the model is unchanged")
@@ -62,11 +73,8 @@ def _test(arguments, log, started):
         report_folder(arguments.report)
     loaded = load_model(arguments, log)
     dataset = loaded.dataset
-    if loaded.packed is not None and arguments.mode == "float":
-        raise UsageError(
-            f"{arguments.model}: is a packed model, which has no real weights; use --mode fixed or packed, "
-            "or test the weights that it was packed from"
-        )
+    if loaded.packed is not None:
+        _check_formats_left(arguments)
     count = len(dataset.test) if arguments.no is None else arguments.no
     if not 1 <= count <= len(dataset.test):
         raise UsageError(
@@ -96,13 +104,30 @@ def _test(arguments, log, started):
     return 0
 
 
+def _check_formats_left(arguments):
+    """Raise for an option that would have no effect, as a packed model has its formats."""
+    given = [name for name in (*FORMAT_OPTIONS, "calibrate") if getattr(arguments, name) is not None]
+    if given:
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise UsageError(
+            f"{arguments.model}: is packed, and formats are chosen when packing; leave out {options}, or "
+            "pack the weights anew"
+        )
+
+
+def _calibration_images(arguments, loaded):
+    return loaded.dataset.train.images[: arguments.calibrate or CALIBRATION_IMAGES]
+
+
 def _scores(arguments, loaded, images):
     """Scores of the images, and their format, None for real ones."""
     if arguments.mode == "float":
-        from xnornet.inference import compute_scores, float_network
+        from xnornet.inference import compute_scores, float_network, real_network
 
-        return compute_scores(float_network(loaded.trained), images, arguments.batch_size, True), None
-    model = quantized(arguments, loaded, loaded.dataset.train.images[: arguments.calibrate])
+        packed = loaded.packed
+        network = float_network(loaded.trained) if packed is None else real_network(packed)
+        return compute_scores(network, images, arguments.batch_size, True), None
+    model = loaded.packed or quantized(arguments, loaded, _calibration_images(arguments, loaded))
     if arguments.mode == "fixed":
         from xnornet.inference import compute_scores, fixed_network
 
@@ -141,7 +166,7 @@ def _report(arguments, loaded, scores, images):
     floats = compute_scores(float_network(loaded.trained), images, arguments.batch_size, progress=True)
     sweep = sweep_bits(
         loaded.trained,
-        dataset.train.images[: arguments.calibrate],
+        _calibration_images(arguments, loaded),
         images,
         labels,
         formats=formats_of(arguments),

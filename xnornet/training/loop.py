@@ -16,6 +16,7 @@ from tqdm import tqdm
 import xnornet
 from xnornet import networks
 from xnornet.data.dataset import Dataset
+from xnornet.disk import probe
 from xnornet.model import (
     WriteError,
     load_weights,
@@ -340,9 +341,7 @@ def check_out(out, resume):
         raise TrainingError(f"--out is {out}; it takes the name of an .npz file")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        probe = out.with_name(f".{out.name}.probe")
-        probe.touch()
-        probe.unlink()
+        probe(out)
     except OSError as error:
         raise TrainingError(
             f"--out {out}: cannot be written ({error.strerror}); choose another place"
