@@ -78,11 +78,11 @@ def test_a_sentence_and_json_tell_what_was_packed(model, tmp_path, capsys):
     out = tmp_path / "m.npz"
     assert pack(model, out) == 0
     sizes = {"float": model.stat().st_size, "packed": out.stat().st_size}
-    packed, weights, ratio = re.fullmatch(
+    packed, ratio, weights = re.fullmatch(
         rf"packed {re.escape(str(out))}: digits_mlp, ([\d.]+) MB, 1/([\d.]+) of the ([\d.]+) MB of "
         rf"{re.escape(str(model))}\n",
         capsys.readouterr().out,
-    ).group(1, 3, 2)
+    ).groups()
     assert float(packed) == pytest.approx(sizes["packed"] / 1e6, rel=0.01)
     assert float(weights) == pytest.approx(sizes["float"] / 1e6, rel=0.01)
     assert float(ratio) == pytest.approx(sizes["float"] / sizes["packed"], abs=0.06)
@@ -231,7 +231,8 @@ def refuses(tmp_path, capsys):
 
 def test_a_missing_model_and_a_folder_are_refused(tmp_path, refuses):
     refuses("none.npz: not found", tmp_path / "none.npz", tmp_path / "m.npz")
-    refuses("is a folder", tmp_path, tmp_path / "m.npz")
+    for folder in (tmp_path, "", "/"):
+        refuses("is a folder", folder, tmp_path / "m.npz")
 
 
 def test_a_damaged_model_is_refused(model, tmp_path, refuses):
@@ -256,6 +257,7 @@ def test_no_file_of_the_model_is_written_over(copied, refuses, monkeypatch):
     refuses("is no packed model", copied, folder / "digits.checkpoint.npz")
     refuses("takes the name of an .npz file", copied, folder / "digits.json")
     refuses("takes the name of an .npz file", copied, folder / "digits.packed")
+    refuses("takes the name of an .npz file", copied, "")
     monkeypatch.chdir(folder)
     refuses("would take the place of", copied, "digits.npz")
     refuses("would take the place of", "digits.npz", copied)

@@ -49,10 +49,11 @@ def _pack(arguments, log, started):
     from dataclasses import asdict
 
     from xnornet import __version__
-    from xnornet.model import is_packed, save_packed, save_whitening
+    from xnornet.model import is_packed, read_array_headers, save_packed, save_whitening
 
     if is_packed(arguments.model):
         raise UsageError(f"{arguments.model}: is packed already; pack the weights that training saved")
+    read_array_headers(arguments.model)
     _check_out(arguments)
     loaded = load_model(arguments, log)
     images = loaded.dataset.train.images[: arguments.images]
@@ -80,6 +81,12 @@ def _check_out(arguments):
     out, model = arguments.out, arguments.model
     if out.suffix != ".npz":
         raise UsageError(f"--out is {out}; it takes the name of an .npz file")
+    try:
+        probe(out)
+    except OSError as error:
+        raise UsageError(
+            f"--out {out}: cannot be written ({error.strerror}); choose another place"
+        ) from error
     if out.is_dir():
         raise UsageError(f"--out {out}: is a folder; it takes the name of an .npz file")
     for own in (model, whitening_path(model)):
@@ -88,12 +95,6 @@ def _check_out(arguments):
                 raise UsageError(f"--out {out}: would take the place of {own}; choose another name")
     if out.exists() and not is_packed(out):
         raise UsageError(f"--out {out}: is there, and is no packed model; delete it, or choose another name")
-    try:
-        probe(out)
-    except OSError as error:
-        raise UsageError(
-            f"--out {out}: cannot be written ({error.strerror}); choose another place"
-        ) from error
 
 
 def _result(arguments, loaded, images):
