@@ -1,5 +1,6 @@
 """Counts of parameters, bytes and multiply-adds against closed forms, and the table for people."""
 
+import itertools
 import json
 import re
 
@@ -9,10 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lasagne.layers import DenseLayer, FlattenLayer, InputLayer, NonlinearityLayer, Pool2DLayer
+from random_networks import draw_network
 
 from xnornet import networks as shipped
+from xnornet.inference import quantize
+from xnornet.inference.floating import chain
 from xnornet.inference.summary import format_summary, summarize, total
 from xnornet.layers import BatchNormLayer, XNORConv2DLayer, XNORDenseLayer
+from xnornet.model import save_packed
 
 
 def counts(layer, *names):
@@ -90,7 +95,7 @@ def test_rows_are_named_and_shaped_in_the_order_of_the_chain():
 
 @settings(deadline=None)
 @given(
-    st.integers(1, 4), st.integers(1, 5), st.tuples(*[st.integers(1, 3)] * 4), st.booleans(), st.booleans()
+    st.integers(1, 17), st.integers(1, 5), st.tuples(*[st.integers(1, 3)] * 4), st.booleans(), st.booleans()
 )
 def test_a_binary_convolution_is_counted_tap_by_tap(channels, filters, window, scaled, biased):
     kh, kw, stride, pad = window
@@ -111,13 +116,51 @@ def test_a_binary_convolution_is_counted_tap_by_tap(channels, filters, window, s
     assert (row.binary_params, row.real_params) == (signs, filters if biased else 0)
     assert row.binary_macs == positions * signs
     assert row.real_macs == positions * filters * (2 if scaled else 1)
-    assert row.packed_bytes == (signs + 7) // 8 + 2 * filters + (2 * filters if biased else 0)
+    taps = len(list(itertools.product(range(filters), range(kh), range(kw))))
+    bytes_of_a_tap = len(range(0, channels, 8))
+    assert row.packed_bytes == taps * bytes_of_a_tap + 2 * filters + (2 * filters if biased else 0)
 
 
-def test_signs_are_rounded_up_to_bytes_in_each_layer():
-    layer = XNORDenseLayer(InputLayer((None, 3)), 3, b=None, scale_inputs=False)
-    layer = XNORDenseLayer(layer, 3, b=None, scale_inputs=False)
-    assert [row.packed_bytes for row in summarize(layer)] == [2 + 2 * 3] * 2
+def test_signs_are_rounded_up_to_bytes_for_each_output():
+    layer = XNORDenseLayer(InputLayer((None, 9)), 3, b=None, scale_inputs=False)
+    layer = XNORDenseLayer(layer, 2, b=None, scale_inputs=False)
+    assert [row.packed_bytes for row in summarize(layer)] == [3 * 2 + 2 * 3, 2 * 1 + 2 * 2]
+
+
+def bytes_of_arrays(path):
+    with np.load(path) as file:
+        return sum(file[name].nbytes for name in file.files if name != "header.json")
+
+
+def assert_counted_as_packed(network, path):
+    """The sum of a network's packed bytes is what its packed file holds in arrays."""
+    model = quantize(network, None, magnitudes=[1.0] * (len(chain(network)) - 1))
+    save_packed(path, model, {})
+    assert counts(network, "packed_bytes") == [bytes_of_arrays(path)]
+
+
+@pytest.mark.parametrize("scale_inputs", [True, False])
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("digits_mlp", {}),
+        ("digits_mlp", {"num_units": 37}),
+        ("mnist_mlp", {"num_units": 20}),
+        ("mnist_convnet", {"num_filters": (3, 9), "num_units": 21}),
+        ("cifar10_convnet", {"width": 1 / 16}),
+        ("svhn_convnet", {"width": 1 / 16}),
+        ("svhn_convnet", {"width": 0.05}),
+    ],
+)
+def test_packed_bytes_of_what_ships_are_those_of_the_file(tmp_path, name, options, scale_inputs):
+    network = shipped.build(name, scale_inputs=scale_inputs, **options)
+    assert_counted_as_packed(network, tmp_path / "m.npz")
+
+
+@settings(max_examples=30)
+@given(network=draw_network())
+def test_packed_bytes_are_those_of_the_file(tmp_path_factory, network):
+    assert_counted_as_packed(network[0], tmp_path_factory.getbasetemp() / "summary.npz")
 
 
 def test_layers_without_parameters_cost_nothing():

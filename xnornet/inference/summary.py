@@ -34,9 +34,10 @@ class Row:
     float_bytes : int
         Of all that training saves, 4 bytes each.
     packed_bytes : int
-        Of what inference needs: a bit for each sign, rounded up to bytes, and 16-bit words for ``alpha``
-        (one for each output channel), biases, real weights, and the scale and offset (one of each for every
-        channel) that a batch norm is merged into.
+        Of the arrays in a packed model file: a bit for each sign, the input channels of each filter tap (of
+        a dense layer its inputs) rounded up to bytes, and 16-bit words for ``alpha`` (one for each output
+        channel), biases, real weights, and the scale and offset (one of each for every channel) that a
+        batch norm is merged into.
     binary_macs : int
         Multiply-adds of signs for one image. Taps on the padding are counted, as is usual.
     real_macs : int
@@ -164,9 +165,8 @@ def _row(layer):
         raise ValueError(
             f"{type(layer).__name__} has an output of shape {shape}; give the network's input all its lengths"
         )
-    name, words, binary_macs, real_macs = _costs(layer, math.prod(shape))
+    name, packed, binary_macs, real_macs = _costs(layer, math.prod(shape))
     binary, real = (_size_of(layer.get_params(binary=is_binary)) for is_binary in (True, False))
-    packed = -(-binary // 8) + WORD_BYTES * words
     return Row(name, shape, binary, real, FLOAT_BYTES * (binary + real), packed, binary_macs, real_macs)
 
 
@@ -176,7 +176,7 @@ def _size_of(params):
 
 @singledispatch
 def _costs(layer, outputs):
-    """Name, words of inference, binary and real multiply-adds of a layer of so many output numbers."""
+    """Name, bytes of the packed file, binary and real multiply-adds of a layer of so many output numbers."""
     raise ValueError(
         f"{type(layer).__name__} cannot be summarized; build the network from XNOR, dense, convolutional, "
         "batch norm, pooling, flatten and nonlinearity layers"
@@ -185,34 +185,38 @@ def _costs(layer, outputs):
 
 @_costs.register
 def _(layer: XNORConv2DLayer, outputs):
-    fan_in = layer.W.get_value(borrow=True)[0].size
-    return _xnor(f"XNOR conv {_by(layer.filter_size)}", layer, layer.num_filters, fan_in, outputs)
+    _, channels, *window = layer.W.get_value(borrow=True).shape
+    return _xnor(f"XNOR conv {_by(window)}", layer, layer.num_filters, channels, math.prod(window), outputs)
 
 
 @_costs.register
 def _(layer: XNORDenseLayer, outputs):
-    return _xnor("XNOR dense", layer, layer.num_units, len(layer.W.get_value(borrow=True)), outputs)
+    inputs = len(layer.W.get_value(borrow=True))
+    return _xnor("XNOR dense", layer, layer.num_units, inputs, 1, outputs)
 
 
-def _xnor(name, layer, channels, fan_in, outputs):
-    words = channels + _size_of(layer.get_params(binary=False))
-    return name, words, outputs * fan_in, outputs * (2 if layer.scale_inputs else 1)
+def _xnor(name, layer, units, channels, taps, outputs):
+    words = units + _size_of(layer.get_params(binary=False))
+    packed = units * taps * -(-channels // 8) + WORD_BYTES * words
+    return name, packed, outputs * channels * taps, outputs * (2 if layer.scale_inputs else 1)
 
 
 @_costs.register
 def _(layer: lasagne.layers.Conv2DLayer, outputs):
-    fan_in = layer.W.get_value(borrow=True)[0].size
-    return f"conv {_by(layer.filter_size)}", _size_of(layer.get_params()), 0, outputs * fan_in
+    return _real(f"conv {_by(layer.filter_size)}", layer, layer.W.get_value(borrow=True)[0].size, outputs)
 
 
 @_costs.register
 def _(layer: lasagne.layers.DenseLayer, outputs):
-    fan_in = len(layer.W.get_value(borrow=True))
-    return "dense", _size_of(layer.get_params()), 0, outputs * fan_in
+    return _real("dense", layer, len(layer.W.get_value(borrow=True)), outputs)
+
+
+def _real(name, layer, fan_in, outputs):
+    return name, WORD_BYTES * _size_of(layer.get_params()), 0, outputs * fan_in
 
 
 def _batch_norm(layer, outputs):
-    return "batch norm", 2 * _size_of([layer.mean]), 0, outputs
+    return "batch norm", WORD_BYTES * 2 * _size_of([layer.mean]), 0, outputs
 
 
 for _class in {BatchNormLayer, getattr(lasagne.layers, "BatchNormLayer", BatchNormLayer)}:
