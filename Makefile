@@ -1,4 +1,4 @@
-# make demo: train on the bundled digits and test in every mode.  make test: run the suite.
+# make demo: train on the bundled digits, pack, and test in every mode.  make test: run the suite.
 PYTHON ?= python3
 # CONSTRAINTS=constraints.txt installs the exact versions that CI uses.
 CONSTRAINTS ?=
@@ -13,6 +13,8 @@ demo: $(installed)
 	PYTHON=$(bin)/python bash train/train_digits.sh --out runs/digits_mlp.npz
 	$(bin)/python test/digits_test.py --model runs/digits_mlp.npz --mode float
 	$(bin)/python test/digits_test.py --model runs/digits_mlp.npz --mode fixed
+	$(bin)/python -m xnornet pack --model runs/digits_mlp.npz --calibrate digits --out runs/digits_mlp.packed.npz
+	$(bin)/python test/digits_test.py --model runs/digits_mlp.packed.npz --mode packed
 
 test: $(installed)
 	$(bin)/python -m pytest --numprocesses auto --maxprocesses 4
