@@ -1,7 +1,5 @@
 """Weights as the kernels read them, and what the border of an image does to a count of bits."""
 
-import itertools
-
 import numpy as np
 
 from xnornet.engine.kernels import WORD
@@ -103,19 +101,31 @@ def border(w, channels, window, lengths, grid):
         for axis in zip(lengths, grid, window.size, window.stride, window.pad, strict=True)
     )
     ones = np.bitwise_count(w).sum(axis=-1, dtype=np.int32)
-    total = ones.sum(axis=(1, 2))
-    base = np.empty((len(rows) * len(columns), len(w)), np.int32)
-    for k, ((top, bottom), (left, right)) in enumerate(itertools.product(rows, columns)):
-        on_image = ones[:, top:bottom, left:right].sum(axis=(1, 2))
-        base[k] = channels * (bottom - top) * (right - left) + 2 * (total - on_image)
+    on_image = _sums_over(_sums_over(ones, rows, 1), columns, 2)
+    on_padding = ones.sum(axis=(1, 2), dtype=np.int32)[:, None, None] - on_image
+    taps = np.multiply.outer(*(np.diff(ranges)[:, 0] for ranges in (rows, columns)))
+    base = (channels * taps + 2 * on_padding).reshape(len(w), -1)
     classes = np.add.outer(row_classes * len(columns), column_classes)
-    return base, classes.ravel().astype(np.int32)
+    return np.ascontiguousarray(base.T, np.int32), classes.ravel()
 
 
 def _taps_on_image(length, count, size, stride, pad):
     """Along one axis: the distinct ranges of taps that meet the image, and which of them each window has."""
-    starts = np.arange(count) * stride - pad[0]
+    starts = np.arange(count, dtype=np.int32) * stride - pad[0]
     first = (-starts).clip(0, size)
     ranges = np.stack([first, (length - starts).clip(first, size)], axis=1)
-    distinct, which = np.unique(ranges, axis=0, return_inverse=True)
-    return distinct, which.ravel()
+    # No end of a range grows from window to window, so equal ranges follow each other.
+    new = np.diff(ranges, axis=0, prepend=-1).any(axis=1)
+    return ranges[new], new.cumsum(dtype=np.int32) - 1
+
+
+def _sums_over(values, ranges, axis):
+    """Sums over each of some ranges of an axis."""
+    shape = list(values.shape)
+    shape[axis] += 1
+    sums = np.zeros(shape, values.dtype)
+    inner = [slice(None)] * values.ndim
+    inner[axis] = slice(1, None)
+    values.cumsum(axis=axis, out=sums[tuple(inner)])
+    first, last = ranges.T
+    return sums.take(last, axis) - sums.take(first, axis)
