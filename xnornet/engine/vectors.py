@@ -7,10 +7,10 @@ LLVM turns the vectors into what the processor has, such as ``vpopcntq`` on 512 
 Nothing here checks bounds: ``plan`` lays out all arrays beforehand.
 """
 
-import llvmlite.binding
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
+from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
 __all__ = ["BLOCK", "TILE", "pack_at_most", "pack_nonnegative", "tile"]
@@ -23,11 +23,9 @@ INT16, INT32, INT64 = (ir.IntType(bits) for bits in (16, 32, 64))
 
 def _rows():
     """Input rows of a tile: as many as leave all sums in registers."""
-    try:
-        features = llvmlite.binding.get_host_cpu_features()
-    except RuntimeError:  # a processor that LLVM does not know
-        return 1
-    return 4 if features.get("avx512f") else 1
+    # Those that Numba compiles for, which its settings may make fewer than the processor has.
+    *_, features = cpu_target.target_context.codegen().magic_tuple()
+    return 4 if "+avx512f" in features.split(",") else 1
 
 
 # Rows of the input that the kernels give to a tile, where they have as many.
