@@ -8,7 +8,7 @@ import numpy as np
 
 from xnornet.engine import kernels
 from xnornet.engine.plan import Plan
-from xnornet.model import check_model, load_packed
+from xnornet.model import ModelError, check_model, load_packed
 
 __all__ = ["Engine", "load"]
 
@@ -35,7 +35,10 @@ def load(path, threads=None, batch_size=16):
         The file is missing or damaged, or is no packed model that this version runs.
     """
     model, info = load_packed(path)
-    return Engine(model, threads, batch_size, info)
+    try:
+        return Engine(model, threads, batch_size, info)
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from error
 
 
 class Engine:
@@ -50,7 +53,8 @@ class Engine:
     threads : int, optional
         By default as many as Numba has: one for each core, or ``NUMBA_NUM_THREADS``.
     batch_size : int
-        Images run at a time; more of them are run in parts.
+        Images run at a time, or fewer of them if so many would take more than a gigabyte; more are run in
+        parts.
     info : dict, optional
         What is known of the model, kept for the caller.
     kernels : module, optional
@@ -79,9 +83,10 @@ class Engine:
         if batch_size < 1:
             raise ValueError(f"batch_size is {batch_size}; it takes at least 1")
         check_model(model)
-        self.threads, self.batch_size, self.info = threads, batch_size, info or {}
+        self._plan = Plan(model, MOST_THREADS)
+        self.batch_size = min(batch_size, self._plan.most_images)
+        self.threads, self.info = threads, info or {}
         self.input_shape, self.q_out = tuple(model.input_shape), model.q_out
-        self._plan = Plan(model)
         self._kernels = kernels
         self._capacity = 0
         self._lock = threading.Lock()
@@ -118,10 +123,11 @@ class Engine:
             out = np.empty(wanted, np.int64)
         elif out.shape != wanted or out.dtype != np.int64:
             raise ValueError(f"out should be an int64 array {wanted}; got {out.dtype} {out.shape}")
+        parts = (slice(i, i + self.batch_size) for i in range(0, len(images), self.batch_size))
         with self._lock, _threads(self.threads):
-            for first in range(0, len(images), self.batch_size):
-                part = slice(first, first + self.batch_size)
-                self._run_part(images[part], out[part])
+            lost = sum(self._run_part(images[part], out[part]) for part in parts)
+        if lost:
+            raise ValueError(f"The images hold {lost} values that are not numbers; expected [-1, 1]")
         return out
 
     def predict(self, images):
@@ -153,9 +159,10 @@ class Engine:
         return self._calls[len(images)]
 
     def _run_part(self, images, out):
+        """Scores of a part; returns how many values are not numbers, in which case there are no scores."""
         count = len(images)
         if count > self._capacity:
-            self._arrays, self._program = self._plan.bind(count, self.threads, self._kernels, MOST_THREADS)
+            self._arrays, self._program = self._plan.bind(count, self.threads, self._kernels)
             self._calls, self._capacity = {}, count
         if count not in self._calls:
             self._calls[count] = self._program(count)
@@ -163,11 +170,11 @@ class Engine:
         lost = self._kernels.quantize(
             count, images, 2.0**q.f, float(q.limit), self._arrays[first.ints], first.corner
         )
-        if lost:
-            raise ValueError(f"The images hold {lost} values that are not numbers; expected [-1, 1]")
-        for kernel, arguments in self._calls[count]:
-            kernel(*arguments)
-        out[...] = self._plan.as_scores(self._arrays[self._plan.scores][:count])
+        if not lost:
+            for kernel, arguments in self._calls[count]:
+                kernel(*arguments)
+            out[...] = self._plan.as_scores(self._arrays[self._plan.scores][:count])
+        return lost
 
 
 @contextmanager

@@ -7,6 +7,7 @@ or to allocate.
 
 import math
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -32,7 +33,7 @@ __all__ = ["Buffer", "Call", "Plan", "PerTask"]
 # Words of channels are rather empty from so many bits for each sign on.
 MOST_BITS = 1.5
 
-# What the arrays of one image may take together: a file of a few bytes can ask for any.
+# What a model's arrays may take together for one image: a file of a few bytes can ask for any.
 MAX_BYTES = 1 << 30
 
 # Tasks of a filter for each thread, so that one which is held up leaves less to wait for.
@@ -162,14 +163,15 @@ def nodes_of(model):
             if last.kind not in ("pointwise", "filter"):
                 nodes.append(Node("pointwise", shape))
             nodes[-1].rectify = True
-        elif shape[1:] != (1, 1) and not _flattens(records[i + 1 :]):
+        elif shape[1:] != (1, 1) and not _flattens(records, i + 1):
             nodes.append(Node("flatten", shape))
     return _prepared(nodes)
 
 
-def _flattens(records):
-    """Whether the first of some records, but for rectifiers, takes an image of any shape as features."""
-    first = next((r for r in records if not isinstance(r, Rectify)), None)
+def _flattens(records, start=0):
+    """Whether the first record from there on, but for rectifiers, takes an image of any shape as features."""
+    rest = (records[i] for i in range(start, len(records)))
+    first = next((r for r in rest if not isinstance(r, Rectify)), None)
     return isinstance(first, Flatten) or (isinstance(first, XNOR | Linear) and first.window is None)
 
 
@@ -236,11 +238,13 @@ class Plan:
     ----------
     model : QuantizedModel
         One that ``xnornet.model.check_model`` takes.
+    most_threads : int
+        The highest number that a thread can have, and one.
 
     Raises
     ------
     ModelError
-        One image takes more than a gigabyte.
+        Running one image takes more than a gigabyte. It is told before the memory is taken.
 
     Attributes
     ----------
@@ -255,18 +259,25 @@ class Plan:
     first : Target
         Where the quantizer writes.
     scores : Buffer
+    most_images : int
+        How many may be run at a time, at least one, for the arrays to stay within the gigabyte.
     """
 
-    def __init__(self, model):
+    def __init__(self, model, most_threads=1):
         nodes = nodes_of(model)
+        constant = sum(_constant_bytes(node) for node in nodes if node.kind == "filter")
+        _check_bytes(constant)
         self.calls = []
+        self._most_threads = most_threads
         self.input_shape = nodes[0].shape
         self.quantizer = nodes[0].record
         self.first = value = self._target(nodes, 0)
+        filters = [i for i, node in enumerate(nodes) if node.kind == "filter"]
+        next_filter = dict(pairwise(filters))
         i = 1
         while i < len(nodes):
-            after = next((j for j in range(i + 1, len(nodes)) if nodes[j].kind == "filter"), None)
-            if nodes[i].kind == "filter" and after is not None and _is_folded(nodes, after):
+            after = next_filter.get(i)
+            if after is not None and _is_folded(nodes, after):
                 value = self._folded(nodes[i:after], value, self._target(nodes, after - 1))
                 i = after
                 continue
@@ -276,12 +287,9 @@ class Plan:
             i += 1
         self.scores = value.ints
         self.output_shape = output_shapes(model)[-1]
-        taken = sum(_bytes((1, *b.shape), b.dtype) for b in self._buffers())
-        if taken > MAX_BYTES:
-            raise ModelError(
-                f"running one image takes {taken / 1e6:.0f} MB; the engine runs models of up to "
-                f"{MAX_BYTES / 1e6:.0f} MB"
-            )
+        one, two = (constant + sum(self._memories(images).values()) for images in (1, 2))
+        _check_bytes(one)
+        self.most_images = 1 + (MAX_BYTES - one) // (two - one)
 
     def as_scores(self, ints):
         """The last kernel's output, ``(n, rows, columns, channels)``, in the shape of the scores."""
@@ -373,7 +381,7 @@ class Plan:
             )
         return target
 
-    def bind(self, images, threads, kernels, most_threads):
+    def bind(self, images, threads, kernels):
         """Lay out the arrays for up to so many images.
 
         Parameters
@@ -381,8 +389,6 @@ class Plan:
         images, threads : int
         kernels : module
             ``xnornet.engine.kernels`` or ``xnornet.engine.reference``.
-        most_threads : int
-            The highest number that a thread can have, and one.
 
         Returns
         -------
@@ -390,7 +396,7 @@ class Plan:
         program : function
             For a number of images, the list of kernels and their arguments.
         """
-        arrays = _allocate(self._buffers(), images, most_threads)
+        arrays = self._allocate(images)
 
         def bound(argument, count):
             if isinstance(argument, PerTask):
@@ -409,27 +415,56 @@ class Plan:
         arguments = [self.first.ints, *(a for call in self.calls for a in call.arguments)]
         return dict.fromkeys(a for a in arguments if isinstance(a, Buffer))
 
+    def _shapes(self, images):
+        """Each buffer with its array's shape."""
+        return {b: (self._most_threads if b.scratch else images, *b.shape) for b in self._buffers()}
 
-def _allocate(buffers, images, threads):
-    """Arrays of the buffers, those of the same memory from the same."""
-    shapes = {b: (threads if b.scratch else images, *b.shape) for b in buffers}
-    sizes = {}
-    for b, shape in shapes.items():
-        size = _bytes(shape, b.dtype)
-        memory = b.memory or b
-        sizes[memory] = max(size, sizes.get(memory, 0))
-    memories = {memory: aligned_zeros((size,), np.uint8) for memory, size in sizes.items()}
-    arrays = {}
-    for b, shape in shapes.items():
-        size = _bytes(shape, b.dtype)
-        arrays[b] = memories[b.memory or b][:size].view(b.dtype).reshape(shape)
-        if b.fill:
-            arrays[b][:] = b.fill
-    return arrays
+    def _memories(self, images):
+        """Bytes of each memory, which is as large as the largest of its buffers."""
+        sizes = {}
+        for b, shape in self._shapes(images).items():
+            memory = b.memory or b
+            sizes[memory] = max(_bytes(shape, b.dtype), sizes.get(memory, 0))
+        return sizes
+
+    def _allocate(self, images):
+        """Arrays of the buffers, those of the same memory from the same."""
+        memories = {memory: aligned_zeros((n,), np.uint8) for memory, n in self._memories(images).items()}
+        arrays = {}
+        for b, shape in self._shapes(images).items():
+            size = _bytes(shape, b.dtype)
+            arrays[b] = memories[b.memory or b][:size].view(b.dtype).reshape(shape)
+            if b.fill:
+                arrays[b][:] = b.fill
+        return arrays
 
 
 def _bytes(shape, dtype):
     return math.prod(shape) * np.dtype(dtype).itemsize
+
+
+def _check_bytes(taken):
+    if taken > MAX_BYTES:
+        raise ModelError(
+            f"running one image takes {taken / 1e6:.0f} MB; the engine runs models of up to "
+            f"{MAX_BYTES / 1e6:.0f} MB"
+        )
+
+
+def _constant_bytes(node):
+    """At most what a filter's weights, bias and border take as the kernels read them."""
+    outputs, *grid = node.out_shape
+    pixels, rounded = math.prod(grid), words(outputs) * WORD
+    untied = node.record.b is not None and node.record.b.ndim > 1
+    bias = np.dtype(np.int64).itemsize * outputs * (pixels if untied else 1)
+    taps = math.prod(node.window.size)
+    if not node.is_binary:
+        return bias + np.dtype(np.int16).itemsize * rounded * taps * node.shape[0]
+    # Along an axis, a window has taps of its own on the padding wherever its beginning or end meets an edge.
+    ranges = (min(n, 2 * size + 1) for n, size in zip(grid, node.window.size, strict=True))
+    classes = pixels if untied else math.prod(ranges)
+    border = np.dtype(np.int32).itemsize * (pixels + classes * rounded)
+    return bias + border + np.dtype(np.uint64).itemsize * rounded * taps * words(node.shape[0])
 
 
 def _product(call, node, value, target):
