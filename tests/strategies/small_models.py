@@ -1,11 +1,22 @@
-"""A quantized model that has every record and trait, small enough to look at, and what it is made of."""
+"""Quantized models that have every record and trait, small enough to look at, and what they are made of."""
 
 import numpy as np
 
 from xnornet.fixedpoint import Q
-from xnornet.model import XNOR, Affine, Linear, MaxPool, Quantize, QuantizedModel, Rectify, Signs, Window
+from xnornet.model import (
+    XNOR,
+    Affine,
+    Flatten,
+    Linear,
+    MaxPool,
+    Quantize,
+    QuantizedModel,
+    Rectify,
+    Signs,
+    Window,
+)
 
-__all__ = ["NO_PAD", "data", "every_record", "image", "numbers", "parameter", "signs"]
+__all__ = ["NO_PAD", "convolutional", "data", "every_record", "image", "numbers", "parameter", "signs"]
 
 image, data, parameter = Q(7, 0), Q(15, 3), Q(15, -2)
 NO_PAD = ((0, 0), (0, 0))
@@ -33,3 +44,48 @@ def every_record():
         Linear(numbers(3, 6, dtype=np.int16), parameter, numbers(3), Q(15, 4), None, data, Q(14, 5)),
     ]
     return QuantizedModel((2, 5, 5), records, Q(14, 5))
+
+
+def convolutional(scale_inputs, flattened, channels=3):
+    """A real and two binary convolutions, a pooling and padding between them, and a binary dense layer.
+
+    Where inputs are not scaled, all between the convolutions folds to thresholds, and between the last of
+    them and the dense layer if it is not ``flattened`` first. Numbers are random, and the same each time.
+    """
+    rng = np.random.default_rng(0)
+    c, sums = channels, Q(15, 6)
+    first, second = Window((3, 2), (1, 1), ((1, 1), (1, 0))), Window((2, 3), (2, 1), ((2, 0), (1, 3)))
+    b = spread(rng, 500, c + 1, 6, 5) if flattened else spread(rng, 500, c + 1)
+    features = (c + 2) * 3 * 7
+    between = [Flatten(), batch_norm(rng, features)] if flattened else [Rectify(), batch_norm(rng, c + 2)]
+    records = [
+        Quantize(image),
+        Linear(spread(rng, 9000, c, 2, 3, 2).astype(np.int16), Q(15, 1), None, data, first, image, data),
+        batch_norm(rng, c),
+        binary(rng, (c + 1, c, 3, 2), first, scale_inputs, data, sums, b),
+        batch_norm(rng, c + 1, sums),
+        MaxPool(Window((2, 1), (1, 1), NO_PAD), True),
+        batch_norm(rng, c + 1),
+        binary(rng, (c + 2, c + 1, 2, 3), second, scale_inputs, data, data),
+        *between,
+        binary(rng, (9, features), None, scale_inputs, data, sums),
+        Linear(spread(rng, 9000, 4, 9).astype(np.int16), Q(15, 1), None, data, None, sums, data),
+    ]
+    return QuantizedModel((2, 6, 5), records, data)
+
+
+def spread(rng, limit, *shape):
+    return rng.integers(-limit, limit, shape, endpoint=True)
+
+
+def binary(rng, shape, window, scale_inputs, q_in, q_out, b=None):
+    B, alpha = Signs.pack(rng.choice([-1, 1], shape)), rng.integers(500, 3000, shape[0])
+    q_alpha = Q(15, -4 if scale_inputs else 0)
+    return XNOR(B, alpha, q_alpha, b, Q(15, 5), scale_inputs, window, q_in, q_out)
+
+
+def batch_norm(rng, channels, q_in=data):
+    """Scales of both signs, and one of zero."""
+    scale = spread(rng, 8000, channels)
+    scale[0] = 0
+    return Affine(scale, Q(15, 2), spread(rng, 200, channels), Q(15, 4), q_in, data)
