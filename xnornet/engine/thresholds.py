@@ -47,7 +47,8 @@ def fold(record, following, fan_in):
     # Between products that do not reach the threshold and products that do.
     low, high = np.full(shape, -fan_in - 1), np.full(shape, fan_in + 1)
     while (high - low).max() > 1:
-        middle = (low + high) // 2
+        # Rounded up: where the threshold is found already, it is tried again, and not what lies below.
+        middle = (low + high + 1) // 2
         reached = turned(middle)
         low, high = np.where(reached, low, middle), np.where(reached, middle, high)
     if any(isinstance(r, MaxPool) for r in following):

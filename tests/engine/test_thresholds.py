@@ -1,0 +1,185 @@
+"""Thresholds against every product there is, in exact fractions; and that they are used where they can be."""
+
+import math
+from fractions import Fraction
+from itertools import combinations_with_replacement
+
+import lasagne
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from xnornet import networks
+from xnornet.engine.plan import Buffer, Plan
+from xnornet.engine.thresholds import fold
+from xnornet.fixedpoint import Q
+from xnornet.inference import quantize
+from xnornet.inference.floating import chain
+from xnornet.model import (
+    XNOR,
+    Affine,
+    Linear,
+    MaxPool,
+    Quantize,
+    QuantizedModel,
+    Rectify,
+    Signs,
+    Window,
+    check_model,
+)
+
+IN, PAIR = Q(7, 0), Window((1, 2), (1, 1), ((0, 0), (0, 0)))
+
+
+def unit(q):
+    return Fraction(2) ** -q.f
+
+
+def rounded(x, q):
+    return max(-q.limit, min(q.limit, round(x / unit(q))))
+
+
+def output(record, o, pixel, p):
+    """The binary layer's integer for a product ``p``."""
+    b = 0
+    if record.b is not None:
+        b = int(record.b.reshape(len(record.alpha), -1)[o, pixel]) * unit(record.q_b)
+    return rounded(p * int(record.alpha[o]) * unit(record.q_alpha) + b, record.q_out)
+
+
+def sign(records, o, values):
+    """Whether the number behind the records is at least 0; ``values`` are those of a pooling window."""
+    for r in records:
+        if isinstance(r, MaxPool):
+            values = [max(values)]
+        elif isinstance(r, Rectify):
+            values = [max(n, 0) for n in values]
+        else:
+            scale, b = int(r.scale[o]) * unit(r.q_scale), int(r.b[o]) * unit(r.q_b)
+            values = [rounded(n * unit(r.q_in) * scale + b, r.q_out) for n in values]
+    (n,) = values
+    return n >= 0
+
+
+def numbers(draw, q, shape, low=None):
+    """Small numbers are as likely as large ones, and so are zero and the limits."""
+    size = draw(st.sampled_from([0, 1, 3, 100, q.limit]))
+    least, count = -size if low is None else low, math.prod(shape)
+    n = draw(st.lists(st.integers(least, size), min_size=count, max_size=count))
+    return np.array(n, np.int64).reshape(shape)
+
+
+def aligned_format(draw, product_f):
+    """A format of a bias or an output, which has no more fraction bits than the product."""
+    return Q(15, 15 - product_f + draw(st.integers(0, 20)))
+
+
+@st.composite
+def folded(draw):
+    """A binary layer of few inputs and what follows it up to the next sign."""
+    inputs, outputs, pixels = draw(st.integers(1, 9)), draw(st.integers(1, 3)), draw(st.sampled_from([1, 2]))
+    q_alpha = Q(15, draw(st.integers(-3, 12)))
+    b, q_b = draw(st.sampled_from(["none", "tied", "untied"])), aligned_format(draw, q_alpha.f)
+    shape = (outputs, 1, pixels) if b == "untied" else (outputs,)
+    record = XNOR(
+        Signs.pack(np.ones((outputs, inputs, 1, 1))),
+        numbers(draw, q_alpha, (outputs,), low=0),
+        q_alpha,
+        None if b == "none" else numbers(draw, q_b, shape),
+        q_b,
+        False,
+        Window((1, 1), (1, 1), ((0, 0), (0, 0))),
+        IN,
+        q := Q(draw(st.sampled_from([15, 15, 3])), draw(st.integers(15 - q_alpha.f, 20 - q_alpha.f))),
+    )
+    following = []
+    for kind in draw(st.sampled_from(["", "n", "r", "p", "pn", "np", "nr", "npn", "rpn", "nprnr", "nn"])):
+        if kind == "n":
+            record_n = batch_norm(draw, outputs, q)
+            following.append(record_n)
+            q = record_n.q_out
+        else:
+            following.append(Rectify() if kind == "r" else MaxPool(PAIR, False))
+    return record, following, inputs
+
+
+def batch_norm(draw, channels, q_in):
+    """Few bits of output, so that scale and rounding matter; scales of either sign and zero."""
+    q_scale = Q(15, draw(st.integers(0, 6)))
+    product_f = q_scale.f + q_in.f
+    q_b, q_out = aligned_format(draw, product_f), Q(draw(st.sampled_from([15, 2])), 0)
+    q_out = Q(q_out.bits, q_out.bits - product_f + draw(st.integers(0, 25)))
+    return Affine(
+        numbers(draw, q_scale, (channels,)), q_scale, numbers(draw, q_b, (channels,)), q_b, q_in, q_out
+    )
+
+
+def assert_valid(record, following):
+    """`fold` is for models that pass the check."""
+    *_, q = [record.q_out, *(r.q_out for r in following if isinstance(r, Affine))]
+    outputs, inputs, *_ = record.signs.shape
+    pixels = 1 if record.b is None or record.b.ndim == 1 else record.b.shape[2]
+    pooled = any(isinstance(r, MaxPool) for r in following)
+    last = Linear(np.zeros((1, outputs * (1 if pooled else pixels)), np.int16), Q(15, 0), None, q, None, q, q)
+    check_model(QuantizedModel((inputs, 1, pixels), [Quantize(IN), record, *following, last], q))
+
+
+@settings(max_examples=400)
+@given(folded())
+def test_a_threshold_tells_the_sign_behind_every_product(drawn):
+    record, following, fan_in = drawn
+    assert_valid(record, following)
+    t, flips, pooled_flips = fold(record, following, fan_in)
+    outputs, pooled = len(record.alpha), any(isinstance(r, MaxPool) for r in following)
+    untied = record.b is not None and record.b.ndim > 1 and record.b.shape[2] > 1
+    pixels = record.b.shape[2] if untied else 1
+    assert t.shape == (pixels, outputs) and flips.shape == pooled_flips.shape == (outputs,)
+    assert t.min() >= -fan_in and t.max() <= fan_in + 1
+    products = range(-fan_in, fan_in + 1)
+    for o in range(outputs):
+
+        def bit(pixel, p, o=o):
+            return (p >= t[pixel, o]) != flips[o]
+
+        if pooled:
+            right = 1 if untied else 0
+            for p, r in all_pairs(products, ordered=untied):
+                values = [output(record, o, 0, p), output(record, o, right, r)]
+                found = (bit(0, p) or bit(right, r)) != pooled_flips[o]
+                assert found == sign(following, o, values)
+        else:
+            assert not pooled_flips[o]
+            for pixel in range(pixels):
+                for p in products:
+                    assert bit(pixel, p) == sign(following, o, [output(record, o, pixel, p)])
+
+
+def all_pairs(values, ordered):
+    return [(p, r) for p in values for r in values] if ordered else combinations_with_replacement(values, 2)
+
+
+def test_ties_are_rounded_to_even_before_the_sign():
+    """Of halves, -1 and 1 round to 0, whose sign is +1, and -3 to -2."""
+    q, q_out = Q(15, 0), Q(15, 1)
+    record = XNOR(Signs.pack(np.ones((1, 3))), np.array([1]), q, None, q, False, None, IN, q_out)
+    t, flips, _ = fold(record, [], 3)
+    assert [(p >= t[0, 0]) != flips[0] for p in (-3, -1, 1, 3)] == [False, True, True, True]
+
+
+@pytest.fixture(scope="module")
+def convnet():
+    lasagne.random.set_rng(np.random.RandomState(0))
+    network = networks.build("cifar10_convnet", None, width=1 / 16, scale_inputs=False)
+    return quantize(network, None, magnitudes=[1.0] * (len(chain(network)) - 1))
+
+
+def test_between_binary_layers_there_are_bits_alone(convnet):
+    calls = Plan(convnet).calls
+    kernels = [call.kernel for call in calls]
+    binary = [i for i, name in enumerate(kernels) if name.startswith("xnor")]
+    assert kernels[: binary[0]] == ["product", "pointwise"] and len(binary) == 7
+    between = calls[binary[0] : binary[-1]]
+    assert {call.kernel for call in between} == {"xnor_bits", "pool_bits"}
+    arrays = [a for call in between for a in call.arguments if isinstance(a, Buffer) and not a.scratch]
+    assert {a.dtype for a in arrays} == {np.uint64}
