@@ -1,6 +1,5 @@
 """Thresholds against every product there is, in exact fractions; and that they are used where they can be."""
 
-import math
 from fractions import Fraction
 from itertools import combinations_with_replacement
 
@@ -9,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small_models import NO_PAD
 
 from xnornet import networks
 from xnornet.engine.plan import Buffer, Plan
@@ -29,7 +29,7 @@ from xnornet.model import (
     check_model,
 )
 
-IN, PAIR = Q(7, 0), Window((1, 2), (1, 1), ((0, 0), (0, 0)))
+IN, PAIR = Q(7, 0), Window((1, 2), (1, 1), NO_PAD)
 
 
 def unit(q):
@@ -62,57 +62,59 @@ def sign(records, o, values):
     return n >= 0
 
 
-def numbers(draw, q, shape, low=None):
-    """Small numbers are as likely as large ones, and so are zero and the limits."""
-    size = draw(st.sampled_from([0, 1, 3, 100, q.limit]))
-    least, count = -size if low is None else low, math.prod(shape)
-    n = draw(st.lists(st.integers(least, size), min_size=count, max_size=count))
-    return np.array(n, np.int64).reshape(shape)
+class Draw:
+    """Formats and numbers that are as large as what they are added to, so that signs depend on products."""
 
+    def __init__(self, draw):
+        self.draw, self.rng = draw, np.random.default_rng(draw(st.integers(0, 2**32)))
 
-def aligned_format(draw, product_f):
-    """A format of a bias or an output, which has no more fraction bits than the product."""
-    return Q(15, 15 - product_f + draw(st.integers(0, 20)))
+    def numbers(self, limit, *shape):
+        """Evenly up to a limit, one in ten of them zero."""
+        limit = min(limit, 2**15 - 1)
+        n = self.rng.integers(-limit, limit, shape, endpoint=True)
+        return np.where(self.rng.random(shape) < 0.1, 0, n)
+
+    def shifted(self, product_f, largest):
+        """A format of at most as many fraction bits, and the largest product in it."""
+        shift = self.draw(st.integers(max(0, largest.bit_length() - 15), largest.bit_length()))
+        return Q(15, 15 - product_f + shift), largest >> shift
+
+    def filter(self, outputs, inputs, pixels):
+        """A binary layer and its largest output."""
+        alpha = abs(self.numbers(self.draw(st.sampled_from([3, 100, 2**15])), outputs))
+        q_alpha, largest = Q(15, self.draw(st.integers(-3, 12))), inputs * int(alpha.max())
+        q_b, limit = self.shifted(q_alpha.f, largest)
+        bias = {"none": None, "tied": (outputs,), "untied": (outputs, 1, pixels)}
+        shape = bias[self.draw(st.sampled_from([*bias]))]
+        b = None if shape is None else self.numbers(limit, *shape)
+        q_out, largest = self.shifted(q_alpha.f, 2 * largest)
+        signs, window = Signs.pack(np.ones((outputs, inputs, 1, 1))), Window((1, 1), (1, 1), NO_PAD)
+        return XNOR(signs, alpha, q_alpha, b, q_b, False, window, IN, q_out), largest
+
+    def batch_norm(self, channels, q_in, largest):
+        """A batch norm, whose scales are of either sign or zero, and its largest output."""
+        scale = self.numbers(self.draw(st.sampled_from([3, 100, 2**15])), channels)
+        q_scale, largest = Q(15, self.draw(st.integers(0, 6))), largest * int(abs(scale).max())
+        product_f = q_scale.f + q_in.f
+        q_b, limit = self.shifted(product_f, largest)
+        q_out, largest = self.shifted(product_f, 2 * largest)
+        return Affine(scale, q_scale, self.numbers(limit, channels), q_b, q_in, q_out), largest
 
 
 @st.composite
 def folded(draw):
     """A binary layer of few inputs and what follows it up to the next sign."""
-    inputs, outputs, pixels = draw(st.integers(1, 9)), draw(st.integers(1, 3)), draw(st.sampled_from([1, 2]))
-    q_alpha = Q(15, draw(st.integers(-3, 12)))
-    b, q_b = draw(st.sampled_from(["none", "tied", "untied"])), aligned_format(draw, q_alpha.f)
-    shape = (outputs, 1, pixels) if b == "untied" else (outputs,)
-    record = XNOR(
-        Signs.pack(np.ones((outputs, inputs, 1, 1))),
-        numbers(draw, q_alpha, (outputs,), low=0),
-        q_alpha,
-        None if b == "none" else numbers(draw, q_b, shape),
-        q_b,
-        False,
-        Window((1, 1), (1, 1), ((0, 0), (0, 0))),
-        IN,
-        q := Q(draw(st.sampled_from([15, 15, 3])), draw(st.integers(15 - q_alpha.f, 20 - q_alpha.f))),
-    )
-    following = []
-    for kind in draw(st.sampled_from(["", "n", "r", "p", "pn", "np", "nr", "npn", "rpn", "nprnr", "nn"])):
+    drawn, inputs, outputs = Draw(draw), draw(st.integers(1, 9)), draw(st.integers(1, 3))
+    record, largest = drawn.filter(outputs, inputs, draw(st.sampled_from([1, 2])))
+    following, q = [], record.q_out
+    for kind in draw(st.sampled_from(["", "n", "r", "p", "pn", "np", "nr", "npn", "rpn", "npnrn", "nn"])):
         if kind == "n":
-            record_n = batch_norm(draw, outputs, q)
-            following.append(record_n)
-            q = record_n.q_out
+            affine, largest = drawn.batch_norm(outputs, q, largest)
+            following.append(affine)
+            q = affine.q_out
         else:
             following.append(Rectify() if kind == "r" else MaxPool(PAIR, False))
     return record, following, inputs
-
-
-def batch_norm(draw, channels, q_in):
-    """Few bits of output, so that scale and rounding matter; scales of either sign and zero."""
-    q_scale = Q(15, draw(st.integers(0, 6)))
-    product_f = q_scale.f + q_in.f
-    q_b, q_out = aligned_format(draw, product_f), Q(draw(st.sampled_from([15, 2])), 0)
-    q_out = Q(q_out.bits, q_out.bits - product_f + draw(st.integers(0, 25)))
-    return Affine(
-        numbers(draw, q_scale, (channels,)), q_scale, numbers(draw, q_b, (channels,)), q_b, q_in, q_out
-    )
 
 
 def assert_valid(record, following):
