@@ -109,7 +109,7 @@ class Engine:
         Raises
         ------
         ValueError
-            Images of another shape, or values that are not numbers.
+            Images or ``out`` of another shape or type, or values that are not numbers.
         """
         images = np.asarray(images)
         if images.ndim != len(self.input_shape) + 1 or images.shape[1:] != self.input_shape:
@@ -121,8 +121,9 @@ class Engine:
         wanted = (len(images), *self._plan.output_shape)
         if out is None:
             out = np.empty(wanted, np.int64)
-        elif out.shape != wanted or out.dtype != np.int64:
-            raise ValueError(f"out should be an int64 array {wanted}; got {out.dtype} {out.shape}")
+        elif not isinstance(out, np.ndarray) or out.shape != wanted or out.dtype != np.int64:
+            found = f"{out.dtype} {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
+            raise ValueError(f"out should be an int64 array {wanted}; got {found}")
         parts = (slice(i, i + self.batch_size) for i in range(0, len(images), self.batch_size))
         with self._lock, _threads(self.threads):
             lost = sum(self._run_part(images[part], out[part]) for part in parts)

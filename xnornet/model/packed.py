@@ -137,6 +137,7 @@ def load_packed(path):
         The file is missing or damaged, of another version, or not what `save_packed` writes.
     """
     with told_in_one_line(path), open(path, "rb") as file, zipfile.ZipFile(file) as archive:
+        _check_kind(path, archive)
         with _told_of(path):
             _check_sizes(archive, os.fstat(file.fileno()).st_size)
             header = parse(HEADER, archive.read(HEADER))
@@ -249,11 +250,20 @@ def _told_of_layer(index):
         raise ModelError(f"layer {index}: {error}") from error
 
 
+def _check_kind(path, archive):
+    """Tell weights, which may be packed, from what is packed."""
+    if HEADER not in archive.namelist():
+        raise ModelError(
+            f"{path}: there should be a {HEADER}; found {reprlib.repr(archive.namelist())}. It is no packed "
+            "model; if it holds a network's weights, pack them first with python -m xnornet pack"
+        )
+
+
 def _check_sizes(archive, size):
     """Compare what the archive tells of its members with the bytes that there are."""
     members, names = archive.infolist(), archive.namelist()
-    if HEADER not in names or len(set(names)) < len(names):
-        raise ModelError(f"there should be a {HEADER}, and each member once; found {reprlib.repr(names)}")
+    if len(set(names)) < len(names):
+        raise ModelError(f"there should be each member once; found {reprlib.repr(names)}")
     if any(member.compress_type != zipfile.ZIP_STORED for member in members):
         raise ModelError("members should be stored; found a compressed one")
     told = sum(member.file_size for member in members)
