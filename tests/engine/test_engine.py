@@ -1,5 +1,6 @@
 """The engine as its users see it: what it takes, what it refuses, and that runs do not disturb each other."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -212,6 +213,43 @@ def test_python_threads_may_share_an_engine(threads):
 @pytest.mark.parametrize("threads", [1, MOST])
 def test_python_threads_may_have_an_engine_each(threads):
     run_in_threads(lambda count: Engine(MODEL, threads, batch_size=count))
+
+
+TWO_THREADS = """
+import sys, threading
+import numpy as np
+from small_models import convolutional
+from xnornet.engine import Engine
+
+model = convolutional(False, False)
+images = np.ones((8, *model.input_shape), "float32")
+gate = threading.Barrier(2)
+
+
+def run():
+    engine = Engine(model)
+    gate.wait()
+    for _ in range(300):
+        engine.run(images)
+
+
+threads = [threading.Thread(target=run) for _ in range(2)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print("whole")
+"""
+
+
+def test_python_threads_may_run_at_a_time_where_numba_has_threads_of_its_own():
+    """They end the process if two Python threads use them at a time."""
+    paths = ["tests/strategies", ".", *sys.path]
+    settings = {"NUMBA_THREADING_LAYER": "workqueue", "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    done = subprocess.run(
+        [sys.executable, "-c", TWO_THREADS], env=os.environ | settings, capture_output=True, text=True
+    )
+    assert (done.stdout, done.returncode) == ("whole\n", 0)
 
 
 def test_of_equal_scores_the_first_class_is_predicted():

@@ -14,6 +14,10 @@ __all__ = ["Engine", "load"]
 
 MOST_THREADS = numba.config.NUMBA_NUM_THREADS
 
+# Numba's own threads, which it has where it finds neither OpenMP nor TBB, end the process when two Python
+# threads use them at a time.
+ONE_AT_A_TIME = threading.Lock()
+
 
 def load(path, threads=None, batch_size=16):
     """Load a packed model.
@@ -89,7 +93,8 @@ class Engine:
         self.input_shape, self.q_out = tuple(model.input_shape), model.q_out
         self._kernels = kernels
         self._capacity = 0
-        self._lock = threading.Lock()
+        numba.get_num_threads()  # until threads are asked for, it is not known whose they are
+        self._lock = ONE_AT_A_TIME if numba.threading_layer() == "workqueue" else threading.Lock()
 
     def run(self, images, out=None):
         """Scores of images.
