@@ -216,7 +216,7 @@ def test_python_threads_may_have_an_engine_each(threads):
 
 
 TWO_THREADS = """
-import sys, threading
+import threading
 import numpy as np
 from small_models import convolutional
 from xnornet.engine import Engine
