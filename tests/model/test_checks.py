@@ -59,6 +59,11 @@ def test_an_input_has_bounded_memory(model):
     assert_refused(replace(model, input_shape=(1 << 20, 1 << 4, 1 << 4)), "at most 134217728 numbers")
 
 
+def test_an_image_has_no_format_so_fine_that_floats_are_flushed_in_it(model):
+    first = Quantize(Q(15, -86))
+    assert_refused(replace(model, layers=[first, *model.layers[1:]]), "at most 100 fraction bits; found 101")
+
+
 @pytest.mark.parametrize("order", [[], [1, 2], [1, 0, 2], [0, 0, 1]])
 def test_the_input_is_quantized_first_and_once(model, order):
     layers = [model.layers[i] for i in order]

@@ -21,6 +21,9 @@ MAX_BITS = 15
 # Within it, every number of a format and its unit are normal doubles, so scaling by a power of two is exact.
 MAX_INT_BITS = 1000
 
+# Numbers below the smallest normal float32, which JAX takes for 0, round to 0 in such a format as well.
+MAX_INPUT_F = 100
+
 # Exact results stay below this, so that adding half a unit for rounding cannot overflow 64 bits.
 ACCUMULATOR_BITS = 62
 
@@ -91,6 +94,10 @@ def check_record(record, shape, q):
 @check_record.register
 def _(record: Quantize, shape, q):
     _check_format("q_out", record.q_out)
+    if record.q_out.f > MAX_INPUT_F:
+        raise ModelError(
+            f"an image's format should have at most {MAX_INPUT_F} fraction bits; found {record.q_out.f}"
+        )
 
 
 @check_record.register
