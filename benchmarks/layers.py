@@ -164,11 +164,12 @@ def draw(network, result, path):
         bars = axes.bar(places, [layer["tops"] for layer in binary], width, label=variant)
         axes.bar_label(bars, [f"{layer['us']:.0f} µs" for layer in binary], fontsize=8, padding=2)
     axes.axhline(result["limit_tops"], color="gray", linestyle="--", label="limit, in registers alone")
-    names = [layer["name"].replace(" at ", "\nat ").replace("XNOR ", "") for layer in binary]
+    names = [layer["name"].removeprefix("XNOR ") for layer in binary]
+    names = [name.replace(" at ", "\nat ").replace("dense ", "dense\n") for name in names]
     axes.set_xticks(range(len(binary)), names, fontsize=9)
     axes.set_ylabel("binary TOP/s")
     axes.set_title(f"XNOR layers of {network}, batch {result['batch']}, {result['threads']} threads")
-    axes.legend(loc="upper left", bbox_to_anchor=(0, 0.93))
+    axes.legend(loc="center right")
     figure.savefig(path, dpi=120)
     plt.close(figure)
 

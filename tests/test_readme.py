@@ -3,11 +3,13 @@
 import re
 from pathlib import Path
 
+from xnornet.model import save_packed
+
 README = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
 
 
-def test_the_example_trains_a_net_and_quantizes_it(capsys):
-    training, inference = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+def test_the_examples_train_a_net_quantize_and_pack_it(capsys, tmp_path, monkeypatch):
+    packed, training, inference = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     names = {}
     exec(compile(training, "README.md", "exec"), names)
     last = capsys.readouterr().out.splitlines()[-1]
@@ -17,8 +19,14 @@ def test_the_example_trains_a_net_and_quantizes_it(capsys):
     names["net"].nonlinearity = None
     names["net"].nonlinearity = names["lasagne"].nonlinearities.identity
     exec(compile(inference, "README.md", "exec"), names)
-    error = (names["scores"].argmax(axis=1) != names["digits"].test.labels).mean()
-    assert error < 0.08
+    classes = names["scores"].argmax(axis=1)
+    assert (classes != names["digits"].test.labels).mean() < 0.08
+
+    monkeypatch.chdir(tmp_path)
+    save_packed("mnist_mlp.packed.npz", names["model"], {})
+    names["images"] = names["digits"].test.images
+    exec(compile(packed, "README.md", "exec"), names)
+    assert (names["classes"] == classes).all()
 
 
 def test_the_table_of_fixed_point_is_right():
