@@ -1,10 +1,11 @@
 """Theano's settings: ``THEANO_FLAGS``, ``.theanorc`` and ``theano.config``, applied to PyTensor and JAX.
 
-Only the settings that still mean something are kept; any other flag is ignored with a warning.
+Only the settings that still mean something are kept; any other is ignored with a warning.
 """
 
 import configparser
 import os
+import re
 import warnings
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ import jax
 import pytensor
 import pytensor.link.jax.dispatch  # noqa: F401  (it sets jax_enable_x64 from PyTensor's floatX)
 
-__all__ = ["config"]
+__all__ = ["CHOICES", "config"]
 
 _DEFAULTS = {
     "floatX": "float32",
@@ -21,8 +22,9 @@ _DEFAULTS = {
     "mode": "JAX",
     "optimizer": "fast_run",
     "exception_verbosity": "low",
+    "compiled_versions": 64,
 }
-_CHOICES = {
+CHOICES = {
     "floatX": ("float16", "float32", "float64"),
     "mode": (
         "JAX",
@@ -35,16 +37,35 @@ _CHOICES = {
         "C",
         "CVM",
     ),
-    "optimizer": ("fast_run", "fast_compile", "merge", "None"),
+    "optimizer": ("fast_run", "fast_compile", "merge", "o1", "o2", "o3", "o4", "unsafe", "None"),
     "exception_verbosity": ("low", "medium", "high"),
 }
+# Theano's settings with a dot in their name; PyTensor writes the dot as two underscores.
+_SECTIONS = (
+    *("blas", "cuda", "dnn", "gcc", "gpuarray", "lib", "nvcc", "optdb", "scan", "traceback", "vm", "warn"),
+    *("dnn__conv", "DebugMode", "NanGuardMode"),
+)
 
 
 class Config:
-    """Settings as attributes: ``floatX``, ``device``, ``mode``, ``optimizer``, ``exception_verbosity``.
+    """Settings as attributes.
 
-    ``device`` is read once, before JAX starts: ``cpu``, or ``cuda`` (``gpu``) for JAX's GPU. Names that
-    Theano does not share with this package are looked up in ``pytensor.config``.
+    Names that Theano does not share with this package are looked up in ``pytensor.config``. What neither
+    has is ignored when it is set, with one warning.
+
+    Attributes
+    ----------
+    floatX : {'float32', 'float64', 'float16'}
+    device : str
+        ``cpu``, or ``cuda`` for JAX's GPU; ``gpu`` means the same, and a number after either chooses one of
+        several. Read once, before JAX starts.
+    mode : str
+        What ``theano.function`` compiles to unless told otherwise.
+    optimizer : str
+        How much graphs are rewritten before they are compiled.
+    exception_verbosity : {'low', 'medium', 'high'}
+    compiled_versions : int
+        For how many sets of input shapes a function keeps its programs.
 
     Raises
     ------
@@ -54,21 +75,31 @@ class Config:
 
     def __init__(self, flags):
         super().__setattr__("_values", {})
+        super().__setattr__("_ignored", set())
         for name, default in _DEFAULTS.items():
             setattr(self, name, flags.get(name, default))
+        self._warn_of(set(flags) - set(_DEFAULTS))
 
     def __getattr__(self, name):
         values = object.__getattribute__(self, "_values")
-        return values[name] if name in values else getattr(pytensor.config, name)
+        if name in values:
+            return values[name]
+        if name in _SECTIONS:
+            return _Section(self, name)
+        if not hasattr(pytensor.config, name):
+            raise AttributeError(f"theano.config has no {name.replace('__', '.')!r}")
+        return getattr(pytensor.config, name)
 
     def __setattr__(self, name, value):
-        if name not in _DEFAULTS:
+        if name in _DEFAULTS:
+            self._set(name, value)
+        elif hasattr(pytensor.config, name):
             setattr(pytensor.config, name, value)
-            return
-        value = str(value)
-        choices = _CHOICES.get(name)
-        if choices and value not in choices:
-            raise ValueError(f"theano.config.{name} is {value!r}; it takes one of {', '.join(choices)}")
+        else:
+            self._warn_of({name})
+
+    def _set(self, name, value):
+        value = _checked(name, value)
         if name in ("floatX", "exception_verbosity"):
             setattr(pytensor.config, name, value)
             return
@@ -76,10 +107,17 @@ class Config:
             _choose_platform(value, self._values.get("device"))
         self._values[name] = value
 
+    def _warn_of(self, names):
+        names = {n.replace("__", ".") for n in names} - self._ignored
+        self._ignored.update(names)
+        if names:
+            message = f"Theano flags ignored, no longer in use: {', '.join(sorted(names))}"
+            warnings.warn(message, stacklevel=3)
+
     @contextmanager
     def change_flags(self, **changes):
         """Context manager: settings changed for the length of a ``with`` block."""
-        before = {name: getattr(self, name) for name in changes}
+        before = {name: getattr(self, name) for name in changes if hasattr(self, name)}
         try:
             for name, value in changes.items():
                 setattr(self, name, value)
@@ -87,6 +125,32 @@ class Config:
         finally:
             for name, value in before.items():
                 setattr(self, name, value)
+
+
+class _Section:
+    """Settings with a dot in their name: ``config.blas.ldflags`` is PyTensor's ``blas__ldflags``."""
+
+    def __init__(self, config, name):
+        vars(self).update(_config=config, _name=name)
+
+    def __getattr__(self, name):
+        return getattr(self._config, f"{self._name}__{name}")
+
+    def __setattr__(self, name, value):
+        setattr(self._config, f"{self._name}__{name}", value)
+
+
+def _checked(name, value):
+    value, choices = str(value), CHOICES.get(name)
+    if name == "compiled_versions":
+        if not re.fullmatch("0*[1-9][0-9]*", value):
+            raise ValueError(f"theano.config.{name} is {value!r}; it takes a whole number from 1 on")
+        return int(value)
+    if name == "device" and not re.fullmatch("cpu|(cuda|gpu)[0-9]*", value):
+        raise ValueError(f"theano.config.device is {value!r}; it takes cpu, cuda or gpu, as in cuda or cuda0")
+    if choices and value not in choices:
+        raise ValueError(f"theano.config.{name} is {value!r}; it takes one of {', '.join(choices)}")
+    return value
 
 
 def _choose_platform(device, before):
@@ -97,31 +161,53 @@ def _choose_platform(device, before):
             f"theano.config.device cannot change from {before!r} to {device!r} after import; "
             f"start with THEANO_FLAGS=device={device}"
         )
-    if device.startswith(("cuda", "gpu")):
-        jax.config.update("jax_platforms", "cuda,cpu")
-    elif device == "cpu":
+    if device == "cpu":
         jax.config.update("jax_platforms", os.environ.get("JAX_PLATFORMS") or "cpu")
-    else:
-        raise ValueError(f"theano.config.device is {device!r}; it takes cpu, cuda or gpu")
+        return
+    jax.config.update("jax_platforms", "cuda,cpu")
+    number = device.lstrip("cudagp")
+    if number:
+        jax.config.update("jax_cuda_visible_devices", number)
+    try:
+        jax.devices("cuda")
+    except RuntimeError as error:
+        raise ValueError(
+            f"theano.config.device is {device!r}, and JAX finds no such GPU ({str(error).splitlines()[0]}); "
+            "install JAX for CUDA, as in pip install 'jax[cuda12]', or take THEANO_FLAGS=device=cpu"
+        ) from None
 
 
 def _read_flags():
     """Flags from ``.theanorc`` files, overridden by ``THEANO_FLAGS``."""
     flags = {}
-    files = os.environ.get("THEANORC", str(Path.home() / ".theanorc")).split(os.pathsep)
-    parser = configparser.ConfigParser(interpolation=None)
-    parser.optionxform = str
-    parser.read([os.path.expanduser(f) for f in files])
-    for section in parser.sections():
-        prefix = "" if section == "global" else f"{section}."
-        flags.update({prefix + key: value for key, value in parser.items(section)})
+    for file in os.environ.get("THEANORC", str(Path.home() / ".theanorc")).split(os.pathsep):
+        flags.update(_read_file(os.path.expanduser(file)))
     for item in filter(None, (s.strip() for s in os.environ.get("THEANO_FLAGS", "").split(","))):
-        key, _, value = item.partition("=")
-        flags[key.strip()] = value.strip()
-    unknown = sorted(set(flags) - set(_DEFAULTS))
-    if unknown:
-        warnings.warn(f"Theano flags ignored, no longer in use: {', '.join(unknown)}", stacklevel=2)
+        key, equals, value = item.partition("=")
+        if equals:
+            flags[key.strip()] = value.strip()
+        else:
+            warnings.warn(f"THEANO_FLAGS: {item!r} is ignored; a flag is name=value", stacklevel=2)
     return flags
+
+
+def _read_file(file):
+    parser = configparser.ConfigParser(
+        interpolation=None, strict=False, default_section="", inline_comment_prefixes=("#", ";")
+    )
+    parser.optionxform = str
+    try:
+        parser.read([file])
+    except (configparser.Error, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(
+            f"{file} cannot be read as settings ({reason}); it takes lines of name = value under [global]"
+        ) from None
+    return {
+        key if section == "global" else f"{section}.{key}": value
+        for section in parser.sections()
+        for key, value in parser.items(section)
+    }
 
 
 config = Config(_read_flags())

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pytensor
 import pytest
 
 import theano
@@ -65,7 +66,59 @@ print(f(1), f.compilations)
     assert (status, output[0]) == (0, "2.0 0"), errors
 
 
-@pytest.mark.parametrize("flag", ["floatX=float31", "device=toaster", "mode=SLOW", "optimizer=fastest"])
+def test_a_file_may_hold_comments_repetitions_and_percent_signs(tmp_path):
+    file = tmp_path / "theanorc"
+    file.write_text("[global]\nfloatX = float32 # for GPUs\nfloatX = float64 ; no\n[nvcc]\nflags = 90%\n")
+    status, output, errors = python("print(theano.config.floatX)", THEANORC=str(file))
+    assert (status, output[0]) == (0, "float64"), errors
+    assert "no longer in use: nvcc.flags" in errors
+
+
+@pytest.mark.parametrize(
+    "content", [b"floatX = float64\n", b"[global]\nfloatX\n", b"[global]\nfloatX = \xff\n"]
+)
+def test_a_file_that_is_none_of_settings_is_said_in_one_line(tmp_path, content):
+    file = tmp_path / "theanorc"
+    file.write_bytes(content)
+    status, _, errors = python("", THEANORC=str(file))
+    last = errors.strip().split("\n")[-1]
+    assert status != 0
+    assert last.startswith(f"ValueError: {file} cannot be read as settings (") and "name = value" in last
+
+
+def test_a_flag_without_a_value_is_warned_about():
+    status, output, errors = python("print(theano.config.floatX)", THEANO_FLAGS="floatX,mode=FAST_RUN,")
+    assert (status, output[0]) == (0, "float32")
+    assert "'floatX' is ignored; a flag is name=value" in errors
+
+
+@pytest.mark.parametrize("device", ["cuda", "gpu", "cuda0", "gpu1"])
+def test_a_gpu_is_used_or_said_to_be_missing(device):
+    program = "import jax\nprint(theano.config.device, jax.devices()[0].platform, len(jax.devices()))"
+    status, output, errors = python(program, THEANO_FLAGS=f"device={device}")
+    if status == 0:
+        name, platform, count = output[0].split()
+        assert (name, platform) == (device, "gpu")
+        assert not device[-1].isdigit() or count == "1"
+        return
+    last = errors.strip().split("\n")[-1]
+    assert last.startswith(f"ValueError: theano.config.device is {device!r}, and JAX finds no such GPU")
+    assert "THEANO_FLAGS=device=cpu" in last
+
+
+@pytest.mark.parametrize(
+    "flag",
+    [
+        "floatX=float31",
+        "device=toaster",
+        "device=cudaX",
+        "mode=SLOW",
+        "optimizer=fastest",
+        "exception_verbosity=shouting",
+        "compiled_versions=0",
+        "compiled_versions=many",
+    ],
+)
 def test_a_bad_value_is_said_in_one_line(flag):
     status, _, errors = python("", THEANO_FLAGS=flag)
     name, value = flag.split("=")
@@ -103,3 +156,51 @@ def test_a_bad_assignment_changes_nothing():
     with pytest.raises(ValueError, match="THEANO_FLAGS=device=cuda"):
         theano.config.device = "cuda"
     assert (theano.config.floatX, theano.config.device) == ("float32", "cpu")
+
+
+@pytest.mark.parametrize(
+    "name, value",
+    [
+        ("mode", "FAST_RUN"),
+        ("optimizer", "fast_compile"),
+        ("optimizer", "o1"),
+        ("exception_verbosity", "high"),
+        ("compiled_versions", 3),
+        ("allow_gc", False),
+    ],
+)
+def test_a_setting_holds_what_was_assigned(name, value):
+    before = getattr(theano.config, name)
+    try:
+        setattr(theano.config, name, value)
+        assert getattr(theano.config, name) == value
+    finally:
+        setattr(theano.config, name, before)
+    assert getattr(theano.config, name) == before
+
+
+def test_unknown_settings_are_ignored_with_one_warning_each():
+    program = """
+for _ in range(3):
+    theano.config.compute_test_value = "raise"
+    theano.config.lib.cnmem = 0.8
+    theano.config.dnn.conv.algo_fwd = "time_once"
+    with theano.config.change_flags(compute_test_value="off", floatX="float64"):
+        print(theano.config.floatX)
+print(hasattr(theano.config, "compute_test_value"), hasattr(theano.config.lib, "cnmem"))
+"""
+    status, output, errors = python(program, THEANO_FLAGS="lib.cnmem=0.8,dnn.include_path=/usr")
+    assert (status, output[:4]) == (0, ["float64"] * 3 + ["False False"]), errors
+    told = [line.partition("no longer in use: ")[2] for line in errors.split("\n") if "in use" in line]
+    assert told == ["dnn.include_path, lib.cnmem", "compute_test_value", "dnn.conv.algo_fwd"]
+
+
+def test_settings_with_a_dot_are_those_of_pytensor():
+    before = pytensor.config.traceback__limit
+    try:
+        theano.config.traceback.limit = 3
+        assert theano.config.traceback.limit == pytensor.config.traceback__limit == 3
+    finally:
+        pytensor.config.traceback__limit = before
+    with pytest.raises(AttributeError, match="theano.config has no 'traceback.depth'"):
+        theano.config.traceback.depth  # noqa: B018
