@@ -2,12 +2,13 @@
 
 XLA wants static shapes and Lasagne's graphs do not have them. A function is therefore specialised on first
 use of each set of shapes: its graph is cloned onto inputs of static shape, PyTensor folds every shape
-expression, and the result is compiled. Graphs that JAX cannot express run on PyTensor's default backend,
-with one warning.
+expression, and the result is compiled. The versions used last are kept. Graphs that JAX cannot express run
+on PyTensor's default backend, with one warning.
 """
 
 import warnings
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -29,7 +30,7 @@ import theano.compile.jax_types  # noqa: F401
 from theano.compile.sharedvalue import to_device, to_host
 from theano.configparser import config
 
-__all__ = ["Function", "In", "Out", "UnusedInputError", "function"]
+__all__ = ["Function", "In", "Out", "UnusedInputError", "Version", "function"]
 
 
 @dataclass(eq=False)
@@ -141,12 +142,46 @@ def function(
     return Function(inputs, keys, expressions, updated, mode, name)
 
 
+@dataclass(eq=False)
+class Version:
+    """A function compiled for one set of shapes.
+
+    Attributes
+    ----------
+    shapes : dict
+        Each input and shared variable of the function, and its shape.
+    fixed, updated : list of shared variables
+        Those that are only read, and those that the function stores into.
+    program : callable
+        ``program(inputs, fixed, state) -> (outputs, new_state)``, each a list of arrays. ``state`` holds the
+        values of ``updated``, whose buffers the program takes over.
+    calls : int
+        How often it has run.
+    """
+
+    shapes: dict[Variable, tuple[int, ...]]
+    fixed: list[SharedVariable]
+    updated: list[SharedVariable]
+    program: Callable
+    calls: int = 0
+
+    def __str__(self):
+        shapes = ", ".join(f"{variable} {shape}" for variable, shape in self.shapes.items())
+        return f"{shapes or 'no inputs'}: {self.calls} calls"
+
+
 class Function:
     """A compiled graph; made by :func:`function`.
+
+    Of its compiled versions, the ``config.compiled_versions`` used last are kept.
 
     Attributes
     ----------
     name : str or None
+    compilations : int
+        How many versions have been compiled so far, those no longer kept included.
+    evictions : int
+        How many of them are no longer kept.
     """
 
     def __init__(self, inputs, keys, expressions, updated, mode, name):
@@ -159,7 +194,8 @@ class Function:
         self._shared = _shared_variables(expressions, updated)
         self._fixed = [s for s in self._shared if s not in updated]
         self._filters = [(i.variable.type.filter, i.strict, i.allow_downcast, i.name) for i in inputs]
-        self._versions = {}
+        self.compilations = self.evictions = 0
+        self._versions = OrderedDict()
         self._fallback = None
         mode = config.mode if mode is None else mode
         if not _is_jax(mode):
@@ -177,28 +213,29 @@ class Function:
         fixed = [to_device(s.container) for s in self._fixed]
         state = [to_device(s.container) for s in self._updated]
         key = tuple([v.shape for v in values] + [v.shape for v in fixed] + [v.shape for v in state])
-        program = self._versions.get(key)
-        if program is None:
+        version = self._versions.get(key)
+        if version is None:
             try:
-                program = self._specialise(values, fixed, state)
-                results = _first_call(program, values, fixed, state)
+                version, results = self._compile(values, fixed, state)
             except Exception as error:
                 if not _is_for_jax(error):
                     raise
                 self._fall_back(error)
                 return self._pack(self._run_fallback(values))
-            self._versions[key] = program
+            self._keep(key, version)
         else:
-            results = program(values, fixed, state)
+            self._versions.move_to_end(key)
+            results = version.program(values, fixed, state)
+        version.calls += 1
         outputs, new_state = results
         for shared, value in zip(self._updated, new_state, strict=True):
             shared.container.storage[0] = value
         return self._pack([np.array(o) for o in outputs])
 
     @property
-    def compilations(self):
-        """How many programs have been compiled so far: one for each set of shapes."""
-        return len(self._versions)
+    def versions(self):
+        """The compiled versions that are kept, a list of :class:`Version`, the one used last at the end."""
+        return list(self._versions.values())
 
     def get_shared(self):
         """Shared variables that the function reads or updates."""
@@ -238,15 +275,15 @@ class Function:
             return outputs
         return outputs[0] if self._keys == "single" else dict(zip(self._keys, outputs, strict=True))
 
-    def _specialise(self, values, fixed, state):
-        arguments = {
-            v: TensorType(v.type.dtype, shape=value.shape)(name=v.name)
-            for v, value in zip(
-                [i.variable for i in self.inputs] + self._fixed + self._updated,
-                values + fixed + state,
-                strict=True,
-            )
-        }
+    def _compile(self, values, fixed, state):
+        """A new version for arguments of these shapes, and its results for them."""
+        variables = [i.variable for i in self.inputs] + self._fixed + self._updated
+        shapes = {v: a.shape for v, a in zip(variables, values + fixed + state, strict=True)}
+        version = Version(shapes, self._fixed, self._updated, self._specialise(shapes))
+        return version, _first_call(version.program, values, fixed, state)
+
+    def _specialise(self, shapes):
+        arguments = {v: TensorType(v.type.dtype, shape=s)(name=v.name) for v, s in shapes.items()}
         # Inferring shapes, PyTensor divides by the length of an empty batch.
         with np.errstate(divide="ignore"):
             expressions = _clone(self._expressions, arguments, strict=False)
@@ -259,6 +296,20 @@ class Function:
 
         return jax.jit(program, donate_argnums=2)
 
+    def _keep(self, key, version):
+        self._versions[key] = version
+        self.compilations += 1
+        while len(self._versions) > config.compiled_versions:
+            self._versions.popitem(last=False)
+            if not self.evictions:
+                warnings.warn(
+                    f"{self} met more sets of shapes than the {config.compiled_versions} whose programs it "
+                    "keeps, and compiles those that it drops anew; pad its inputs to fewer shapes, or raise "
+                    "theano.config.compiled_versions",
+                    stacklevel=3,
+                )
+            self.evictions += 1
+
     def _fall_back(self, error):
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         backend = get_mode(None)
@@ -267,6 +318,7 @@ class Function:
             stacklevel=3,
         )
         self._fallback = self._compile_fallback(backend)
+        self._versions.clear()
 
     def _compile_fallback(self, mode):
         n = self._num_outputs

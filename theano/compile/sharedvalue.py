@@ -4,7 +4,7 @@ The container of a shared variable holds a NumPy array until a compiled function
 array from then on. ``get_value`` gives NumPy in either case.
 """
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 import pytensor
 from pytensor.compile.sharedvalue import SharedVariable
@@ -111,7 +111,9 @@ def to_device(container):
     """Value of a container as a JAX array, moved there the first time."""
     value = container.storage[0]
     if isinstance(value, np.ndarray):
-        value = jnp.array(value)
+        # JAX may take an array over instead of copying it, and this one may be the caller's. To copy by
+        # itself JAX would compile a program for each shape.
+        value = jax.device_put(np.array(value))
         container.storage[0] = value
     return value
 

@@ -1,13 +1,19 @@
 """theano.function: forms of inputs and outputs, updates, compilations, types, memory, fallback."""
 
 import copy
+import gc
+import logging
 import pickle
 import warnings
+import weakref
 from collections import OrderedDict
+from contextlib import contextmanager
 
 import jax
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pytensor.graph.basic import Apply
 from pytensor.graph.op import Op
 from pytensor.link.jax.dispatch import jax_funcify
@@ -23,6 +29,21 @@ MODES = ["JAX", "FAST_COMPILE"]
 
 def array(*shape, dtype="float32"):
     return np.arange(np.prod(shape)).reshape(shape).astype(dtype)
+
+
+@contextmanager
+def compilations():
+    """Context manager: a list of the programs that XLA compiles in a ``with`` block."""
+    programs, logger = [], logging.getLogger("jax._src.interpreters.pxla")
+    listener = logging.Handler()
+    listener.emit = lambda record: programs.append(record.getMessage())
+    listener.addFilter(lambda record: record.getMessage().startswith("Compiling"))
+    logger.addHandler(listener)
+    try:
+        with jax.log_compiles():
+            yield programs
+    finally:
+        logger.removeHandler(listener)
 
 
 class Triple(Op):
@@ -375,6 +396,59 @@ def test_a_function_compiles_once_for_each_set_of_shapes():
             f(array(rows, columns), array(columns)), array(rows, columns) @ array(columns)
         )
         assert f.compilations == expected
+
+
+@settings(max_examples=15)
+@given(lengths=st.lists(st.integers(0, 5), max_size=20), kept=st.integers(1, 4))
+def test_the_versions_used_last_are_kept(lengths, kept):
+    x, s = T.vector("x"), theano.shared(array(1), "s")
+    f = theano.function([x], x.sum() + s, updates={s: s + 1}, name="of_many_shapes")
+    recent, calls, compiled = [], {}, 0
+    with warnings.catch_warnings(record=True) as caught, theano.config.change_flags(compiled_versions=kept):
+        warnings.simplefilter("always")
+        for step, length in enumerate(lengths):
+            with compilations() as programs:
+                assert f(array(length)) == sum(range(length)) + step
+            known = length in recent
+            compiled += not known
+            assert len(programs) == (not known)
+            calls[length] = calls[length] + 1 if known else 1
+            recent = [*(n for n in recent if n != length), length][-kept:]
+            assert [v.shapes[x] for v in f.versions] == [(n,) for n in recent]
+            assert [v.calls for v in f.versions] == [calls[n] for n in recent]
+            assert (f.compilations, f.evictions) == (compiled, compiled - len(recent))
+    told = [str(w.message) for w in caught]
+    assert len(told) == (f.evictions > 0)
+    assert all("'of_many_shapes'" in t and "theano.config.compiled_versions" in t for t in told)
+
+
+def test_a_version_tells_its_shapes_and_calls():
+    x, s = T.matrix("x"), theano.shared(array(3), "s")
+    f = theano.function([x], T.dot(x, s), updates={s: s + 1})
+    f(array(2, 3))
+    f(array(2, 3))
+    (version,) = f.versions
+    assert version.shapes == {x: (2, 3), s: (3,)}
+    assert str(version) == "x (2, 3), s (3,): 2 calls"
+    outputs, state = version.program([array(2, 3)], [], [array(3)])
+    np.testing.assert_array_equal(outputs, [array(2, 3) @ array(3)])
+    np.testing.assert_array_equal(state, [array(3) + 1])
+    np.testing.assert_array_equal(s.get_value(), array(3) + 2)
+
+
+def test_a_version_no_longer_kept_is_freed():
+    x, s = T.vector("x"), theano.shared(array(1), "s")
+    f = theano.function([x], x + s, updates={s: s + 1})
+    programs = []
+    with (
+        theano.config.change_flags(compiled_versions=1),
+        pytest.warns(match="more sets of shapes"),
+    ):
+        for length in range(5):
+            f(array(length))
+            programs.append(weakref.ref(f.versions[-1].program.__wrapped__))
+    gc.collect()
+    assert [p() is not None for p in programs] == [False] * 4 + [True]
 
 
 def test_repeated_steps_compile_nothing_and_keep_float32(caplog):
