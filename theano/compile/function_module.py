@@ -28,7 +28,7 @@ from pytensor.tensor.type import TensorType
 
 import theano.compile.jax_types  # noqa: F401
 from theano.compile.sharedvalue import to_device, to_host
-from theano.configparser import config
+from theano.configparser import CHOICES, config
 
 __all__ = ["Function", "In", "Out", "UnusedInputError", "Version", "function"]
 
@@ -121,23 +121,23 @@ def function(
     UnusedInputError
         An input is not part of the graph.
     TypeError
-        An update does not fit its shared variable, or ``inputs`` is not a list.
+        An update does not fit its shared variable, or an argument is not of the form told above.
+    ValueError
+        Two updates or givens of one variable, an outcome that depends on a variable which is no input, or a
+        word that ``mode`` or ``on_unused_input`` does not take.
     """
     if not isinstance(inputs, list | tuple):
         raise TypeError(f"The inputs of a function come in a list; got {type(inputs).__name__}")
-    inputs = [i if isinstance(i, In) else In(i, allow_downcast=allow_input_downcast) for i in inputs]
+    inputs = [_input(i, allow_input_downcast) for i in inputs]
     keys, outputs = _flatten_outputs(outputs)
     updates = _check_updates(updates)
-    givens = {
-        k: v if isinstance(v, Variable) else k.type.filter_variable(v, allow_convert=True)
-        for k, v in dict(givens or {}).items()
-    }
+    givens = _check_givens(givens)
     inputs = [_cut_off(i, givens) for i in inputs]
     _add_default_updates(outputs, updates, givens, no_default_updates)
     expressions = outputs + list(updates.values())
     if givens:
         expressions = _clone(expressions, givens, rebuild_strict)
-    _check_inputs(inputs, expressions, on_unused_input or "raise")
+    _check_inputs(inputs, expressions, _choice("on_unused_input", on_unused_input or "raise", _ON_UNUSED))
     updated, expressions = _join_aliases(list(updates), expressions)
     return Function(inputs, keys, expressions, updated, mode, name)
 
@@ -199,7 +199,7 @@ class Function:
         self._fallback = None
         mode = config.mode if mode is None else mode
         if not _is_jax(mode):
-            self._fallback = self._compile_fallback(get_mode(mode))
+            self._fallback = self._compile_fallback(_find_mode(mode))
         elif not all(map(_is_tensor, self._variables())):
             self._fallback = self._compile_fallback(get_mode(None))
 
@@ -230,6 +230,9 @@ class Function:
         outputs, new_state = results
         for shared, value in zip(self._updated, new_state, strict=True):
             shared.container.storage[0] = value
+        if values:
+            # Until all is computed JAX may read the caller's arrays, which are free to change from here on.
+            jax.block_until_ready(results)
         return self._pack([np.array(o) for o in outputs])
 
     @property
@@ -266,9 +269,10 @@ class Function:
         accept, strict, allow_downcast, name = spec
         try:
             return accept(value, strict=strict, allow_downcast=allow_downcast)
-        except (TypeError, ValueError) as error:
-            error.args = (f"Bad input {index} ({name or 'unnamed'}) to {self}: {error}",)
-            raise
+        except (TypeError, ValueError, OverflowError) as error:
+            # PyTensor ends some of its messages with the array, over many lines.
+            reason = " ".join(str(error).partition(" Value: ")[0].split())
+            raise TypeError(f"Bad input {index} ({name or 'unnamed'}) to {self}: {reason}") from None
 
     def _pack(self, outputs):
         if self._keys is None:
@@ -342,10 +346,26 @@ class Function:
         return self._fallback(*values)
 
     def __getstate__(self):
-        raise TypeError(f"{self} holds a compiled program and cannot be pickled or copied; compile it anew")
+        raise TypeError(
+            f"{self} holds a compiled program and cannot be pickled or copied; pickle or copy its shared "
+            "variables (get_shared) or their values, and compile it anew"
+        )
 
     def __str__(self):
         return f"theano.function {self.name!r}" if self.name else "theano.function"
+
+
+_ON_UNUSED = ("raise", "warn", "ignore")
+
+
+def _choice(argument, value, choices):
+    if value not in choices:
+        raise ValueError(f"{argument} is {value!r}; it takes one of {', '.join(choices)}")
+    return value
+
+
+def _find_mode(mode):
+    return get_mode(_choice("mode", mode, CHOICES["mode"]) if isinstance(mode, str) else mode)
 
 
 def _is_jax(mode):
@@ -421,14 +441,47 @@ def _flatten_outputs(outputs):
     return keys, [o if isinstance(o, Variable) else pytensor.tensor.as_tensor_variable(o) for o in outputs]
 
 
+def _input(variable, allow_downcast):
+    if isinstance(variable, In):
+        return variable
+    if not isinstance(variable, Variable):
+        raise TypeError(f"An input of a function is a variable or an In; got {variable!r}")
+    return In(variable, allow_downcast=allow_downcast)
+
+
+def _pairs(argument, value):
+    """What came as a dict or as a list of pairs, as a dict."""
+    try:
+        pairs = list(value.items() if hasattr(value, "items") else (value or ()))
+    except TypeError:
+        pairs = [value]
+    found = OrderedDict()
+    for pair in pairs:
+        if not isinstance(pair, tuple | list) or len(pair) != 2:
+            raise TypeError(
+                f"{argument} takes a dict or a list of pairs (variable, expression); got {pair!r}"
+            )
+        variable, expression = pair
+        if not isinstance(variable, Variable):
+            raise TypeError(f"{argument} takes variables on the left; got {variable!r}")
+        if variable in found:
+            raise ValueError(f"{variable} has two {argument}; give it one")
+        found[variable] = expression
+    return found
+
+
+def _check_givens(givens):
+    return {
+        k: v if isinstance(v, Variable) else k.type.filter_variable(v, allow_convert=True)
+        for k, v in _pairs("givens", givens).items()
+    }
+
+
 def _check_updates(updates):
-    pairs = updates.items() if hasattr(updates, "items") else (updates or [])
     checked = OrderedDict()
-    for variable, expression in pairs:
+    for variable, expression in _pairs("updates", updates).items():
         if not isinstance(variable, SharedVariable):
             raise TypeError(f"An update stores into a shared variable; got {variable!r}")
-        if variable in checked:
-            raise ValueError(f"{variable} has two updates; give it one")
         if not isinstance(expression, Variable):
             expression = pytensor.tensor.as_tensor_variable(expression)
         try:
