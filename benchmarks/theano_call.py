@@ -38,7 +38,8 @@ def main():
     arguments = parser.parse_args()
     result = measure(arguments.units, arguments.batch_size, arguments.calls)
     if arguments.json:
-        print(json.dumps(result))
+        settings = {name: vars(arguments)[name] for name in ("units", "batch_size", "calls")}
+        print(json.dumps({**settings, **result}))
         return
     print(
         f"dense net {INPUTS}-{arguments.units}-{CLASSES}, batch {arguments.batch_size}, median of "
