@@ -20,7 +20,14 @@ class TensorSharedVariable(_PyTensorSharedVariable):
     def get_value(self, borrow=False, return_internal_type=False):
         """Value as a NumPy array, or as it is stored if ``return_internal_type``.
 
-        With ``borrow=True`` the array may be the stored one, and read-only.
+        Parameters
+        ----------
+        borrow : bool
+            Spare the copy where that is possible. The array may then be the stored one, which writing to it
+            changes, until a compiled function first uses the variable; from then on it is read-only, and
+            keeps the value that it had. Pass what is to be stored to :meth:`set_value`.
+        return_internal_type : bool
+            Give what is stored: a JAX array once a compiled function has used the variable.
         """
         value = self.container.storage[0]
         if return_internal_type:
@@ -29,6 +36,13 @@ class TensorSharedVariable(_PyTensorSharedVariable):
 
     def set_value(self, new_value, borrow=False):
         """Set the value; its shape may differ from the present one.
+
+        Parameters
+        ----------
+        new_value : array_like or scalar
+        borrow : bool
+            Store an array itself rather than a copy. What is written to it counts until a compiled function
+            first uses the variable, and not from then on.
 
         Raises
         ------
@@ -80,7 +94,7 @@ def shared(
     strict, allow_downcast : bool, optional
         How ``set_value`` treats other dtypes.
     borrow : bool
-        Keep ``value`` itself rather than a copy.
+        Store an array itself rather than a copy, as in :meth:`TensorSharedVariable.set_value`.
     broadcastable : sequence of bool, optional
         Axes fixed to length 1. By default no axis is.
     shape : sequence of (int or None), optional

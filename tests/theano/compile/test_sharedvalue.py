@@ -3,6 +3,7 @@
 import copy
 import pickle
 
+import jax
 import numpy as np
 import pytest
 
@@ -38,6 +39,32 @@ def test_a_borrowed_value_is_right_when_taken():
         add_one()
 
 
+@pytest.mark.parametrize("length", [3, 5000])
+def test_a_borrowed_value_is_that_of_its_moment_and_read_only(length):
+    s, add_one = used(np.zeros(length, "float32"))
+    add_one()
+    borrowed = s.get_value(borrow=True)
+    for _ in range(3):
+        add_one()
+    np.testing.assert_array_equal(borrowed, np.ones(length))
+    np.testing.assert_array_equal(s.get_value(), np.full(length, 4))
+    with pytest.raises(ValueError, match="read-only"):
+        borrowed[0] = 7
+
+
+@pytest.mark.parametrize("length", [3, 5000])
+def test_a_lent_array_counts_until_a_function_uses_it(length):
+    value = np.zeros(length, "float32")
+    s = theano.shared(value, borrow=True)
+    mean = theano.function([], s.mean())
+    value += 1
+    assert mean() == 1
+    value += 1
+    assert mean() == 1
+    s.set_value(value, borrow=True)
+    assert mean() == 2
+
+
 def test_set_value_copies_unless_borrowing_is_allowed():
     value = np.zeros(3, "float32")
     s = theano.shared(value)
@@ -57,6 +84,73 @@ def test_updates_leave_a_borrowed_array_alone():
     theano.function([], updates={s: s + 1})()
     np.testing.assert_array_equal(value, [0, 0, 0])
     np.testing.assert_array_equal(s.get_value(), [1, 1, 1])
+
+
+def training_step():
+    """A step with momentum on a data set that is stored, its rows an input. Returns also what it stores."""
+    rng = np.random.default_rng(0)
+    data = theano.shared(rng.random((40, 6), "float32"), "data")
+    targets = theano.shared(rng.integers(0, 4, 40).astype("int32"), "targets")
+    params = [theano.shared(rng.random(s, "float32"), n) for s, n in (((6, 5), "W"), (5, "b"), ((5, 4), "V"))]
+    velocities = [theano.shared(np.zeros_like(p.get_value())) for p in params]
+    W, b, V = params
+    x, t, rows = T.matrix("x"), T.ivector("t"), T.ivector("rows")
+    scores = T.dot(T.nnet.relu(T.dot(x, W) + b), V)
+    loss = T.nnet.categorical_crossentropy(T.nnet.softmax(scores), t).mean()
+    updates = {}
+    for p, v, g in zip(params, velocities, T.grad(loss, params), strict=True):
+        updates[v] = 0.9 * v - 0.01 * g
+        updates[p] = p + updates[v]
+    step = theano.function([rows], loss, updates=updates, givens={x: data[rows], t: targets[rows]})
+    step(np.arange(8, dtype="int32"))
+    return step, [data, targets], params + velocities
+
+
+def buffers(variables):
+    return [v.get_value(return_internal_type=True).unsafe_buffer_pointer() for v in variables]
+
+
+def test_a_training_step_moves_nothing_to_the_device_but_its_index(capfd):
+    """JAX logs each array that it moves to the device, on the processor as well."""
+    step, data, state = training_step()
+    with jax.transfer_guard("log_explicit"):
+        for i in range(5):
+            step(np.arange(i, i + 8, dtype="int32"))
+    assert capfd.readouterr().err.count("host-to-device transfer") == 5
+    state[0].set_value(state[0].get_value())
+    with jax.transfer_guard("log_explicit"):
+        step(np.arange(8, dtype="int32"))
+    assert capfd.readouterr().err.count("host-to-device transfer") == 1 + 1
+
+
+def test_a_training_step_moves_nothing_to_the_host_but_its_loss(monkeypatch):
+    step, data, state = training_step()
+    moved = []
+
+    def noting(convert):
+        def noted(value, *args, **kwargs):
+            if isinstance(value, jax.Array):
+                moved.append(value.shape)
+            return convert(value, *args, **kwargs)
+
+        return noted
+
+    for convert in (np.array, np.asarray):
+        monkeypatch.setattr(np, convert.__name__, noting(convert))
+    for i in range(5):
+        step(np.arange(i, i + 8, dtype="int32"))
+    assert moved == [()] * 5
+    state[0].get_value()
+    assert moved[5:] == [(6, 5)]
+
+
+def test_parameters_stay_in_their_place_on_the_device():
+    step, data, state = training_step()
+    before = buffers(data), sorted(buffers(state))
+    for i in range(5):
+        step(np.arange(i, i + 8, dtype="int32"))
+        assert all(isinstance(v.get_value(return_internal_type=True), jax.Array) for v in data + state)
+    assert (buffers(data), sorted(buffers(state))) == before
 
 
 @pytest.mark.parametrize(
