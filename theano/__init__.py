@@ -6,7 +6,7 @@ random streams, a few legacy names) is written here. This package knows nothing 
 
 from theano.configparser import config  # isort: skip  (settings must be applied before graphs exist)
 
-from pytensor.graph.basic import Apply, Constant, Variable
+from pytensor.graph.basic import Apply, Constant
 from pytensor.graph.op import Op
 from pytensor.graph.replace import clone_replace
 from pytensor.printing import debugprint, pp
@@ -14,6 +14,7 @@ from pytensor.tensor.type import TensorType
 
 from theano import compile, gof, gradient, ifelse, printing, tensor
 from theano.compile import In, Mode, Out, SharedVariable, function, shared
+from theano.gof import Variable
 from theano.gradient import Lop, Rop, grad
 from theano.scan_module import foldl, foldr, map, reduce, scan
 
