@@ -12,7 +12,7 @@ from pytensor.graph.replace import clone_replace
 from pytensor.printing import debugprint, pp
 from pytensor.tensor.type import TensorType
 
-from theano import compile, gof, gradient, ifelse, printing, tensor
+from theano import compile, gof, gpuarray, gradient, ifelse, printing, tensor
 from theano.compile import In, Mode, Out, SharedVariable, function, shared
 from theano.gof import Variable
 from theano.gradient import Lop, Rop, grad
@@ -39,6 +39,7 @@ __all__ = [
     "foldr",
     "function",
     "gof",
+    "gpuarray",
     "grad",
     "gradient",
     "ifelse",
