@@ -6,6 +6,9 @@ random streams, a few legacy names) is written here. This package knows nothing 
 
 from theano.configparser import config  # isort: skip  (settings must be applied before graphs exist)
 
+import importlib.metadata
+import warnings
+
 from pytensor.graph.basic import Apply, Constant
 from pytensor.graph.op import Op
 from pytensor.graph.replace import clone_replace
@@ -76,3 +79,20 @@ def clone(output, replace=None, strict=True, share_inputs=True):
     Variable or list of Variable
     """
     return clone_replace(output, replace=replace, rebuild_strict=strict, copy_inputs_over=share_inputs)
+
+
+def _warn_of_a_second_theano():
+    """Two distributions that both install a folder ``theano`` leave a mixture of files there."""
+    for name in ("Theano", "Theano-PyMC"):
+        try:
+            version = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+        warnings.warn(
+            f"{name} {version} is installed beside xnornet, and both write the folder theano: run "
+            f"`pip uninstall {name}`, then `pip install --force-reinstall --no-deps xnornet`",
+            stacklevel=3,
+        )
+
+
+_warn_of_a_second_theano()
