@@ -1,0 +1,207 @@
+"""Time from a training step's graph to its first result, of ours and of Theano-PyMC.
+
+python benchmarks/compile.py [--only NETWORKS] [--rounds N] [--batch N] [--width FACTOR]
+                             [--theano-python PATH] [--json]
+
+Every run is a process of its own with empty caches: Theano's compiledir, PyTensor's, Numba's, and none of
+JAX's. Contenders take turns, so that other load of the machine falls on all of them. What a step computes is
+told in ``training_step.py``: Theano-PyMC runs the plain networks, ours run those and the ones that
+``xnornet.networks`` ships. "graph" is building network, gradients and updates; "first result" goes on from
+there to the end of the first call, "step" is the second call. Medians of all rounds.
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+from tqdm import tqdm
+
+__all__ = ["CONTENDERS", "Contender", "format_result", "missing", "summarize"]
+
+HERE = Path(__file__).resolve().parent
+NETWORKS = ("mnist_mlp", "cifar10_convnet")
+TIMES = ("graph_s", "first_result_s", "step_s")
+INSTALL = (
+    "python3.11 -m venv old && old/bin/pip install Theano-PyMC==1.1.2 'numpy<1.24' 'setuptools<81', "
+    "apt-get install libopenblas-dev g++, then --theano-python old/bin/python"
+)
+
+
+class Contender(NamedTuple):
+    """A way to run a step: its title, the style of ``training_step.py``, and whether it is ours."""
+
+    title: str
+    style: str
+    ours: bool
+
+
+CONTENDERS = {
+    "ours": Contender("xnornet, plain operations", "plain", True),
+    "ours_networks": Contender("xnornet, xnornet.networks", "xnornet", True),
+    "theano": Contender("Theano-PyMC, plain operations", "plain", False),
+}
+
+
+def main():
+    arguments = _arguments()
+    skipped = [line] if (line := missing(arguments.theano_python)) else []
+    names = [name for name, contender in CONTENDERS.items() if contender.ours or not skipped]
+    runs, failures = {}, []
+    for i, network, name in tqdm(_turns(names, arguments), leave=False, disable=None):
+        try:
+            runs.setdefault((network, name), []).append(run(name, network, arguments))
+        except subprocess.CalledProcessError as error:
+            reason = (error.stderr.strip().splitlines() or [f"exit status {error.returncode}"])[-1]
+            failures.append(f"{name}: failed on {network} in round {i + 1}: {reason}")
+    for line in skipped + failures:
+        print(line, file=sys.stderr)
+    if not runs:
+        sys.exit("Nothing was measured")
+    result = {
+        "machine": {"cpu": _cpu(), "cores": os.cpu_count(), "system": platform.platform()},
+        "batch": arguments.batch,
+        "width": arguments.width,
+        "rounds": arguments.rounds,
+        "skipped": skipped,
+        "failures": failures,
+        "cells": summarize(runs),
+    }
+    print(json.dumps(result) if arguments.json else format_result(result))
+
+
+def _arguments():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", nargs="+", choices=NETWORKS, default=NETWORKS, metavar="NETWORK")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--batch", type=int, default=50, help="images in a step")
+    parser.add_argument("--width", type=float, default=1.0, help="factor of hidden units and filters")
+    parser.add_argument(
+        "--theano-python",
+        default=os.environ.get("THEANO_PYTHON"),
+        metavar="PATH",
+        help="Python that has Theano-PyMC; by default the environment's THEANO_PYTHON",
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
+    arguments = parser.parse_args()
+    if min(arguments.rounds, arguments.batch) < 1 or not 0 < arguments.width < float("inf"):
+        parser.error("--rounds and --batch take 1 or more, and --width a positive number")
+    return arguments
+
+
+def missing(python):
+    """One line that says why Theano-PyMC cannot run and how to install it, or None if it can.
+
+    Parameters
+    ----------
+    python : str or None
+        The Python that would run it.
+    """
+    if not python:
+        return f"theano: skipped, as no Python that has it is named; {INSTALL}"
+    find = "import importlib.metadata as m; print(m.version('Theano-PyMC'))"
+    try:
+        subprocess.run([python, "-c", find], capture_output=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return f"theano: skipped, as {python} does not run or has no Theano-PyMC; {INSTALL}"
+    return None
+
+
+def _turns(names, arguments):
+    """Round, network and contender, every other round with the contenders the other way round."""
+    return [
+        (i, network, name)
+        for i in range(arguments.rounds)
+        for network in arguments.only
+        for name in (names[::-1] if i % 2 else names)
+    ]
+
+
+def run(name, network, arguments):
+    """What a fresh process of a contender tells of one step."""
+    contender = CONTENDERS[name]
+    python = sys.executable if contender.ours else arguments.theano_python
+    options = ["--batch", str(arguments.batch), "--width", str(arguments.width)]
+    command = [python, str(HERE / "training_step.py"), network, contender.style, *options]
+    with tempfile.TemporaryDirectory() as caches:
+        environment = _environment(contender, caches)
+        told = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+    return json.loads(told.splitlines()[-1])
+
+
+def _environment(contender, caches):
+    """The caller's environment with caches of its own and none of the caller's settings of Theano."""
+    kept = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "THEANO_FLAGS")}
+    kept["THEANORC"] = os.devnull
+    if contender.ours:
+        return {
+            **kept,
+            "PYTHONPATH": str(HERE.parent),
+            "PYTENSOR_FLAGS": f"base_compiledir={caches}",
+            "NUMBA_CACHE_DIR": caches,
+            "JAX_ENABLE_COMPILATION_CACHE": "false",
+        }
+    flags = {"base_compiledir": caches, "floatX": "float32", "blas__ldflags": "-lopenblas"}
+    return {**kept, "THEANO_FLAGS": ",".join(f"{key}={value}" for key, value in flags.items())}
+
+
+def summarize(runs):
+    """Medians of each cell, and how many times ours the others took to their first result.
+
+    Parameters
+    ----------
+    runs : dict
+        From ``(network, contender)`` to what each round told.
+
+    Returns
+    -------
+    list of dict
+        ``network``, ``contender``, ``version``, ``rounds``, ``loss`` (of the first step, the same for all
+        that run the plain operations), the median times in seconds, and ``ratio``, the time to the first
+        result over that of ``ours``; None where ``ours`` was not measured.
+    """
+    cells = []
+    for (network, name), told in runs.items():
+        medians = {key: statistics.median(one[key] for one in told) for key in TIMES}
+        ours = [one["first_result_s"] for one in runs.get((network, "ours"), ())]
+        ratio = medians["first_result_s"] / statistics.median(ours) if ours else None
+        known = {"network": network, "contender": name, "rounds": len(told)}
+        known.update({key: told[0][key] for key in ("version", "loss")})
+        cells.append({**known, **medians, "ratio": ratio})
+    return cells
+
+
+def format_result(result):
+    """A table for people of what :func:`main` prints as JSON."""
+    machine = result["machine"]
+    lines = [
+        f"{machine['cpu']}, {machine['cores']} cores; {result['rounds']} rounds, batch {result['batch']}, "
+        f"width {result['width']:g}",
+        "seconds: medians; ratio: time to the first result over that of xnornet on the same operations",
+        f"{'network':17}{'contender':40}{'graph':>8}{'first result':>14}{'step':>8}{'ratio':>8}",
+    ]
+    for cell in result["cells"]:
+        title = f"{CONTENDERS[cell['contender']].title} ({cell['version']})"
+        ratio = "-" if cell["ratio"] is None else f"{cell['ratio']:.2f}"
+        times = f"{cell['graph_s']:8.2f}{cell['first_result_s']:14.2f}{cell['step_s']:8.2f}"
+        lines.append(f"{cell['network']:17}{title:40}{times}{ratio:>8}")
+    return "\n".join(lines)
+
+
+def _cpu():
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+if __name__ == "__main__":
+    main()
