@@ -99,7 +99,7 @@ def _bare(function, batch):
     arrays = [[jax.device_put(s.get_value()) for s in group] for group in (latest.fixed, latest.updated)]
 
     def call():
-        outputs, arrays[1] = jax.block_until_ready(latest.program(batch, *arrays))
+        outputs, arrays[1], _ = jax.block_until_ready(latest.program(batch, *arrays))
 
     return call
 

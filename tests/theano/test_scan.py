@@ -175,10 +175,54 @@ def test_map_reduce_and_folds_equal_loops(mode):
     np.testing.assert_allclose(results[3], np.polyval(H0[::-1], 2))
 
 
-def unknown_length():
+def test_the_number_of_steps_may_be_an_input():
     n = T.iscalar()
     powers, _ = theano.scan(lambda p: p * 2, outputs_info=T.constant(1.0), n_steps=n)
-    return [n], powers, [3], [2, 4, 8]
+    f = theano.function([n], [powers, powers[-1]])
+    for steps in (3, 1, 3):
+        everything, last = f(steps)
+        np.testing.assert_array_equal(everything, 2.0 ** np.arange(1, steps + 1))
+        assert last == 2.0**steps
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("steps, batch, units", [(5, 1, 3), (1, 1, 1), (1, 2, 1), (3, 2, 1), (5, 2, 3)])
+def test_axes_of_one_serve_as_any_other(mode, steps, batch, units):
+    random = np.random.default_rng(0)
+    values = [random.normal(size=s) for s in [(steps, batch, units), (batch, units), (units, units)]]
+    xs, h, w = T.dtensor3("xs"), T.dmatrix("h"), T.dmatrix("w")
+    states, _ = theano.scan(lambda x, h: T.tanh(x + T.dot(h, w)), sequences=xs, outputs_info=h)
+    gradient = T.grad(states.sum(), w)
+    f = theano.function([xs, h, w], [states, states.reshape((-1, states.shape[2])), gradient], mode=mode)
+    out, flat, gradient = f(*values)
+    expected = recurrence(*values)
+    np.testing.assert_allclose(out, expected)
+    np.testing.assert_allclose(flat, expected.reshape(-1, units))
+    above, below = (recurrence(values[0], values[1], values[2] + d).sum() for d in (1e-6, -1e-6))
+    np.testing.assert_allclose(gradient.sum(), (above - below) / 2e-6, rtol=1e-6)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_mask_keeps_the_state_where_a_sequence_has_ended(mode):
+    """The step that Lasagne's recurrent layers take."""
+    lengths = np.array([5, 2, 0])
+    xs = RANDOM.normal(size=(5, 3, 3))
+    mask = (np.arange(5)[:, None] < lengths).astype(float)
+    x, m, w = T.dtensor3(), T.dmatrix(), T.dmatrix()
+
+    def step(x, keep, h):
+        return T.switch(keep, T.tanh(x + T.dot(h, w)), h)
+
+    states, _ = theano.scan(
+        step, sequences=[x, m.dimshuffle(0, 1, "x")], outputs_info=T.zeros((3, 3), "float64")
+    )
+    f = theano.function([x, m, w], [states[-1], T.grad(states[-1].sum(), x)], mode=mode)
+    last, gradient = f(xs, mask, W)
+    for i, n in enumerate(lengths):
+        expected = recurrence(xs[:n, i], np.zeros(3), W)[-1] if n else np.zeros(3)
+        np.testing.assert_allclose(last[i], expected)
+    np.testing.assert_array_equal(gradient[mask == 0], 0)
+    assert np.all(gradient[mask == 1] != 0)
 
 
 def truncated_gradient():
@@ -187,18 +231,38 @@ def truncated_gradient():
     return inputs, T.grad(states.sum(), inputs[0]), [XS, H0, W], expected
 
 
-def batch_of_one():
-    xs, h, w = T.dtensor3("xs"), T.dmatrix("h"), T.dmatrix("w")
-    states, _ = theano.scan(lambda x, h: T.tanh(x + T.dot(h, w)), sequences=xs, outputs_info=h)
-    return [xs, h, w], states, [XS[:, None], H0[None], W], recurrence(XS, H0, W)[:, None]
+def until_a_condition():
+    limit = T.dscalar()
+
+    def step(p, limit):
+        return p * 2, theano.scan_module.until(p * 2 > limit)
+
+    powers, _ = theano.scan(
+        step, outputs_info=T.constant(1.0, dtype="float64"), non_sequences=limit, n_steps=9
+    )
+    return [limit], powers, [7.0], [2, 4, 8]
 
 
-@pytest.mark.parametrize("loop", [unknown_length, truncated_gradient, batch_of_one])
-def test_loops_that_jax_has_not_run_on_the_fallback(loop, monkeypatch):
+def steps_as_many_as_a_value():
+    xs = T.dvector()
+    powers, _ = theano.scan(lambda p: p * 2, outputs_info=T.constant(1.0), n_steps=T.cast(xs.sum(), "int32"))
+    return [xs], powers, [np.array([1.0, 2])], [2, 4, 8]
+
+
+@pytest.mark.parametrize(
+    "loop, named",
+    [
+        (truncated_gradient, "truncate"),
+        (until_a_condition, "While Scan"),
+        (steps_as_many_as_a_value, "concrete"),
+    ],
+)
+def test_loops_that_jax_has_not_run_on_the_fallback_with_one_warning(loop, named, monkeypatch):
     # PyTensor's default backend takes seconds to compile, and which one it is does not matter here.
     monkeypatch.setattr("pytensor.config.mode", "FAST_COMPILE")
     inputs, output, values, expected = loop()
-    f = theano.function(inputs, output)
-    with pytest.warns(UserWarning, match="JAX cannot"):
+    f = theano.function(inputs, output, name="looping")
+    with pytest.warns(UserWarning, match="'looping' runs on .* since JAX cannot") as caught:
         np.testing.assert_allclose(f(*values), expected)
+    assert [named in str(w.message) for w in caught] == [True], [str(w.message) for w in caught]
     np.testing.assert_allclose(f(*values), expected)

@@ -24,9 +24,12 @@ from pytensor.graph.fg import FunctionGraph
 from pytensor.graph.replace import clone_replace
 from pytensor.graph.traversal import ancestors, get_var_by_name
 from pytensor.link.jax.dispatch import jax_funcify
+from pytensor.scan.op import Scan
 from pytensor.tensor.type import TensorType
 
 import theano.compile.jax_types  # noqa: F401
+from theano.compile.indexing import Lengths, must_check_indices, raise_index_error, with_checked_indices
+from theano.compile.rebuilding import with_free_loops
 from theano.compile.sharedvalue import to_device, to_host
 from theano.configparser import CHOICES, config
 
@@ -150,24 +153,29 @@ class Version:
     ----------
     shapes : dict
         Each input and shared variable of the function, and its shape.
+    numbers : dict
+        What else the program depends on: values of integer inputs, and lengths of slices.
     fixed, updated : list of shared variables
         Those that are only read, and those that the function stores into.
     program : callable
-        ``program(inputs, fixed, state) -> (outputs, new_state)``, each a list of arrays. ``state`` holds the
-        values of ``updated``, whose buffers the program takes over.
+        ``program(inputs, fixed, state) -> (outputs, new_state, index_error)``, the first two of them lists of
+        arrays. ``state`` holds the values of ``updated``, whose buffers the program takes over.
+        ``index_error`` tells whether an index was out of range; None where none can be.
     calls : int
         How often it has run.
     """
 
     shapes: dict[Variable, tuple[int, ...]]
+    numbers: dict[str, int]
     fixed: list[SharedVariable]
     updated: list[SharedVariable]
     program: Callable
     calls: int = 0
 
     def __str__(self):
-        shapes = ", ".join(f"{variable} {shape}" for variable, shape in self.shapes.items())
-        return f"{shapes or 'no inputs'}: {self.calls} calls"
+        told = {**self.shapes, **self.numbers}
+        told = ", ".join(f"{what} {value}" for what, value in told.items())
+        return f"{told or 'no inputs'}: {self.calls} calls"
 
 
 class Function:
@@ -197,11 +205,14 @@ class Function:
         self.compilations = self.evictions = 0
         self._versions = OrderedDict()
         self._fallback = None
+        self._lengths = None
         mode = config.mode if mode is None else mode
         if not _is_jax(mode):
             self._fallback = self._compile_fallback(_find_mode(mode))
         elif not all(map(_is_tensor, self._variables())):
             self._fallback = self._compile_fallback(get_mode(None))
+        else:
+            self._lengths = Lengths([i.variable for i in inputs], self._fixed + self._updated, expressions)
 
     def __call__(self, *args, **kwargs):
         """Run on the given values. Returns NumPy arrays in the form of ``outputs``."""
@@ -213,10 +224,14 @@ class Function:
         fixed = [to_device(s.container) for s in self._fixed]
         state = [to_device(s.container) for s in self._updated]
         key = tuple([v.shape for v in values] + [v.shape for v in fixed] + [v.shape for v in state])
+        lengths = None
+        if self._lengths:
+            lengths = self._lengths(key, values + fixed + state)
+            key = key, lengths
         version = self._versions.get(key)
         if version is None:
             try:
-                version, results = self._compile(values, fixed, state)
+                version, results = self._compile(values, fixed, state, lengths)
             except Exception as error:
                 if not _is_for_jax(error):
                     raise
@@ -227,12 +242,14 @@ class Function:
             self._versions.move_to_end(key)
             results = version.program(values, fixed, state)
         version.calls += 1
-        outputs, new_state = results
+        outputs, new_state, index_error = results
         for shared, value in zip(self._updated, new_state, strict=True):
             shared.container.storage[0] = value
         if values:
             # Until all is computed JAX may read the caller's arrays, which are free to change from here on.
             jax.block_until_ready(results)
+        if index_error is not None:
+            raise_index_error(index_error, self)
         return self._pack([np.array(o) for o in outputs])
 
     @property
@@ -279,26 +296,30 @@ class Function:
             return outputs
         return outputs[0] if self._keys == "single" else dict(zip(self._keys, outputs, strict=True))
 
-    def _compile(self, values, fixed, state):
+    def _compile(self, values, fixed, state, lengths):
         """A new version for arguments of these shapes, and its results for them."""
         variables = [i.variable for i in self.inputs] + self._fixed + self._updated
         shapes = {v: a.shape for v, a in zip(variables, values + fixed + state, strict=True)}
-        version = Version(shapes, self._fixed, self._updated, self._specialise(shapes))
-        return version, _first_call(version.program, values, fixed, state)
+        numbers = self._lengths.describe(lengths) if lengths else {}
+        program = self._specialise(shapes, lengths)
+        version = Version(shapes, numbers, self._fixed, self._updated, program)
+        return version, _first_call(program, values, fixed, state)
 
-    def _specialise(self, shapes):
+    def _specialise(self, shapes, lengths):
         arguments = {v: TensorType(v.type.dtype, shape=s)(name=v.name) for v, s in shapes.items()}
         # Inferring shapes, PyTensor divides by the length of an empty batch.
         with np.errstate(divide="ignore"):
-            expressions = _clone(self._expressions, arguments, strict=False)
+            expressions = self._lengths.fix(self._expressions, lengths) if lengths else self._expressions
+            expressions = _clone(with_free_loops(expressions), arguments, strict=False)
+            may_miss = must_check_indices(expressions)
             call = _to_jax(list(arguments.values()), expressions, self.name or "theano_function")
         n = self._num_outputs
 
         def program(values, fixed, state):
             results = call(*values, *fixed, *state)
-            return results[:n], results[n:]
+            return results[:n], results[n:], None
 
-        return jax.jit(program, donate_argnums=2)
+        return jax.jit(with_checked_indices(program) if may_miss else program, donate_argnums=2)
 
     def _keep(self, key, version):
         self._versions[key] = version
@@ -374,13 +395,10 @@ def _is_jax(mode):
 
 def _is_for_jax(error):
     """Whether an error means that JAX cannot express a graph, rather than that the graph is wrong."""
-    # PyTensor asserts what its translations need, as in a scan with truncated gradient.
-    unsupported = NotImplementedError | AssertionError
-    if isinstance(error, unsupported | jax.errors.JAXTypeError | jax.errors.JAXIndexError):
+    if isinstance(error, NotImplementedError | jax.errors.JAXTypeError | jax.errors.JAXIndexError):
         return True
-    # JAX has no type of its own for a shape or slice that depends on values, nor PyTensor for a scan whose
-    # state is of length 1 in this call and of any length in its graph.
-    signs = ("concrete values", "must be static", "broadcast pattern of the output of scan")
+    # JAX has no type of its own for a shape or slice that depends on values.
+    signs = ("concrete values", "must be static")
     return any(sign in str(error) for sign in signs)
 
 
@@ -397,6 +415,10 @@ def _to_jax(arguments, expressions, name):
         return lambda *values: []
     fgraph = FunctionGraph(arguments, expressions, clone=False)
     query = predefined_optimizers[config.optimizer].including("jax")
+    if not any(isinstance(node.op, Scan) for node in fgraph.apply_nodes):
+        # Index and slice merged, an index out of range would give what lies beside the slice. Scan needs
+        # them merged to see which states are read.
+        query = query.excluding("local_subtensor_merge_integer")
     mode = pytensor.compile.mode.JAX.clone(optimizer=query)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)

@@ -1,10 +1,16 @@
-"""Loops over sequences: PyTensor's ``scan`` under Theano's signature."""
+"""Loops over sequences: PyTensor's ``scan`` under Theano's signature.
+
+Which loops JAX can run is PyTensor's affair, but for the words in which it refuses one.
+"""
 
 import warnings
 
+from pytensor.link.jax.dispatch import jax_funcify
 from pytensor.scan.basic import scan as _scan
+from pytensor.scan.op import Scan
+from pytensor.scan.utils import until
 
-__all__ = ["foldl", "foldr", "map", "reduce", "scan"]
+__all__ = ["foldl", "foldr", "map", "reduce", "scan", "until"]
 
 
 def scan(fn, sequences=None, outputs_info=None, non_sequences=None, n_steps=None, **options):
@@ -50,3 +56,22 @@ def _quietly(call, *args, **kwargs):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         return call(*args, **kwargs)
+
+
+_translate = jax_funcify.dispatch(Scan)
+
+
+@jax_funcify.register(Scan)
+def _jax_scan(op, node, **kwargs):
+    compute = _translate(op, node=node, **kwargs)
+
+    def loop(*inputs):
+        try:
+            return compute(*inputs)
+        except AssertionError as error:
+            # PyTensor asserts the lengths of what a loop keeps, without a word.
+            raise NotImplementedError(
+                "Scan with truncate_gradient, or with states that no step fills"
+            ) from error
+
+    return loop
