@@ -1,5 +1,5 @@
-"""Where Theano kept its fast random streams."""
+"""Where Theano kept its fast random streams, and its first GPU backend."""
 
-from theano.sandbox import rng_mrg
+from theano.sandbox import cuda, rng_mrg
 
-__all__ = ["rng_mrg"]
+__all__ = ["cuda", "rng_mrg"]

@@ -105,22 +105,30 @@ class MRG_RandomStreams:
     def normal(self, size, avg=0.0, std=1.0, ndim=None, dtype=None, nstreams=None, truncate=False, **kwargs):
         """Normal numbers of mean ``avg`` and standard deviation ``std``, of shape ``size``."""
         if truncate or kwargs:
-            raise NotImplementedError("MRG_RandomStreams.normal draws untruncated normal numbers only")
+            raise NotImplementedError(
+                "MRG_RandomStreams.normal with truncate is not supported; clip what it draws, or draw "
+                "uniform numbers and take the inverse distribution function, T.erfinv"
+            )
         dtype = dtype or config.floatX
         return self._draw("normal", size, dtype) * _cast(std, dtype) + _cast(avg, dtype)
 
     def binomial(self, size=None, n=1, p=0.5, ndim=None, dtype="int64", nstreams=None, prob=None):
         """Successes in ``n`` trials of probability ``p``, of shape ``size``."""
         p = p if prob is None else prob
-        size = pt.as_tensor_variable(p).shape if size is None else size
-        trials = [self._draw("uniform", size, config.floatX) < p for _ in range(n)]
-        return sum(t.astype(dtype) for t in trials)
+        if not isinstance(n, int | np.integer):
+            raise NotImplementedError(
+                f"MRG_RandomStreams.binomial with n = {n}; n is an integer, or sum binomial(n=1) over an axis"
+            )
+        size = _lengths(pt.as_tensor_variable(p).shape if size is None else size)
+        if n == 1:
+            return (self._draw("uniform", size, config.floatX) < p).astype(dtype)
+        return pt.sum(self._draw("uniform", (n, *size), config.floatX) < p, axis=0, dtype=dtype)
 
     def multinomial(self, size=None, n=1, pvals=None, ndim=None, dtype="int64", nstreams=None):
         """Counts of ``n`` draws from each row of probabilities ``pvals``, ``(rows, classes)``."""
         if size is not None:
             raise NotImplementedError(
-                "MRG_RandomStreams.multinomial takes its shape from pvals; leave size out"
+                "MRG_RandomStreams.multinomial with size is not supported; it takes its shape from pvals"
             )
         edges = pt.cumsum(pvals, axis=1)[:, :-1]
         classes = pt.arange(pvals.shape[1])
@@ -130,16 +138,34 @@ class MRG_RandomStreams:
             total += pt.eq(drawn[:, None], classes).astype(dtype)
         return total
 
+    def choice(self, size=1, a=None, replace=True, p=None, ndim=None, dtype="int64", nstreams=None):
+        """Take ``size`` different classes by each row of probabilities ``p``, ``(rows, classes)``.
+
+        Without replacement only, as in Theano. Gives ``(rows, size)``, in the order of taking.
+        """
+        if replace or a is not None or p is None:
+            raise NotImplementedError(
+                "MRG_RandomStreams.choice takes p and replace=False, and no a; multinomial draws again"
+            )
+        p = pt.as_tensor_variable(p)
+        # Of clocks that ring at the rates p, the first to ring are a sample without replacement.
+        times = -pt.log1p(-self._draw("uniform", p.shape, "float64")) / p
+        return pt.argsort(times, axis=1)[:, :size].astype(dtype)
+
     def _draw(self, distribution, size, dtype):
-        if isinstance(size, int | np.integer):
-            size = (size,)
-        if isinstance(size, pt.TensorVariable):
-            size = [size[i] for i in range(pt.get_vector_length(size))]
         if "float" not in dtype:
             raise NotImplementedError(f"Random numbers of dtype {dtype}; draw floats and cast them")
         self._places += 1
-        return Draw(distribution, self._places, dtype)(self.state, *size)
+        return Draw(distribution, self._places, dtype)(self.state, *_lengths(size))
+
+
+def _lengths(size):
+    """Lengths of axes, from one of them, several, or a vector."""
+    if isinstance(size, pt.TensorVariable) and size.ndim == 1:
+        return [size[i] for i in range(pt.get_vector_length(size))]
+    return [size] if np.ndim(size) == 0 else size
 
 
 def _cast(value, dtype):
-    return pt.as_tensor_variable(value).astype(dtype)
+    # PyTensor would round a Python number to floatX first.
+    return pt.as_tensor_variable(np.asarray(value, dtype) if np.isscalar(value) else value).astype(dtype)

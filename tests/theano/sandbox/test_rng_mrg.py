@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.stats
 
 import theano
 import theano.tensor as T
@@ -173,6 +174,11 @@ def test_dtypes_are_honoured(mode, dtype, method):
     assert np.array_equal(numbers, numbers.astype("float32")) == (dtype == "float32")
 
 
+def test_limits_keep_the_precision_of_the_numbers():
+    (numbers,) = draw(MRG_RandomStreams(14).uniform((2,), low=0.1, high=0.1, dtype="float64"))
+    np.testing.assert_array_equal(numbers, 0.1)
+
+
 def test_the_default_dtypes_are_floatX_and_int64():
     stream = MRG_RandomStreams(15)
     (results,) = draw([stream.uniform((2,)), stream.normal((2,)), stream.binomial((2,))])
@@ -197,6 +203,70 @@ def test_the_other_name_gives_the_same_streams():
     np.testing.assert_array_equal(
         draw(RandomStreams(17).normal((5,))), draw(MRG_RandomStreams(17).normal((5,)))
     )
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_uniform_and_normal_numbers_pass_a_kolmogorov_smirnov_test(mode, dtype):
+    stream = MRG_RandomStreams(18)
+    draws = [
+        stream.uniform(SIZE, low=2, high=5, dtype=dtype),
+        stream.normal(SIZE, avg=-1, std=3, dtype=dtype),
+    ]
+    (results,) = draw(draws, mode=mode)
+    for numbers, distribution in zip(
+        results, (scipy.stats.uniform(2, 3), scipy.stats.norm(-1, 3)), strict=True
+    ):
+        assert scipy.stats.kstest(numbers.ravel(), distribution.cdf).pvalue > 1e-4
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_binomial_numbers_have_their_distribution(mode):
+    (numbers,) = draw(MRG_RandomStreams(19).binomial(SIZE, n=5, p=0.3), mode=mode)
+    expected = scipy.stats.binom(5, 0.3).pmf(range(6)) * numbers.size
+    assert scipy.stats.chisquare(np.bincount(numbers.ravel(), minlength=6), expected).pvalue > 1e-4
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_choice_takes_different_classes_one_after_the_other(mode):
+    """``P(i then j) = p_i * p_j / (1 - p_i)``."""
+    p = np.array([0.5, 0.3, 0.2, 0])
+    rows = T.constant(np.tile(p, (20000, 1)))
+    (taken,) = draw(MRG_RandomStreams(20).choice(size=2, replace=False, p=rows), mode=mode)
+    assert taken.shape == (20000, 2) and taken.dtype == np.int64
+    for i, j in np.ndindex(4, 4):
+        expected = p[i] * p[j] / (1 - p[i]) if i != j else 0
+        found = np.mean((taken[:, 0] == i) & (taken[:, 1] == j))
+        assert abs(found - expected) < 5 * np.sqrt(0.25 / 20000), (i, j)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_integers_are_drawn_evenly_with_both_ends(mode):
+    (numbers,) = draw(RandomStreams(21).random_integers(SIZE, low=-2, high=3), mode=mode)
+    values, counts = np.unique(numbers, return_counts=True)
+    np.testing.assert_array_equal(values, range(-2, 4))
+    assert scipy.stats.chisquare(counts).pvalue > 1e-4
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_permutations_hold_every_number_once_and_every_order_as_often(mode):
+    (orders,) = draw(RandomStreams(22).permutation(size=(6000,), n=3), mode=mode)
+    np.testing.assert_array_equal(np.sort(orders, axis=1), np.tile(range(3), (6000, 1)))
+    _, counts = np.unique(orders, axis=0, return_counts=True)
+    assert len(counts) == 6 and scipy.stats.chisquare(counts).pvalue > 1e-4
+    (single,) = draw(RandomStreams(22).permutation(n=5), mode=mode)
+    assert sorted(single) == list(range(5))
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_shuffled_rows_hold_their_elements(mode):
+    x = T.dmatrix()
+    f = theano.function([x], RandomStreams(23).shuffle_row_elements(x), mode=mode)
+    value = np.arange(300.0).reshape(3, 100)
+    shuffled = f(value)
+    np.testing.assert_array_equal(np.sort(shuffled, axis=1), value)
+    orders = shuffled - value[:, :1]
+    assert not np.array_equal(orders[0], orders[1]) and not np.array_equal(shuffled, f(value))
 
 
 def test_what_a_stream_cannot_draw_is_refused():

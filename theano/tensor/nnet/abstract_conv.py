@@ -15,18 +15,32 @@ from pytensor.graph.basic import Apply
 from pytensor.graph.op import Op
 from pytensor.link.jax.dispatch import jax_funcify
 
+from theano.tensor.nnet.absent import absent
+
 __all__ = [
     "AbstractConv2d_gradInputs",
     "AbstractConv2d_gradWeights",
     "AbstractConv3d_gradInputs",
+    "AbstractConv3d_gradWeights",
     "Correlation",
     "CorrelationGradInputs",
     "CorrelationGradWeights",
+    "bilinear_upsampling",
+    "causal_conv1d",
     "conv2d",
     "conv2d_grad_wrt_inputs",
     "conv2d_grad_wrt_weights",
     "conv3d",
+    "conv3d_grad_wrt_inputs",
+    "conv3d_grad_wrt_weights",
+    "separable_conv2d",
+    "separable_conv3d",
 ]
+
+bilinear_upsampling = absent("abstract_conv.bilinear_upsampling")
+causal_conv1d = absent("abstract_conv.causal_conv1d")
+separable_conv2d = absent("abstract_conv.separable_conv2d")
+separable_conv3d = absent("abstract_conv.separable_conv3d")
 
 
 class _Geometry(Op):
@@ -364,13 +378,39 @@ def conv2d_grad_wrt_weights(
     Of ``filter_shape``, both numbers of channels may be None.
     """
     geometry = _geometry(2, border_mode, subsample, filter_dilation, num_groups, {})
-    input = _with_shape(pt.as_tensor_variable(input), input_shape)
-    output_grad = pt.as_tensor_variable(output_grad)
-    op = CorrelationGradWeights(*geometry)
-    defaults = (output_grad.shape[1], input.shape[1] // op.groups)
-    kernel = _zeros(filter_shape, defaults, output_grad.dtype)
-    gradient = op(input, kernel, output_grad)
-    return _flip(gradient) if filter_flip else gradient
+    return _grad_weights(input, output_grad, filter_shape, input_shape, geometry, filter_flip)
+
+
+def conv3d_grad_wrt_inputs(
+    output_grad,
+    filters,
+    input_shape,
+    filter_shape=None,
+    border_mode="valid",
+    subsample=(1, 1, 1),
+    filter_flip=True,
+    filter_dilation=(1, 1, 1),
+    num_groups=1,
+):
+    """Gradient of :func:`conv3d` to volumes; see :func:`conv2d_grad_wrt_inputs`."""
+    geometry = _geometry(3, border_mode, subsample, filter_dilation, num_groups, {})
+    return _grad_inputs(output_grad, filters, input_shape, filter_shape, geometry, filter_flip)
+
+
+def conv3d_grad_wrt_weights(
+    input,
+    output_grad,
+    filter_shape,
+    input_shape=None,
+    border_mode="valid",
+    subsample=(1, 1, 1),
+    filter_flip=True,
+    filter_dilation=(1, 1, 1),
+    num_groups=1,
+):
+    """Gradient of :func:`conv3d` to filters; see :func:`conv2d_grad_wrt_weights`."""
+    geometry = _geometry(3, border_mode, subsample, filter_dilation, num_groups, {})
+    return _grad_weights(input, output_grad, filter_shape, input_shape, geometry, filter_flip)
 
 
 def AbstractConv2d_gradInputs(
@@ -401,10 +441,18 @@ def AbstractConv3d_gradInputs(
 
 def AbstractConv2d_gradWeights(imshp=None, kshp=None, **options):
     """:func:`conv2d_grad_wrt_weights` as Theano's Op: call the result on images, gradient and lengths."""
+    return _weights_op(2, conv2d_grad_wrt_weights, imshp, kshp, options)
 
+
+def AbstractConv3d_gradWeights(imshp=None, kshp=None, **options):
+    """Like :func:`AbstractConv2d_gradWeights`, for volumes."""
+    return _weights_op(3, conv3d_grad_wrt_weights, imshp, kshp, options)
+
+
+def _weights_op(ndim, gradient, imshp, kshp, options):
     def op(input, output_grad, lengths):
-        shape = (*(kshp or (None, None))[:2], *(lengths[i] for i in range(2)))
-        return conv2d_grad_wrt_weights(input, output_grad, shape, imshp, **options)
+        shape = (*(kshp or (None, None))[:2], *(lengths[i] for i in range(ndim)))
+        return gradient(input, output_grad, shape, imshp, **options)
 
     return op
 
@@ -427,6 +475,15 @@ def _grad_inputs(output_grad, filters, input_shape, filter_shape, geometry, filt
     return op(image, _flip(filters) if filter_flip else filters, output_grad)
 
 
+def _grad_weights(input, output_grad, filter_shape, input_shape, geometry, filter_flip):
+    input = _with_shape(pt.as_tensor_variable(input), input_shape)
+    output_grad = pt.as_tensor_variable(output_grad)
+    op = CorrelationGradWeights(*geometry)
+    defaults = (output_grad.shape[1], input.shape[1] // op.groups)
+    gradient = op(input, _zeros(filter_shape, defaults, output_grad.dtype), output_grad)
+    return _flip(gradient) if filter_flip else gradient
+
+
 def _zeros(shape, defaults, dtype):
     shape = [d if n is None else n for n, d in zip(shape, (*defaults, *shape[2:]), strict=True)]
     return pt.zeros(shape, dtype=dtype)
@@ -444,7 +501,10 @@ def _convolve(ndim, input, filters, input_shape, filter_shape, geometry, filter_
 def _geometry(ndim, border_mode, subsample, dilation, groups, others):
     others = {k: v for k, v in others.items() if v is not None and v is not False}
     if others:
-        raise NotImplementedError(f"conv{ndim}d has no option {', '.join(others)}; leave it out")
+        raise NotImplementedError(
+            f"conv{ndim}d has no option {', '.join(others)}; nearest are border_mode, subsample, "
+            "filter_flip, filter_dilation and num_groups"
+        )
     if isinstance(border_mode, str):
         if border_mode not in ("valid", "half", "full"):
             raise ValueError(f"border_mode is {border_mode!r}; it takes 'valid', 'half', 'full' or integers")

@@ -1,5 +1,5 @@
-"""Pooling, under both of the names it had in Theano."""
+"""Pooling, under both of the names it had in Theano, and convolution of single images."""
 
-from theano.tensor.signal import downsample, pool
+from theano.tensor.signal import conv, downsample, pool
 
-__all__ = ["downsample", "pool"]
+__all__ = ["conv", "downsample", "pool"]

@@ -15,7 +15,11 @@ from pytensor.graph.basic import Apply
 from pytensor.graph.op import Op
 from pytensor.link.jax.dispatch import jax_funcify
 
-__all__ = ["Pool", "PoolGrad", "pool_2d", "pool_3d"]
+from theano.tensor.nnet.absent import absent
+
+__all__ = ["Pool", "PoolGrad", "max_pool_2d_same_size", "pool_2d", "pool_3d"]
+
+max_pool_2d_same_size = absent("pool.max_pool_2d_same_size")
 
 MODES = ("max", "sum", "average_inc_pad", "average_exc_pad")
 
@@ -250,9 +254,11 @@ def _pool(input, ndim, ws, ignore_border, stride, pad, mode):
     if min(ws) < 1 or min(stride) < 1 or min(pad) < 0:
         raise ValueError(f"Pooling with window {ws}, stride {stride}, padding {pad}: out of range")
     if any(p >= w for p, w in zip(pad, ws, strict=True)):
-        raise NotImplementedError(f"Padding {pad} must be smaller than the pooling window {ws}")
+        raise NotImplementedError(
+            f"Pooling with padding {pad}, which must be smaller than the window {ws}; T.concatenate pads more"
+        )
     if any(pad) and not ignore_border:
-        raise NotImplementedError("Padding works with ignore_border=True only")
+        raise NotImplementedError("Pooling with padding and a partial border; give ignore_border=True")
     return Pool(ws, stride, tuple((p, p) for p in pad), bool(ignore_border), mode)(input)
 
 

@@ -266,15 +266,55 @@ def test_ops_under_their_old_names_compute_the_gradients(mode, lengths):
         np.testing.assert_allclose(np.vdot(result, operand), np.vdot(expected, cotangent), rtol=1e-12)
 
 
-def test_the_3d_op_under_its_old_name_computes_the_gradient():
+@st.composite
+def transposed(draw):
+    """A convolution and a guess of which lengths are told beforehand."""
+    ndim = draw(st.sampled_from([2, 3]))
+    return draw(convolutions(ndim, 2)), draw(st.booleans())
+
+
+@pytest.mark.parametrize("mode", MODES)
+@given(transposed())
+@settings(max_examples=15, deadline=None)
+def test_grad_wrt_functions_are_the_adjoint_over_drawn_geometries(mode, case_and_known):
+    case, known = case_and_known
+    ndim = len(case["image"]) - 2
+    random = np.random.default_rng(case["seed"])
+    image, kernel = random.normal(size=case["image"]), random.normal(size=case["kernel"])
+    options = {k: case[k] for k in ("border_mode", "stride", "dilation", "groups", "flip")}
+    expected = scipy_convolution(image, kernel, **options)
+    cotangent = random.normal(size=expected.shape)
+    named = {
+        "border_mode": case["border_mode"],
+        "subsample": case["stride"],
+        "filter_dilation": case["dilation"],
+        "num_groups": case["groups"],
+        "filter_flip": case["flip"],
+    }
+    lengths = [(n if known else (None, None, *n[2:])) for n in (image.shape, kernel.shape)]
+    x, w, g = (TENSOR[ndim]() for _ in range(3))
+    wrt_inputs = getattr(abstract_conv, f"conv{ndim}d_grad_wrt_inputs")
+    wrt_weights = getattr(abstract_conv, f"conv{ndim}d_grad_wrt_weights")
+    outputs = [wrt_inputs(g, w, lengths[0], **named), wrt_weights(x, g, lengths[1], **named)]
+    results = theano.function([x, w, g], outputs, mode=mode)(image, kernel, cotangent)
+    for result, operand in zip(results, (image, kernel), strict=True):
+        assert result.shape == operand.shape
+        np.testing.assert_allclose(
+            np.vdot(result, operand), np.vdot(expected, cotangent), rtol=1e-11, atol=1e-11
+        )
+
+
+def test_the_3d_ops_under_their_old_names_compute_the_gradients():
     random = np.random.default_rng(3)
     image, kernel = random.normal(size=(1, 2, 4, 5, 3)), random.normal(size=(3, 2, 2, 3, 1))
     expected = scipy_convolution(image, kernel, 1, (2, 1, 1), (1, 1, 1), 1, True)
     cotangent = random.normal(size=expected.shape)
-    w, g = T.dtensor5(), T.dtensor5()
-    op = abstract_conv.AbstractConv3d_gradInputs(border_mode=1, subsample=(2, 1, 1))
-    result = theano.function([w, g], op(w, g, (4, 5, 3)))(kernel, cotangent)
-    np.testing.assert_allclose(np.vdot(result, image), np.vdot(expected, cotangent), rtol=1e-12)
+    x, w, g = T.dtensor5(), T.dtensor5(), T.dtensor5()
+    to_inputs = abstract_conv.AbstractConv3d_gradInputs(border_mode=1, subsample=(2, 1, 1))
+    to_weights = abstract_conv.AbstractConv3d_gradWeights(border_mode=1, subsample=(2, 1, 1))
+    f = theano.function([x, w, g], [to_inputs(w, g, (4, 5, 3)), to_weights(x, g, (2, 3, 1))])
+    for result, operand in zip(f(image, kernel, cotangent), (image, kernel), strict=True):
+        np.testing.assert_allclose(np.vdot(result, operand), np.vdot(expected, cotangent), rtol=1e-12)
 
 
 @pytest.mark.parametrize(

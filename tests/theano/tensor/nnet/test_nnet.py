@@ -26,6 +26,10 @@ ELEMENTWISE = {
     "elu": (nnet.elu, lambda x: np.where(x > 0, x, np.expm1(np.minimum(x, 0)))),
     "elu of alpha": (lambda x: nnet.elu(x, 0.3), lambda x: np.where(x > 0, x, 0.3 * np.expm1(x))),
     "hard_sigmoid": (nnet.hard_sigmoid, lambda x: np.clip(0.2 * x + 0.5, 0, 1)),
+    "selu": (
+        nnet.selu,
+        lambda x: 1.0507009873554805 * np.where(x > 0, x, 1.6732632423543772 * np.expm1(np.minimum(x, 0))),
+    ),
     "softsign": (nnet.softsign, lambda x: x / (1 + abs(x))),
 }
 
@@ -196,3 +200,72 @@ def test_targets_that_are_no_classes_are_refused():
         nnet.categorical_crossentropy(T.matrix(), T.fvector())
     with pytest.raises(TypeError, match="got"):
         nnet.categorical_crossentropy(T.matrix(), T.tensor3())
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_crossentropies_of_softmax_in_one_call_equal_their_closed_forms(mode):
+    random = np.random.default_rng(0)
+    value, bias, classes = random.normal(size=(4, 3)), random.normal(size=3), np.array([2, 0, 1, 1])
+    x, b, y = T.dmatrix(), T.dvector(), T.lvector()
+    calls = {
+        "softmax_1hot": (nnet.crossentropy_softmax_1hot(x, y), 0),
+        "with_bias": (nnet.crossentropy_softmax_1hot_with_bias(x, b, y), bias),
+        "argmax": (nnet.crossentropy_softmax_argmax_1hot_with_bias(x, b, y), bias),
+        "max_and_argmax": (nnet.crossentropy_softmax_max_and_argmax_1hot(x, y), 0),
+        "all": (nnet.crossentropy_softmax_max_and_argmax_1hot_with_bias(x, b, y), bias),
+    }
+    for name, (outputs, shift) in calls.items():
+        p = scipy.special.softmax(value + shift, axis=1)
+        best = [max(range(3), key=row.__getitem__) for row in p]
+        loss = [-np.log(row[c]) for row, c in zip(p, classes, strict=True)]
+        maxima = [row[i] for row, i in zip(p, best, strict=True)]
+        expected = [loss, p, *([maxima] if len(outputs) == 4 else []), best]
+        gradient = T.grad(outputs[0].sum(), x)
+        f = theano.function([x, b, y], [*outputs, gradient], mode=mode, on_unused_input="ignore")
+        *results, gradient = f(value, bias, classes)
+        for result, numbers in zip(results, expected, strict=False):
+            np.testing.assert_allclose(result, numbers, rtol=1e-10, err_msg=name)
+        np.testing.assert_allclose(gradient, p - np.eye(3)[classes], rtol=1e-9)
+    of_distribution = nnet.crossentropy_categorical_1hot(nnet.softmax_with_bias(x, b), y)
+    f = theano.function([x, b, y], of_distribution, mode=mode)
+    np.testing.assert_allclose(f(value, bias, classes), loss, rtol=1e-10)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_h_softmax_multiplies_the_probabilities_of_class_and_member(mode):
+    random = np.random.default_rng(0)
+    x = random.normal(size=(4, 5))
+    weights = [random.normal(size=s) for s in [(5, 3), (3,), (3, 5, 2), (3, 2)]]
+    target = np.array([0, 4, 3, 1])
+    xv, y = T.dmatrix(), T.lvector()
+    sizes = dict(batch_size=4, n_outputs=5, n_classes=3, n_outputs_per_class=2)
+    parameters = dict(zip(("W1", "b1", "W2", "b2"), map(T.constant, weights), strict=True))
+    everything = nnet.h_softmax(xv, **sizes, **parameters)
+    of_target = nnet.h_softmax(xv, **sizes, **parameters, target=y)
+    loss = -T.log(of_target).mean()
+    f = theano.function([xv, y], [everything, of_target, T.grad(loss, xv)], mode=mode)
+    w1, b1, w2, b2 = weights
+
+    def probability(row, output):
+        of_class = scipy.special.softmax(row @ w1 + b1)[output // 2]
+        return of_class * scipy.special.softmax(row @ w2[output // 2] + b2[output // 2])[output % 2]
+
+    def mean_loss(x):
+        return -np.mean([np.log(probability(row, t)) for row, t in zip(x, target, strict=True)])
+
+    out, chosen, gradient = f(x, target)
+    np.testing.assert_allclose(out, [[probability(row, o) for o in range(5)] for row in x])
+    np.testing.assert_allclose(chosen, [probability(row, t) for row, t in zip(x, target, strict=True)])
+    direction = random.normal(size=x.shape)
+    slope_ = (mean_loss(x + 1e-6 * direction) - mean_loss(x - 1e-6 * direction)) / 2e-6
+    np.testing.assert_allclose(np.vdot(gradient, direction), slope_, rtol=1e-7)
+
+
+def test_a_confusion_matrix_counts_pairs_of_classes():
+    actual, pred = T.lvector(), T.lvector()
+    f = theano.function([actual, pred], nnet.confusion_matrix(actual, pred), mode="FAST_COMPILE")
+    counts, order = f([2, 0, 2, 5, 0], [2, 2, 2, 0, 0])
+    np.testing.assert_array_equal(order, [0, 2, 5])
+    np.testing.assert_array_equal(counts, [[1, 1, 0], [0, 2, 0], [1, 0, 0]])
+    with pytest.raises(ValueError, match="two vectors; got 2 and 1"):
+        nnet.confusion_matrix(T.matrix(), pred)

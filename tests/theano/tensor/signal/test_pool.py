@@ -228,7 +228,7 @@ def test_padding_without_ignore_border_is_not_implemented():
 
 
 def test_padding_as_wide_as_the_window_is_not_implemented():
-    with pytest.raises(NotImplementedError, match="smaller than the pooling window"):
+    with pytest.raises(NotImplementedError, match="smaller than the window"):
         pool_2d(T.tensor4(), (2, 2), ignore_border=True, pad=(2, 0))
 
 
