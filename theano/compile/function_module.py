@@ -29,7 +29,7 @@ from pytensor.tensor.type import TensorType
 
 import theano.compile.jax_types  # noqa: F401
 from theano.compile.indexing import Lengths, must_check_indices, raise_index_error, with_checked_indices
-from theano.compile.rebuilding import with_free_loops
+from theano.compile.rebuilding import with_static_shapes
 from theano.compile.sharedvalue import to_device, to_host
 from theano.configparser import CHOICES, config
 
@@ -310,7 +310,7 @@ class Function:
         # Inferring shapes, PyTensor divides by the length of an empty batch.
         with np.errstate(divide="ignore"):
             expressions = self._lengths.fix(self._expressions, lengths) if lengths else self._expressions
-            expressions = _clone(with_free_loops(expressions), arguments, strict=False)
+            expressions = with_static_shapes(expressions, arguments)
             may_miss = must_check_indices(expressions)
             call = _to_jax(list(arguments.values()), expressions, self.name or "theano_function")
         n = self._num_outputs

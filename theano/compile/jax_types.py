@@ -1,12 +1,14 @@
 """PyTensor's dtypes, kept by JAX.
 
 PyTensor translates for a JAX in which 64-bit types are off. Here they are on, and three of its translations
-would turn float32 graphs into float64 ones; they are replaced for the whole process.
+would turn float32 graphs into float64 ones; they are replaced for the whole process. The rounding that Theano
+knew, and PyTensor has not for JAX, stands with them.
 """
 
 import jax.numpy as jnp
 import numpy as np
 from pytensor.link.jax.dispatch import jax_funcify, jax_typify
+from pytensor.scalar.basic import RoundHalfAwayFromZero
 from pytensor.tensor.elemwise import CAReduce, Elemwise
 
 __all__ = []
@@ -45,6 +47,15 @@ def _as_dtype(value, dtype):
     if isinstance(value, int | float | bool | np.generic):
         return dtype.type(value)
     return value if value.dtype == dtype else value.astype(dtype)
+
+
+@jax_funcify.register(RoundHalfAwayFromZero)
+def _round_half_away_from_zero(op, **kwargs):
+    def round_half_away(x):
+        whole = jnp.trunc(x)
+        return whole + jnp.where(jnp.abs(x - whole) >= 0.5, jnp.sign(x), 0)
+
+    return round_half_away
 
 
 for _op in (Elemwise, CAReduce):

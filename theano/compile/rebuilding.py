@@ -1,6 +1,7 @@
-"""Graphs rebuilt with other nodes, and the rebuilding that loops need before their inputs get static shapes.
+"""Graphs rebuilt: with other nodes, and on inputs of static shape.
 
-Copying a graph onto new inputs is PyTensor's ``clone_replace``; this is for changes inside of it.
+Copying a graph as it is onto new inputs is PyTensor's ``clone_replace``; this is for what must be looked at
+on the way.
 """
 
 import pytensor.tensor as pt
@@ -9,8 +10,9 @@ from pytensor.graph.op import Op
 from pytensor.graph.traversal import toposort
 from pytensor.link.jax.dispatch import jax_funcify
 from pytensor.scan.op import Scan
+from pytensor.tensor.elemwise import Elemwise
 
-__all__ = ["rebuild", "with_free_loops"]
+__all__ = ["rebuild", "with_static_shapes"]
 
 
 class HideOnes(Op):
@@ -38,15 +40,15 @@ def _jax_hide_ones(op, **kwargs):
     return lambda x: x
 
 
-def rebuild(expressions, replace, new=()):
-    """Copy what changes of a graph.
+def rebuild(expressions, replace, new):
+    """Copy a graph.
 
     Parameters
     ----------
     expressions : list of Variable
     replace : callable
         Gives the outputs of a node on new inputs, or None where the node's own Op shall compute them.
-    new : dict, optional
+    new : dict
         Variables of the graph and what stands in their place.
 
     Returns
@@ -57,26 +59,54 @@ def rebuild(expressions, replace, new=()):
     for node in toposort(expressions):
         inputs = [new.get(i, i) for i in node.inputs]
         outputs = replace(node, inputs)
-        if outputs is None and any(i is not j for i, j in zip(inputs, node.inputs, strict=True)):
-            outputs = node.clone_with_new_inputs(inputs, strict=False).outputs
-        if outputs is not None:
-            new.update(zip(node.outputs, outputs, strict=True))
+        if outputs is None:
+            outputs = node.clone_with_new_inputs(inputs, strict=False, clone_inner_graph=True).outputs
+        new.update((o, n) for o, n in zip(node.outputs, outputs, strict=True) if o not in new)
     return [new.get(e, e) for e in expressions]
 
 
-def with_free_loops(expressions):
-    """Keep loops as general as they were written when their inputs turn out to have axes of length 1.
+def with_static_shapes(expressions, arguments):
+    """Copy a graph onto arguments of static shape.
 
-    PyTensor refuses a Scan whose state has length 1 outside, as in a batch of one, and any length inside.
+    Loops stay as general as they were written: PyTensor refuses a Scan whose state has length 1 outside, as
+    in a batch of one, and any length inside.
+
+    Parameters
+    ----------
+    expressions : list of Variable
+    arguments : dict
+        Variables of the graph and the arguments that stand in their place.
+
+    Raises
+    ------
+    ValueError
+        Elementwise operands whose lengths differ, and an axis of length 1 among them that was not declared to
+        be broadcast: Theano refuses it, and JAX would make a larger result.
     """
 
-    def free(node, inputs):
+    def replace(node, inputs):
         if isinstance(node.op, Scan):
-            return node.op.make_node(*map(_hide_ones, inputs)).outputs
+            return node.op.clone().make_node(*map(_hide_ones, inputs, node.inputs)).outputs
+        if isinstance(node.op, Elemwise):
+            _refuse_to_broadcast(node, inputs)
 
-    return rebuild(expressions, free)
+    return rebuild(expressions, replace, arguments)
 
 
-def _hide_ones(variable):
-    axes = tuple(i for i, n in enumerate(getattr(variable.type, "shape", ())) if n is None)
+def _hide_ones(variable, declared):
+    """A variable whose type does not tell of axes of length 1, unless ``declared`` does."""
+    shapes = zip(getattr(variable.type, "shape", ()), getattr(declared.type, "shape", ()), strict=True)
+    axes = tuple(i for i, (length, known) in enumerate(shapes) if length == 1 != known)
     return HideOnes(axes)(variable) if axes else variable
+
+
+def _refuse_to_broadcast(node, inputs):
+    for axis in range(node.outputs[0].type.ndim):
+        lengths = [i.type.shape[axis] for i in inputs]
+        longer = [n for n in lengths if n not in (1, None)]
+        if longer and any(n == 1 != i.type.shape[axis] for n, i in zip(lengths, node.inputs, strict=True)):
+            shapes = " and ".join(str(i.type.shape) for i in inputs)
+            raise ValueError(
+                f"{node.op} meets shapes {shapes}: Theano does not broadcast axis {axis} unless it is "
+                f"declared to have length 1, as by T.addbroadcast(x, {axis}), T.col() or dimshuffle"
+            )
