@@ -10,6 +10,7 @@ import pytest
 TEXT = (Path(__file__).resolve().parents[2] / "docs/theano.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.filterwarnings("error:.*JAX cannot")
 def test_an_old_program_trains_after_five_lines_have_changed(capsys):
     (patch,) = re.findall(r"```diff\n(.*?)```", TEXT, re.DOTALL)
     removed = [line for line in patch.splitlines() if line.startswith("-")]
