@@ -11,3 +11,8 @@ os.environ.pop("THEANO_FLAGS", None)
 settings.register_profile("local", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+
+def pytest_collection_modifyitems(items):
+    """Long tests first, so that no worker is left alone with one in the end."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)

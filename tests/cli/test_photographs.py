@@ -31,6 +31,7 @@ def error_line(capsys):
     return errors
 
 
+@pytest.mark.long
 def test_whitening_is_kept_with_the_model_and_no_other_is_taken(
     photographs, cheap_whitening, tmp_path, capsys
 ):

@@ -1,6 +1,7 @@
 """The engine gives the scores of the simulation, bit for bit, and each kernel what its twin gives."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -9,6 +10,7 @@ from xnornet.engine.plan import Buffer
 from xnornet.inference import compute_scores, fixed_network
 
 
+@pytest.mark.long
 @settings(max_examples=40)
 @given(data=st.data(), threads=st.sampled_from([1, 2]), batch_size=st.sampled_from([1, 2, 16]))
 def test_scores_are_those_of_the_simulation(models, data, threads, batch_size):
@@ -20,6 +22,7 @@ def test_scores_are_those_of_the_simulation(models, data, threads, batch_size):
     np.testing.assert_array_equal(engine.predict(images), expected.argmax(axis=1))
 
 
+@pytest.mark.long
 @settings(max_examples=60)
 @given(data=st.data())
 def test_each_kernel_equals_its_twin(models, data):

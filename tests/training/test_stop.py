@@ -57,6 +57,7 @@ def uninterrupted(tmp_path_factory):
     return out, time.monotonic() - begun
 
 
+@pytest.mark.long
 def test_kill_at_twenty_random_moments_changes_nothing(uninterrupted, tmp_path):
     reference, seconds = uninterrupted
     rng, kills, runs = random.Random(0), 0, 0
@@ -201,6 +202,7 @@ def stops(digits, out, resume, **options):
     return stopped.value
 
 
+@pytest.mark.long
 def test_a_run_may_stop_after_each_step(digits, tmp_path):
     go(digits, tmp_path / "whole.npz")
     out = tmp_path / "net.npz"
@@ -291,6 +293,7 @@ def test_a_run_goes_on_in_its_own_precision_only(digits, tmp_path):
         theano.config.floatX = "float32"
 
 
+@pytest.mark.long
 def test_a_run_may_begin_with_the_weights_that_it_replaces(digits, tmp_path):
     first, other = tmp_path / "net.npz", tmp_path / "other.npz"
     begun(digits, tmp_path)

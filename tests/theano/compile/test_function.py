@@ -523,7 +523,7 @@ def test_a_version_tells_the_lengths_of_slices_and_numbers_that_it_is_for():
 
 
 def test_a_version_no_longer_kept_is_freed():
-    x, s = T.vector("x"), theano.shared(array(1), "s")
+    x, s = T.vector("x"), theano.shared(np.asarray(1, "float32"), "s")
     f = theano.function([x], x + s, updates={s: s + 1})
     programs = []
     with (
