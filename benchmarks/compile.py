@@ -13,7 +13,6 @@ there to the end of the first call, "step" is the second call. Medians of all ro
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -26,6 +25,10 @@ from tqdm import tqdm
 __all__ = ["CONTENDERS", "Contender", "format_result", "missing", "summarize"]
 
 HERE = Path(__file__).resolve().parent
+sys.path.append(str(HERE))
+
+from machine import machine  # noqa: E402
+
 NETWORKS = ("mnist_mlp", "cifar10_convnet")
 TIMES = ("graph_s", "first_result_s", "step_s")
 INSTALL = (
@@ -65,7 +68,7 @@ def main():
     if not runs:
         sys.exit("Nothing was measured")
     result = {
-        "machine": {"cpu": _cpu(), "cores": os.cpu_count(), "system": platform.platform()},
+        "machine": machine(),
         "batch": arguments.batch,
         "width": arguments.width,
         "rounds": arguments.rounds,
@@ -192,15 +195,6 @@ def format_result(result):
         times = f"{cell['graph_s']:8.2f}{cell['first_result_s']:14.2f}{cell['step_s']:8.2f}"
         lines.append(f"{cell['network']:17}{title:40}{times}{ratio:>8}")
     return "\n".join(lines)
-
-
-def _cpu():
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 if __name__ == "__main__":

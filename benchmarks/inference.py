@@ -13,7 +13,6 @@ computes is told in its file under ``contenders/``.
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -25,8 +24,9 @@ from typing import NamedTuple
 from tqdm import tqdm
 
 HERE = Path(__file__).resolve().parent
-sys.path.append(str(HERE / "contenders"))
+sys.path += [str(HERE), str(HERE / "contenders")]
 
+from machine import machine  # noqa: E402
 from work import WORKS  # noqa: E402
 
 __all__ = ["CONTENDERS", "Contender", "format_result", "missing", "summarize"]
@@ -99,7 +99,7 @@ def main():
     if not contest.runs:
         sys.exit("Nothing was measured; install a contender as told above")
     result = {
-        "machine": _machine(),
+        "machine": machine(),
         "rounds": arguments.rounds,
         "seconds_per_cell": arguments.seconds_per_cell,
         "skipped": skipped,
@@ -306,17 +306,6 @@ def _numbers(cell):
     ratio = "-" if cell["ratio"] is None else f"{cell['ratio']:.2f}"
     memory = "-" if cell["memory_mib"] is None else f"{cell['memory_mib']:.1f}"
     return f"{cell['ms_per_image']:15.3f}{ratio:>9}{memory:>9}"
-
-
-def _machine():
-    """What the numbers depend on, as far as it is known."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    cpu = names[0] if names else platform.processor() or platform.machine()
-    return {"cpu": cpu, "cores": os.cpu_count(), "system": platform.platform()}
 
 
 if __name__ == "__main__":

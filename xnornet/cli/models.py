@@ -135,7 +135,7 @@ def _load_network(arguments, header, dataset, log):
         network, layer = found
         shape = networks.input_shape(layer)
         _check_fit(arguments, network, shape, dataset, networks.DATASETS[network])
-        if not getattr(arguments, "json", False):
+        if not arguments.json:
             log(f"{arguments.model}: read as {network} in the form of theano-xnor-net")
         return network, layer
     network = arguments.net or header.get("network", NETWORKS_OF[arguments.dataset][0])

@@ -5,7 +5,7 @@ import numpy as np
 from xnornet.engine.kernels import WORD
 from xnornet.engine.vectors import BLOCK
 
-__all__ = ["aligned_zeros", "blocked", "border", "real_weights", "sign_words", "words"]
+__all__ = ["aligned_zeros", "blocked", "border", "real_weights", "sign_words", "to_words", "words"]
 
 # A vector's load is fastest from an address that is a multiple of its size.
 ALIGNMENT = 64
@@ -45,6 +45,11 @@ def sign_words(signs, input_shape):
         bits = np.concatenate(slices)
     elif bits.ndim == 2:
         bits = bits[:, None, None]
+    return to_words(bits, channels)
+
+
+def to_words(bits, channels):
+    """Bytes of eight channels along the last axis as words of 64, zeros behind the last channel."""
     whole = np.zeros((*bits.shape[:-1], 8 * words(channels)), np.uint8)
     whole[..., : bits.shape[-1]] = bits
     return whole.view("<u8").astype(np.uint64, copy=False)

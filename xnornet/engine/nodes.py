@@ -54,6 +54,11 @@ class Node:
         return isinstance(self.record, XNOR)
 
     @property
+    def is_untied(self):
+        """Whether a filter has a bias for each output pixel."""
+        return self.record.b is not None and self.record.b.ndim > 1
+
+    @property
     def window(self):
         """A filter's window; a dense layer's is its whole input."""
         return self.record.window or replace(WHOLE, size=self.shape[1:])
@@ -127,10 +132,8 @@ def is_folded(nodes, i):
             if not all(n.is_binary and not n.record.scale_inputs for n in (node, nodes[i])):
                 return False
             # A limit for each pixel and output of whole words would be many times the bias that it is from.
-            untied = node.record.b is not None and node.record.b.ndim > 1
-            return sum(n.pool is not None for n in between) <= 1 and not (
-                untied and is_sparse(node.out_shape)
-            )
+            dear = node.is_untied and is_sparse(node.out_shape)
+            return sum(n.pool is not None for n in between) <= 1 and not dear
         if node.kind != "pointwise":
             return False
         between.append(node)

@@ -11,11 +11,12 @@ from itertools import pairwise
 import numpy as np
 
 from xnornet.engine.kernels import STRETCH, WORD
-from xnornet.engine.layout import aligned_zeros, blocked, border, real_weights, sign_words, words
+from xnornet.engine.layout import aligned_zeros, blocked, border, real_weights, sign_words, to_words, words
 from xnornet.engine.nodes import WHOLE, is_folded, nodes_of
 from xnornet.engine.thresholds import fold
 from xnornet.engine.vectors import BLOCK
 from xnornet.model import ModelError, Rectify, output_shapes
+from xnornet.model.quantized import aligned_bias
 
 __all__ = ["Buffer", "Call", "Plan", "PerTask"]
 
@@ -196,7 +197,7 @@ class Plan:
         if node.affine:
             record = node.affine
             limit, shift = record.q_out.limit, _shift(record)
-            scale, b = record.scale.astype(np.int64), _aligned(record).astype(np.int64)
+            scale, b = record.scale.astype(np.int64), aligned_bias(record).astype(np.int64)
         self._call(
             "pointwise",
             value.ints,
@@ -322,7 +323,7 @@ def _constant_bytes(node):
     """At most what a filter's weights, bias and border take as the kernels read them."""
     outputs, *grid = node.out_shape
     pixels, rounded = math.prod(grid), words(outputs) * WORD
-    untied = node.record.b is not None and node.record.b.ndim > 1
+    untied = node.is_untied
     bias = np.dtype(np.int64).itemsize * outputs * (pixels if untied else 1)
     taps = math.prod(node.window.size)
     if not node.is_binary:
@@ -372,7 +373,7 @@ def _reading(node, x, w, multiple):
 def _rounding(node):
     """Bias of each pixel and output, shift and limits of a filter."""
     record, (outputs, *_) = node.record, node.out_shape
-    b = np.zeros((outputs, 1), np.int64) if record.b is None else _aligned(record).reshape(outputs, -1)
+    b = np.zeros((outputs, 1), np.int64) if record.b is None else aligned_bias(record).reshape(outputs, -1)
     limit = record.q_out.limit
     low = 0 if node.rectify else -limit
     return np.ascontiguousarray(b.T, np.int64), _shift(record), low, limit
@@ -389,11 +390,6 @@ def _scratch(node, dtype, multiple):
     )
 
 
-def _aligned(record):
-    """A bias with as many fraction bits as the product that it is added to."""
-    return record.b << (record.product_f - record.q_b.f)
-
-
 def _shift(record):
     """How far the exact result is shifted to the right; whatever is shifted by 63 bits or more is 0."""
     return min(record.product_f - record.q_out.f, 63)
@@ -405,7 +401,4 @@ def _before(window):
 
 def _as_words(flags):
     """A bit for each of some flags."""
-    bits = np.packbits(flags, bitorder="little")
-    whole = np.zeros(8 * words(len(flags)), np.uint8)
-    whole[: len(bits)] = bits
-    return whole.view("<u8").astype(np.uint64, copy=False)
+    return to_words(np.packbits(flags, bitorder="little"), len(flags))

@@ -10,6 +10,7 @@ import numpy as np
 
 from xnornet.fixedpoint import round_shift, saturate
 from xnornet.model import Affine, MaxPool, Rectify
+from xnornet.model.quantized import aligned_bias
 
 __all__ = ["fold"]
 
@@ -34,7 +35,7 @@ def fold(record, following, fan_in):
         Where that bit is turned: before the largest of a pooling window is taken, and after.
     """
     # One bias for all pixels is one row.
-    b = 0 if record.b is None else record.b.reshape(len(record.alpha), -1).T
+    b = 0 if record.b is None else aligned_bias(record).reshape(len(record.alpha), -1).T
     falls, falls_after_pooling = (
         np.logical_xor.reduce([np.zeros(len(record.alpha), bool), *[r.scale < 0 for r in affine]])
         for affine in (_affine(following), _affine(_behind_pooling(following)))
@@ -67,12 +68,15 @@ def _behind_pooling(records):
 
 def _behind(record, b, following, p):
     """What the records make of products ``p``, ``(output pixels or 1, outputs)``."""
-    n = p * record.alpha + (b << (record.product_f - record.q_b.f) if record.b is not None else 0)
-    n = saturate(round_shift(n, record.product_f - record.q_out.f), record.q_out.bits)
+    n = _finished(record, p * record.alpha + b)
     for r in following:
         if isinstance(r, Rectify):
             n = np.maximum(n, 0)
         elif isinstance(r, Affine):
-            n = n * r.scale + (r.b << (r.product_f - r.q_b.f))
-            n = saturate(round_shift(n, r.product_f - r.q_out.f), r.q_out.bits)
+            n = _finished(r, n * r.scale + aligned_bias(r))
     return n
+
+
+def _finished(record, n):
+    """A record's exact result rounded to its output's format."""
+    return saturate(round_shift(n, record.product_f - record.q_out.f), record.q_out.bits)

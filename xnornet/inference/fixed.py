@@ -11,6 +11,7 @@ import theano.tensor as T
 from xnornet.fixedpoint import round_shift, saturate
 from xnornet.inference.records import magnitude_sums, per_channel, rearrange, record_network, weighted_sums
 from xnornet.model import XNOR, Affine, Linear, Quantize
+from xnornet.model.quantized import aligned_bias
 
 __all__ = ["fixed_network"]
 
@@ -79,6 +80,5 @@ def _finish(record, product):
     """Add the bias to an exact product, and round the sum once."""
     f = record.product_f
     if record.b is not None:
-        aligned = record.b * 2 ** (f - record.q_b.f)
-        product = product + per_channel(aligned, product.ndim)
+        product = product + per_channel(aligned_bias(record), product.ndim)
     return saturate(round_shift(product, f - record.q_out.f), record.q_out.bits)

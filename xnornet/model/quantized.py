@@ -22,6 +22,7 @@ __all__ = [
     "QuantizedModel",
     "Rectify",
     "Window",
+    "aligned_bias",
 ]
 
 
@@ -186,3 +187,8 @@ class QuantizedModel:
     input_shape: tuple
     layers: list
     q_out: Q
+
+
+def aligned_bias(record):
+    """The bias of a record with as many fraction bits as the product that it is added to, an int64 array."""
+    return record.b << (record.product_f - record.q_b.f)
