@@ -9,6 +9,7 @@ import numpy as np
 from pytensor.link.jax.dispatch import jax_funcify
 
 import theano.tensor as T
+from theano.compile.channels_last import channels_last, elementwise
 from theano.gof import Apply, Op
 from theano.tensor.signal.pool import Pool
 
@@ -42,6 +43,8 @@ class Binarize(Op):
 def _jax_binarize(op, **kwargs):
     return lambda x: jnp.where(x >= 0, 1, -1).astype(x.dtype)
 
+
+channels_last.register(Binarize, elementwise)
 
 binarize = Binarize()
 

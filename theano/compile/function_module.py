@@ -28,6 +28,7 @@ from pytensor.scan.op import Scan
 from pytensor.tensor.type import TensorType
 
 import theano.compile.jax_types  # noqa: F401
+from theano.compile.channels_last import with_channels_last
 from theano.compile.indexing import Lengths, must_check_indices, raise_index_error, with_checked_indices
 from theano.compile.rebuilding import with_static_shapes
 from theano.compile.sharedvalue import to_device, to_host
@@ -427,6 +428,8 @@ def _to_jax(arguments, expressions, name):
         # Rewriting makes thousands of variables; a stack trace for each would take a sixth of its time.
         with pytensor.config.change_flags(traceback__limit=0):
             mode.optimizer(fgraph)
+            # PyTensor would move the transpositions back to where the images come from.
+            fgraph = FunctionGraph(fgraph.inputs, with_channels_last(fgraph.outputs), clone=False)
         call = jax_funcify(fgraph, fgraph_name=name.replace(" ", "_"))
     dtypes = [o.type.dtype for o in expressions]
     return lambda *values: [jnp.asarray(r, d) for r, d in zip(call(*values), dtypes, strict=True)]

@@ -1,8 +1,8 @@
 """Convolution over one to three trailing axes, and its two gradients.
 
 One Op computes the correlation of an image with a kernel, two more its transposes. JAX runs them with
-channels last, which its CPU convolutions prefer by a factor of two; the NumPy versions walk the kernel tap by
-tap.
+channels last, which its CPU convolutions prefer by a factor of two; what lies between them follows, by
+``theano.compile.channels_last``. The NumPy versions walk the kernel tap by tap.
 """
 
 import itertools
@@ -15,6 +15,7 @@ from pytensor.graph.basic import Apply
 from pytensor.graph.op import Op
 from pytensor.link.jax.dispatch import jax_funcify
 
+from theano.compile.channels_last import Last, channels_last
 from theano.tensor.nnet.absent import absent
 
 __all__ = [
@@ -53,12 +54,36 @@ class _Geometry(Op):
     stride, dilation : tuple of int
     groups : int
         Channels and filters are cut into as many groups, each seeing only its own.
+    channels_last : bool
+        Images and their gradients are ``(batch, ..., channels)``, not ``(batch, channels, ...)``. Kernels are
+        ``(filters, channels, ...)`` in both cases.
     """
 
-    __props__ = ("pad", "stride", "dilation", "groups")
+    __props__ = ("pad", "stride", "dilation", "groups", "channels_last")
 
-    def __init__(self, pad, stride, dilation, groups=1):
+    def __init__(self, pad, stride, dilation, groups=1, channels_last=False):
         self.pad, self.stride, self.dilation, self.groups = pad, stride, dilation, groups
+        self.channels_last = channels_last
+
+    def with_channels_last(self):
+        """The same Op on images that are channels last."""
+        return type(self)(self.pad, self.stride, self.dilation, self.groups, channels_last=True)
+
+    def to_first(self, lengths):
+        """Lengths of an image or of its gradient, those of the channels second."""
+        return (lengths[0], lengths[-1], *lengths[1:-1]) if self.channels_last else tuple(lengths)
+
+    def from_first(self, lengths):
+        """What :meth:`to_first` undoes."""
+        return (lengths[0], *lengths[2:], lengths[1]) if self.channels_last else tuple(lengths)
+
+    def first(self, image):
+        """An image or its gradient, channels first."""
+        return image.transpose(self.to_first(range(image.ndim)))
+
+    def unfirst(self, image):
+        """What :meth:`first` undoes."""
+        return image.transpose(self.from_first(range(image.ndim)))
 
     def widths(self, kernel):
         """Zeros before and after each axis, for a kernel of the given lengths."""
@@ -93,7 +118,7 @@ class _Geometry(Op):
                 f"Image and kernel of a convolution have as many axes; got {image.type.ndim} and "
                 f"{kernel.type.ndim}"
             )
-        channels, (filters, fan_in) = image.type.shape[1], kernel.type.shape[:2]
+        channels, (filters, fan_in) = self.to_first(image.type.shape)[1], kernel.type.shape[:2]
         if None not in (channels, fan_in) and channels != fan_in * self.groups:
             raise ValueError(
                 f"A convolution of {channels} channels in {self.groups} group(s) needs kernels of "
@@ -103,7 +128,7 @@ class _Geometry(Op):
             raise ValueError(f"{filters} filters cannot be cut into {self.groups} groups")
 
     def taps(self, padded, out, kernel):
-        """Yield each kernel position and the window of a padded image that it meets."""
+        """Yield each kernel position and the window of a padded image that it meets, channels first."""
         for tap in itertools.product(*map(range, kernel)):
             window = tuple(
                 slice(i * d, i * d + (o - 1) * s + 1, s)
@@ -112,7 +137,7 @@ class _Geometry(Op):
             yield (..., *tap), padded[(..., *window)]
 
     def pad_image(self, image, kernel):
-        """Image with zeros around it."""
+        """Image with zeros around it, channels first."""
         return np.pad(image, [(0, 0), (0, 0), *self.widths(kernel)])
 
     def split(self, array, axis):
@@ -124,10 +149,9 @@ class _Geometry(Op):
     def lax_convolve(self, image, kernel):
         """The correlation in XLA, channels last inside."""
         n = kernel.ndim - 2
-        last = (0, *range(2, n + 2), 1)
         names = "DHW"[-n:]
         out = jax.lax.conv_general_dilated(
-            image.transpose(last),
+            image if self.channels_last else image.transpose(0, *range(2, n + 2), 1),
             kernel.transpose(*range(2, n + 2), 1, 0),
             window_strides=self.stride,
             padding=self.widths(kernel.shape[2:]),
@@ -136,35 +160,39 @@ class _Geometry(Op):
             feature_group_count=self.groups,
             precision=jax.lax.Precision.HIGHEST,
         )
-        return out.transpose(0, n + 1, *range(1, n + 1))
+        return out if self.channels_last else out.transpose(0, n + 1, *range(1, n + 1))
 
 
 class Correlation(_Geometry):
-    """``out[b, o, y] = sum_c,k image[b, c, y * stride + k * dilation - pad] * kernel[o, c, k]``."""
+    """``out[b, o, y] = sum_c,k image[b, c, y * stride + k * dilation - pad] * kernel[o, c, k]``.
+
+    With ``channels_last``, ``image[b, ..., c]`` gives ``out[b, y, o]``.
+    """
 
     def make_node(self, image, kernel):
         image, kernel = map(pt.as_tensor_variable, (image, kernel))
         self.check(image, kernel)
-        lengths = self.output_lengths(image.type.shape[2:], kernel.type.shape[2:])
-        shape = (image.type.shape[0], kernel.type.shape[0], *lengths)
+        batch, _, *positions = self.to_first(image.type.shape)
+        lengths = self.output_lengths(positions, kernel.type.shape[2:])
+        shape = self.from_first((batch, kernel.type.shape[0], *lengths))
         dtype = np.result_type(image.type.dtype, kernel.type.dtype)
         return Apply(self, [image, kernel], [pt.TensorType(dtype, shape=shape)()])
 
     def perform(self, node, inputs, output_storage):
-        image, kernel = inputs
+        image, kernel = self.first(inputs[0]), inputs[1]
         out = self.output_lengths(image.shape[2:], kernel.shape[2:])
         total = np.zeros((len(image), self.groups, len(kernel) // self.groups, *out), node.outputs[0].dtype)
         filters = self.split(kernel, 0)
         for tap, window in self.taps(self.pad_image(image, kernel.shape[2:]), out, kernel.shape[2:]):
             total += np.einsum("bgc...,goc->bgo...", self.split(window, 1), filters[tap])
-        output_storage[0][0] = total.reshape(len(image), len(kernel), *out)
+        output_storage[0][0] = self.unfirst(total.reshape(len(image), len(kernel), *out))
 
     def infer_shape(self, fgraph, node, shapes):
-        image, kernel = shapes
+        image, kernel = self.to_first(shapes[0]), shapes[1]
         widths = self.widths(kernel[2:])
         axes = zip(image[2:], kernel[2:], widths, self.stride, self.dilation, strict=True)
         lengths = [(n + sum(p) - (k - 1) * d - 1) // s + 1 for n, k, p, s, d in axes]
-        return [(image[0], kernel[0], *lengths)]
+        return [self.from_first((image[0], kernel[0], *lengths))]
 
     def pullback(self, inputs, outputs, cotangents):
         image, kernel = inputs
@@ -182,6 +210,14 @@ def _jax_correlation(op, node, **kwargs):
     return lambda image, kernel: op.lax_convolve(image.astype(dtype), kernel.astype(dtype))
 
 
+@channels_last.register(Correlation)
+def _last_correlation(op, node, images):
+    image, kernel = node.inputs
+    if kernel.ndim != 4:
+        return None
+    return [Last(op.with_channels_last()(images.last(image), images.first(kernel)))]
+
+
 class CorrelationGradInputs(_Geometry):
     """Gradient of :class:`Correlation` to the image, of which only the shape is read."""
 
@@ -192,7 +228,8 @@ class CorrelationGradInputs(_Geometry):
         return Apply(self, [image, kernel, g], [pt.TensorType(dtype, shape=image.type.shape)()])
 
     def perform(self, node, inputs, output_storage):
-        image, kernel, g = inputs
+        kernel = inputs[1]
+        image, g = map(self.first, inputs[::2])
         padded = np.zeros_like(self.pad_image(image, kernel.shape[2:]), node.outputs[0].dtype)
         filters, gradient = self.split(kernel, 0), self.split(g, 1)
         for tap, window in self.taps(padded, g.shape[2:], kernel.shape[2:]):
@@ -201,7 +238,7 @@ class CorrelationGradInputs(_Geometry):
             slice(before, before + n)
             for (before, _), n in zip(self.widths(kernel.shape[2:]), image.shape[2:], strict=True)
         )
-        output_storage[0][0] = padded[(..., *inner)].copy()
+        output_storage[0][0] = self.unfirst(padded[(..., *inner)]).copy()
 
     def infer_shape(self, fgraph, node, shapes):
         return [shapes[0]]
@@ -229,6 +266,14 @@ def _jax_grad_inputs(op, node, **kwargs):
     return grad_inputs
 
 
+@channels_last.register(CorrelationGradInputs)
+def _last_grad_inputs(op, node, images):
+    image, kernel, g = node.inputs
+    if kernel.ndim != 4:
+        return None
+    return [Last(op.with_channels_last()(images.last(image), images.first(kernel), images.last(g)))]
+
+
 class CorrelationGradWeights(_Geometry):
     """Gradient of :class:`Correlation` to the kernel, of which only the shape is read."""
 
@@ -239,7 +284,8 @@ class CorrelationGradWeights(_Geometry):
         return Apply(self, [image, kernel, g], [pt.TensorType(dtype, shape=kernel.type.shape)()])
 
     def perform(self, node, inputs, output_storage):
-        image, kernel, g = inputs
+        kernel = inputs[1]
+        image, g = map(self.first, inputs[::2])
         out = np.zeros(kernel.shape, node.outputs[0].dtype)
         filters, gradient = self.split(out, 0), self.split(g, 1)
         padded = self.pad_image(image, kernel.shape[2:])
@@ -272,6 +318,14 @@ def _jax_grad_weights(op, node, **kwargs):
         return jax.linear_transpose(lambda k: op.lax_convolve(image, k), shape)(g.astype(dtype))[0]
 
     return grad_weights
+
+
+@channels_last.register(CorrelationGradWeights)
+def _last_grad_weights(op, node, images):
+    image, kernel, g = node.inputs
+    if kernel.ndim != 4:
+        return None
+    return [op.with_channels_last()(images.last(image), images.first(kernel), images.last(g))]
 
 
 def conv2d(
