@@ -14,7 +14,6 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -22,19 +21,16 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
-__all__ = ["CONTENDERS", "Contender", "format_result", "missing", "summarize"]
+__all__ = ["CONTENDERS", "Contender", "format_result", "summarize"]
 
 HERE = Path(__file__).resolve().parent
 sys.path.append(str(HERE))
 
+from contest import Failed, environment, missing_theano, output, turns  # noqa: E402
 from machine import machine  # noqa: E402
 
 NETWORKS = ("mnist_mlp", "cifar10_convnet")
 TIMES = ("graph_s", "first_result_s", "step_s")
-INSTALL = (
-    "python3.11 -m venv old && old/bin/pip install Theano-PyMC==1.1.2 'numpy<1.24' 'setuptools<81', "
-    "apt-get install libopenblas-dev g++, then --theano-python old/bin/python"
-)
 
 
 class Contender(NamedTuple):
@@ -54,15 +50,15 @@ CONTENDERS = {
 
 def main():
     arguments = _arguments()
-    skipped = [line] if (line := missing(arguments.theano_python)) else []
+    skipped = [line] if (line := missing_theano(arguments.theano_python)) else []
     names = [name for name, contender in CONTENDERS.items() if contender.ours or not skipped]
     runs, failures = {}, []
-    for i, network, name in tqdm(_turns(names, arguments), leave=False, disable=None):
+    order = turns(names, arguments.only, arguments.rounds)
+    for i, network, name in tqdm(order, leave=False, disable=None):
         try:
             runs.setdefault((network, name), []).append(run(name, network, arguments))
-        except subprocess.CalledProcessError as error:
-            reason = (error.stderr.strip().splitlines() or [f"exit status {error.returncode}"])[-1]
-            failures.append(f"{name}: failed on {network} in round {i + 1}: {reason}")
+        except Failed as failure:
+            failures.append(f"{name}: failed on {network} in round {i + 1}: {failure}")
     for line in skipped + failures:
         print(line, file=sys.stderr)
     if not runs:
@@ -98,34 +94,6 @@ def _arguments():
     return arguments
 
 
-def missing(python):
-    """One line that says why Theano-PyMC cannot run and how to install it, or None if it can.
-
-    Parameters
-    ----------
-    python : str or None
-        The Python that would run it.
-    """
-    if not python:
-        return f"theano: skipped, as no Python that has it is named; {INSTALL}"
-    find = "import importlib.metadata as m; print(m.version('Theano-PyMC'))"
-    try:
-        subprocess.run([python, "-c", find], capture_output=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return f"theano: skipped, as {python} does not run or has no Theano-PyMC; {INSTALL}"
-    return None
-
-
-def _turns(names, arguments):
-    """Round, network and contender, every other round with the contenders the other way round."""
-    return [
-        (i, network, name)
-        for i in range(arguments.rounds)
-        for network in arguments.only
-        for name in (names[::-1] if i % 2 else names)
-    ]
-
-
 def run(name, network, arguments):
     """What a fresh process of a contender tells of one step."""
     contender = CONTENDERS[name]
@@ -133,25 +101,8 @@ def run(name, network, arguments):
     options = ["--batch", str(arguments.batch), "--width", str(arguments.width)]
     command = [python, str(HERE / "training_step.py"), network, contender.style, *options]
     with tempfile.TemporaryDirectory() as caches:
-        environment = _environment(contender, caches)
-        told = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+        told = output(command, environment(caches, contender.ours))
     return json.loads(told.splitlines()[-1])
-
-
-def _environment(contender, caches):
-    """The caller's environment with caches of its own and none of the caller's settings of Theano."""
-    kept = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "THEANO_FLAGS")}
-    kept["THEANORC"] = os.devnull
-    if contender.ours:
-        return {
-            **kept,
-            "PYTHONPATH": str(HERE.parent),
-            "PYTENSOR_FLAGS": f"base_compiledir={caches}",
-            "NUMBA_CACHE_DIR": caches,
-            "JAX_ENABLE_COMPILATION_CACHE": "false",
-        }
-    flags = {"base_compiledir": caches, "floatX": "float32", "blas__ldflags": "-lopenblas"}
-    return {**kept, "THEANO_FLAGS": ",".join(f"{key}={value}" for key, value in flags.items())}
 
 
 def summarize(runs):

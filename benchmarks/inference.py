@@ -14,7 +14,6 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 from itertools import product
@@ -26,6 +25,7 @@ from tqdm import tqdm
 HERE = Path(__file__).resolve().parent
 sys.path += [str(HERE), str(HERE / "contenders")]
 
+from contest import Failed, counts, known_names, lacking, output, turns  # noqa: E402
 from machine import machine  # noqa: E402
 from work import WORKS  # noqa: E402
 
@@ -40,12 +40,6 @@ LCE = (
     "tf-keras==2.16.0, then --lce-python lce/bin/python"
 )
 LARQ = ("larq_compute_engine", "larq", "tf_keras")
-FIND = """
-import importlib.util, sys
-root, *modules = sys.argv[1:]
-sys.path.append(root)
-print(*(module for module in modules if importlib.util.find_spec(module) is None), sep=", ")
-"""
 
 
 class Contender(NamedTuple):
@@ -111,10 +105,10 @@ def main():
 
 def _arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", type=_names(CONTENDERS), default=list(CONTENDERS), metavar="NAMES")
-    parser.add_argument("--work", type=_names(WORKS), default=list(WORKS), metavar="NAMES")
-    parser.add_argument("--threads", type=_counts, default=[1, 2], metavar="N,N")
-    parser.add_argument("--batch", type=_counts, default=[1, 64], metavar="N,N", help="images in a call")
+    parser.add_argument("--only", type=known_names(CONTENDERS), default=list(CONTENDERS), metavar="NAMES")
+    parser.add_argument("--work", type=known_names(WORKS), default=list(WORKS), metavar="NAMES")
+    parser.add_argument("--threads", type=counts, default=[1, 2], metavar="N,N")
+    parser.add_argument("--batch", type=counts, default=[1, 64], metavar="N,N", help="images in a call")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds-per-cell", type=float, default=0.5, help="in each round, at the least")
     parser.add_argument(
@@ -130,22 +124,6 @@ def _arguments():
     return arguments
 
 
-def _names(known):
-    def parse(text):
-        for name in text.split(","):
-            if name not in known:
-                raise argparse.ArgumentTypeError(f"{name!r} is unknown; choose of {','.join(known)}")
-        return text.split(",")
-
-    return parse
-
-
-def _counts(text):
-    if not all(part.isdecimal() and int(part) > 0 for part in text.split(",")):
-        raise argparse.ArgumentTypeError(f"it takes positive whole numbers such as 1,2; got {text!r}")
-    return [int(part) for part in text.split(",")]
-
-
 def missing(name, python):
     """One line that says what a contender lacks and how to install it, or None if it can run.
 
@@ -157,24 +135,16 @@ def missing(name, python):
         The Python that would run it.
     """
     contender = CONTENDERS[name]
-    lacks = ", ".join(contender.needs)
-    if python:
-        try:
-            command = [python, "-c", FIND, HERE.parent, *contender.needs]
-            lacks = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-        except (OSError, subprocess.CalledProcessError):
-            lacks = f"a Python that runs at {python}"
+    lacks = lacking(python, contender.needs)
     return f"{name}: skipped, as it lacks {lacks}; {contender.install}" if lacks else None
 
 
 def _turns(names, arguments):
-    """Cells in the order of measuring: contenders innermost, every other round the other way round."""
+    """Cells with a contender each, in the order of measuring."""
     cells = list(product(arguments.work, arguments.batch, arguments.threads))
     return [
         (*cell, name)
-        for i in range(arguments.rounds)
-        for cell in cells
-        for name in (names[::-1] if i % 2 else names)
+        for _, cell, name in turns(names, cells, arguments.rounds)
         if len(WORKS[cell[0]].layers) == 1 or not CONTENDERS[name].singles
     ]
 
@@ -214,13 +184,11 @@ class _Contest:
     def _run(self, name, what, do, *options):
         """Standard output of a contender's process, or None where it failed."""
         script = HERE / "contenders" / f"{name}.py"
-        command = [self.pythons[name], script, do, self.folder, *options]
-        process = subprocess.run(command, capture_output=True, text=True)
-        if not process.returncode:
-            return process.stdout
-        reason = (process.stderr.strip() or f"exit status {process.returncode}").splitlines()[-1]
-        self.failures.append(f"{name}: failed at {what}: {reason}")
-        return None
+        try:
+            return output([self.pythons[name], script, do, self.folder, *options])
+        except Failed as failure:
+            self.failures.append(f"{name}: failed at {what}: {failure}")
+            return None
 
 
 def summarize(runs):

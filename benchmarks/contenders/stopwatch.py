@@ -14,6 +14,10 @@ from pathlib import Path
 import numpy as np
 from work import WORKS
 
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+
+from memory import forget_peak, resident  # noqa: E402
+
 __all__ = ["compete"]
 
 MIN_CALLS = 3
@@ -52,9 +56,9 @@ def compete(prepare, load, version, warm=None):
             images = 2 * np.random.default_rng(1).random((batch, *WORKS[work].input_shape), np.float32) - 1
             if warm:
                 warm(path)
-            before = _forget_peak()
+            before = forget_peak()
             seconds = _time(load(WORKS[work], path, arguments.threads, images), arguments.seconds)
-            memory = None if before is None else _resident("VmHWM") - before
+            memory = None if before is None else resident("VmHWM") - before
             print(json.dumps({"seconds": seconds, "memory": memory, "version": version}))
 
 
@@ -71,24 +75,3 @@ def _time(run, enough):
         seconds.append(time.perf_counter() - begun)
         total += seconds[-1]
     return seconds
-
-
-def _forget_peak():
-    """Let the peak begin at what is in memory now, as the imports of some contenders peak above their models.
-
-    Returns
-    -------
-    int or None
-        Bytes in memory now; None where the system does not tell, or has no such peak.
-    """
-    try:
-        Path("/proc/self/clear_refs").write_text("5")
-    except OSError:
-        return None
-    return _resident("VmRSS")
-
-
-def _resident(key):
-    """Bytes of this process in memory, now (VmRSS) or at most (VmHWM)."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(key))

@@ -104,7 +104,7 @@ def test_times_are_medians_and_ratios_are_over_ours(benchmark, runs):
 
 @pytest.mark.parametrize("python", [None, "/no/such/python", sys.executable])
 def test_a_missing_theano_is_told_with_the_lines_that_install_it(benchmark, python):
-    line = benchmark["missing"](python)
+    line = benchmark["missing_theano"](python)
     assert "\n" not in line and "pip install Theano-PyMC==1.1.2" in line and "--theano-python" in line
 
 
