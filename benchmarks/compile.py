@@ -56,9 +56,11 @@ def main():
     order = turns(names, arguments.only, arguments.rounds)
     for i, network, name in tqdm(order, leave=False, disable=None):
         try:
-            runs.setdefault((network, name), []).append(run(name, network, arguments))
+            told = run(name, network, arguments)
         except Failed as failure:
             failures.append(f"{name}: failed on {network} in round {i + 1}: {failure}")
+        else:
+            runs.setdefault((network, name), []).append(told)
     for line in skipped + failures:
         print(line, file=sys.stderr)
     if not runs:
