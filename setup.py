@@ -21,6 +21,6 @@ setup(
     extras_require={
         "test": ["pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100", "ruff>=0.6"],
         "cuda": ["jax[cuda12]>=0.10"],
-        "bench": ["onnx>=1.16", "onnxruntime>=1.18", "torch>=2.3"],
+        "bench": ["onnx>=1.16", "onnxruntime>=1.18", "torch>=2.4"],
     },
 )

@@ -2,9 +2,10 @@
 
 import os
 import platform
+import subprocess
 from pathlib import Path
 
-__all__ = ["machine"]
+__all__ = ["gpu", "machine"]
 
 
 def machine():
@@ -22,3 +23,13 @@ def machine():
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     cpu = names[0] if names else platform.processor() or platform.machine()
     return {"cpu": cpu, "cores": os.cpu_count(), "system": platform.platform()}
+
+
+def gpu():
+    """Name of the first NVIDIA GPU, or "unknown GPU" where its driver does not tell."""
+    try:
+        command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+        told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown GPU"
+    return (told.splitlines() or ["unknown GPU"])[0]

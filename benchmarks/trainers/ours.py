@@ -1,0 +1,57 @@
+"""Our own training step, as ``xnornet.training`` runs it: a network of Lasagne layers, compiled by JAX.
+
+The images lie on the device, CIFAR-10's as bytes, and a step sends rows. It counts errors besides the loss.
+"""
+
+import importlib.metadata
+import warnings
+
+warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
+
+import jax  # noqa: E402
+from laps import compete  # noqa: E402
+from nets import CLASSES, RATE, scaled  # noqa: E402
+
+from xnornet import __version__  # noqa: E402
+from xnornet.data.dataset import Dataset, Pixels, Split  # noqa: E402
+from xnornet.training.steps import Steps  # noqa: E402
+
+__all__ = ["VARIANTS", "build", "load"]
+
+VERSION = f"xnornet {__version__} (jax {importlib.metadata.version('jax')})"
+# Options of Steps.
+VARIANTS = {"default": {}}
+
+
+def load(task):
+    is_mlp = task.network == "mnist_mlp"
+    options = {"num_units": scaled(4096, task.width)} if is_mlp else {"width": task.width}
+    steps = build(task.network, options, task.images, task.labels, **VARIANTS[task.variant])
+
+    def run(batches):
+        for rows in batches:
+            loss, _ = steps.step(rows)
+        return loss
+
+    return run
+
+
+def build(network, options, images, labels, **choices):
+    """Steps on the given images, whose bytes stay bytes.
+
+    Returns
+    -------
+    xnornet.training.steps.Steps
+    """
+    split = Split(Pixels(images) if images.dtype == "uint8" else images, labels)
+    steps = Steps(network, options, Dataset("random", CLASSES, split, split, split), seed=0, **choices)
+    steps.set_lr(RATE)
+    return steps
+
+
+def peak():
+    return jax.devices()[0].memory_stats()["peak_bytes_in_use"]
+
+
+if __name__ == "__main__":
+    compete(load, VERSION, VARIANTS, peak)
