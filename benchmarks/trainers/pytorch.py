@@ -4,7 +4,8 @@ A binary layer computes ``(sign(I) (*) sign(W) alpha) * K + b``, in the paper's 
 the weights, of which there are few, spares a pass over the data. Signs are numbers of the data's own type.
 The images lie on the device, CIFAR-10's as bytes. Adam is PyTorch's own, fused; its epsilon moves with the
 step so that the formula is Lasagne's. Batch norm is PyTorch's own as well: it keeps a running variance,
-where ours keeps a running inverse deviation, which no training step reads.
+where ours keeps a running inverse deviation, which no training step reads. Where several numbers of a window
+are the largest, as signs' sums of 0 may be, its pooling passes the gradient to one of them, ours to each.
 
 ``eager`` has channels first; the others have them last. ``compile`` compiles images, network, loss and
 gradients, and leaves Adam, which is one kernel, as it is. In ``bfloat16`` the master weights, their moments

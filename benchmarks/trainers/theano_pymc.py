@@ -1,6 +1,7 @@
 """Theano-PyMC, the last Theano that runs: the network in its own operations, of ``training_step.py``.
 
-Dropout is left out. As in our own step, the images lie in shared variables, bytes as bytes.
+Dropout is left out. As in our own step, the images lie in shared variables, bytes as bytes. All cores take
+part in products of matrices, OpenBLAS's; the OpenMP code of this version's other operations does not compile.
 """
 
 import sys
