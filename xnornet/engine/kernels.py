@@ -15,7 +15,7 @@ Nothing here checks bounds or allocates memory: ``plan`` lays out all arrays bef
 import numpy as np
 from numba import get_thread_id, njit, prange
 
-from xnornet.engine.vectors import BLOCK, TILE, pack_at_most, pack_nonnegative, tile
+from xnornet.vectors import BLOCK, TILE, pack_at_most, pack_nonnegative, tile
 
 __all__ = ["STRETCH", "WORD", "flatten", "pointwise", "pool_bits", "product", "quantize", "xnor", "xnor_bits"]
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from xnornet.engine.kernels import WORD
-from xnornet.engine.vectors import BLOCK
+from xnornet.vectors import BLOCK
 
 __all__ = ["aligned_zeros", "blocked", "border", "real_weights", "sign_words", "to_words", "words"]
 

@@ -14,9 +14,9 @@ from xnornet.engine.kernels import STRETCH, WORD
 from xnornet.engine.layout import aligned_zeros, blocked, border, real_weights, sign_words, to_words, words
 from xnornet.engine.nodes import WHOLE, is_folded, nodes_of
 from xnornet.engine.thresholds import fold
-from xnornet.engine.vectors import BLOCK
 from xnornet.model import ModelError, Rectify, output_shapes
 from xnornet.model.quantized import aligned_bias
+from xnornet.vectors import BLOCK
 
 __all__ = ["Buffer", "Call", "Plan", "PerTask"]
 

@@ -2,7 +2,6 @@
 
 import lasagne
 
-import theano.tensor as T
 from xnornet import ops
 
 __all__ = ["XNORConv2DLayer"]
@@ -98,9 +97,7 @@ class XNORConv2DLayer(lasagne.layers.Conv2DLayer):
 
     def get_output_for(self, input, **kwargs):
         H, B = ops.binarize(input), ops.binarize(self.W)
-        output = T.nnet.conv2d(
-            H, B, border_mode=self.pad_widths, subsample=self.stride, filter_flip=self.flips
-        )
+        output = ops.convolve_signs(H, B, self.pad_widths, tuple(self.stride), self.flips)
         if self.scale_inputs:
             kh, kw = self.filter_size
             A = ops.channel_mean(input)

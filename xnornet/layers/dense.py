@@ -2,7 +2,6 @@
 
 import lasagne
 
-import theano.tensor as T
 from xnornet import ops
 
 __all__ = ["XNORDenseLayer"]
@@ -65,7 +64,7 @@ class XNORDenseLayer(lasagne.layers.DenseLayer):
         leading = getattr(self, "num_leading_axes", 1) % input.ndim
         if input.ndim > leading + 1:
             input = input.flatten(leading + 1)
-        output = T.dot(ops.binarize(input), ops.binarize(self.W))
+        output = ops.multiply_signs(ops.binarize(input), ops.binarize(self.W))
         if self.b is not None and self.scale_bias:
             output = output + self.b
         if self.scale_inputs:

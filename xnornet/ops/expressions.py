@@ -1,8 +1,4 @@
-"""The expressions an XNOR-Net adds to an ordinary one: signs with a gradient, and their scaling factors.
-
-Letters are those of Rastegari et al., XNOR-Net, arXiv 1603.05279. Convolution and products of signs are
-Theano's own: in float32 they are exact, since every partial sum is an integer below 2**24.
-"""
+"""Signs with a gradient, and scaling factors; products of signs are in ``convolution``."""
 
 import jax.numpy as jnp
 import numpy as np

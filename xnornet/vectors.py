@@ -1,10 +1,10 @@
-"""Register tiles and bit masks in LLVM's vectors, for the kernels: what Numba's loops do not vectorize well.
+"""Register tiles and bit masks in LLVM's vectors, for kernels: what Numba's loops do not vectorize well.
 
 A tile is the inner loop of a matrix product: a few rows of the input against ``BLOCK`` outputs, whose weights
 lie beside each other, so that one vector holds as many outputs and no sum across a vector is ever needed.
 LLVM turns the vectors into what the processor has, such as ``vpopcntq`` on 512 bits.
 
-Nothing here checks bounds: ``plan`` lays out all arrays beforehand.
+Nothing here checks bounds; who calls has laid out the arrays.
 """
 
 from llvmlite import ir
@@ -13,19 +13,39 @@ from numba.core import cgutils
 from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
-__all__ = ["BLOCK", "TILE", "pack_at_most", "pack_nonnegative", "tile"]
+__all__ = [
+    "BLOCK",
+    "PAIR_BLOCK",
+    "TILE",
+    "multiplies_pairs",
+    "pack_at_most",
+    "pack_nonnegative",
+    "pack_positive",
+    "pair_tile",
+    "tile",
+]
 
-# Outputs of a tile.
+# Outputs of a tile, and of a tile of pairs.
 BLOCK = 32
+PAIR_BLOCK = 64
 
 INT16, INT32, INT64 = (ir.IntType(bits) for bits in (16, 32, 64))
 
 
+def _has(feature):
+    """Whether Numba compiles for a feature, of which its settings may leave fewer than the processor has."""
+    *_, features = cpu_target.target_context.codegen().magic_tuple()
+    return f"+{feature}" in features.split(",")
+
+
 def _rows():
     """Input rows of a tile: as many as leave all sums in registers."""
-    # Those that Numba compiles for, which its settings may make fewer than the processor has.
-    *_, features = cpu_target.target_context.codegen().magic_tuple()
-    return 4 if "+avx512f" in features.split(",") else 1
+    return 4 if _has("avx512f") else 1
+
+
+def multiplies_pairs():
+    """Whether the processor has the instruction that ``pair_tile`` is made of."""
+    return _has("avx512vnni") and _has("avx512bw")
 
 
 # Rows of the input that the kernels give to a tile, where they have as many.
@@ -83,10 +103,10 @@ def tile(typing_context, x, firsts, runs, length, apart, w, w_first, sums, sums_
     return types.void(x, firsts, *integers, w, types.intp, sums, types.intp, types.intp), generate
 
 
-def _accumulate(builder, rows, shape, block, kind, step):
+def _accumulate(builder, rows, shape, block, kind, step, outputs=BLOCK, stride=None):
     """Two nested loops, over runs and over a run's elements; returns each row's sums as vectors."""
     runs, length, apart = shape
-    count = BLOCK // kind.count
+    count = outputs // kind.count
     start = builder.block
     run, element, run_end, end = (
         builder.append_basic_block(name) for name in ("run", "el", "run_end", "end")
@@ -101,7 +121,8 @@ def _accumulate(builder, rows, shape, block, kind, step):
     inner = _enter(builder, element, run, [INT64(0), *outer[1:]])
     k, place, *sums = inner
     weights = [builder.load(builder.gep(place, [INT64(v)]), align=2) for v in range(count)]
-    inputs = [_splat(builder, builder.load(builder.gep(p, [k])), kind.count) for p in pointers]
+    at = k if stride is None else builder.mul(k, stride)
+    inputs = [_splat(builder, builder.load(builder.gep(p, [at])), kind.count) for p in pointers]
     pairs = [(x, w) for x in inputs for w in weights]
     sums = [step(builder, total, *pair) for total, pair in zip(sums, pairs, strict=True)]
     place, k = builder.gep(place, [INT64(count)]), builder.add(k, INT64(1))
@@ -160,6 +181,17 @@ def pack_nonnegative(typing_context, n, first):
 
 
 @intrinsic
+def pack_positive(typing_context, n, first):
+    """``n > 0`` for 64 int8, as :func:`pack_nonnegative`."""
+
+    def generate(context, builder, signature, arguments):
+        numbers = _load_64(context, builder, signature.args[0], *arguments, align=1)
+        return builder.bitcast(builder.icmp_signed(">", numbers, ir.Constant(numbers.type, [0] * 64)), INT64)
+
+    return types.uint64(n, types.intp), generate
+
+
+@intrinsic
 def pack_at_most(typing_context, n, first, limits, limits_first):
     """``n <= limits`` for 64 int32 of each, as the bits of a word, the first pair's lowest."""
 
@@ -171,7 +203,70 @@ def pack_at_most(typing_context, n, first, limits, limits_first):
     return types.uint64(n, types.intp, limits, types.intp), generate
 
 
-def _load_64(context, builder, kind, array, first):
+def _load_64(context, builder, kind, array, first, align=2):
     data = context.make_array(kind)(context, builder, array).data
     pointer = builder.gep(data, [first])
-    return builder.load(builder.bitcast(pointer, ir.VectorType(data.type.pointee, 64).as_pointer()), align=2)
+    return builder.load(
+        builder.bitcast(pointer, ir.VectorType(data.type.pointee, 64).as_pointer()), align=align
+    )
+
+
+@intrinsic
+def pair_tile(typing_context, x, firsts, step, shape, w, w_first, scale, sums, sums_first, sums_apart):
+    """Add ``scale`` times sums of products of pairs, of a few rows of the input and ``PAIR_BLOCK`` outputs.
+
+    An element is two int16 in an int32; the product of two elements is the sum of both numbers' products. It
+    needs :func:`multiplies_pairs`.
+
+    Parameters
+    ----------
+    x : int32 array
+    firsts : tuple of int
+        First element of each row in the flat ``x``.
+    step : int
+        From one element of a row to the next.
+    shape : tuple of int
+        ``(runs, length, apart)``: a row is so many runs of that length, at least one of each, whose
+        beginnings lie ``apart``.
+    w : int32 array
+        ``PAIR_BLOCK`` elements for each element of a row, beginning at the flat ``w_first``.
+    w_first : int
+    scale : float32
+    sums : float32 array
+        ``PAIR_BLOCK`` sums of each row, at the flat ``sums_first`` and every ``sums_apart`` from there.
+    sums_first, sums_apart : int
+    """
+    kind = ir.VectorType(INT32, 16)
+
+    def generate(context, builder, signature, arguments):
+        x_data, w_data, sums_data = (
+            context.make_array(signature.args[i])(context, builder, arguments[i]).data for i in (0, 4, 7)
+        )
+        firsts, step, shape = arguments[1:4]
+        firsts = [builder.extract_value(firsts, i) for i in range(signature.args[1].count)]
+        shape = [builder.extract_value(shape, i) for i in range(3)]
+        pointers = [builder.gep(x_data, [first]) for first in firsts]
+        block = builder.bitcast(builder.gep(w_data, [arguments[5]]), kind.as_pointer())
+        totals = _accumulate(builder, pointers, shape, block, kind, _multiply_add_pairs, PAIR_BLOCK, step)
+        real = ir.VectorType(sums_data.type.pointee, kind.count)
+        scale = _splat(builder, arguments[6], kind.count)
+        for row, vectors in enumerate(totals):
+            for v, total in enumerate(vectors):
+                place = builder.add(builder.mul(arguments[9], INT64(row)), INT64(v * kind.count))
+                pointer = builder.gep(sums_data, [builder.add(place, arguments[8])])
+                pointer = builder.bitcast(pointer, real.as_pointer())
+                scaled = builder.fmul(builder.sitofp(total, real), scale)
+                builder.store(builder.fadd(builder.load(pointer, align=4), scaled), pointer, align=4)
+        return context.get_dummy_value()
+
+    integer = types.intp
+    shape = types.UniTuple(integer, 3)
+    return types.void(x, firsts, integer, shape, w, integer, types.float32, sums, integer, integer), generate
+
+
+def _multiply_add_pairs(builder, total, x, weights):
+    numbers = ir.VectorType(INT16, 2 * total.type.count)
+    signature = ir.FunctionType(total.type, [numbers, numbers])
+    multiply = cgutils.get_or_insert_function(builder.module, signature, "llvm.x86.avx512.pmaddw.d.512")
+    pairs = [builder.bitcast(value, numbers) for value in (x, weights)]
+    return builder.add(total, builder.call(multiply, pairs))

@@ -1,0 +1,20 @@
+"""The expressions an XNOR-Net adds to an ordinary one: signs with a gradient, their products and scales.
+
+Letters are those of Rastegari et al., XNOR-Net, arXiv 1603.05279.
+"""
+
+from xnornet.ops.convolution import ARITHMETICS, convolve_signs, gradients_in, multiply_signs
+from xnornet.ops.expressions import alpha, beta, binarize, box_sum, channel_mean, pad_widths
+
+__all__ = [
+    "ARITHMETICS",
+    "alpha",
+    "beta",
+    "binarize",
+    "box_sum",
+    "channel_mean",
+    "convolve_signs",
+    "gradients_in",
+    "multiply_signs",
+    "pad_widths",
+]

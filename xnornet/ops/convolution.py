@@ -1,0 +1,420 @@
+"""Convolution and product of signs as Ops, each with its two gradients.
+
+Images lie channels last here. Forward, every result is a whole number and exact however it is computed. In
+the gradients a sign meets a real number, and an arithmetic says how they are multiplied;
+:func:`gradients_in` chooses among ``ARITHMETICS``:
+
+``"int16"``
+    Real numbers are rounded to 16 bits relative to the largest of an image, or of a part of one, and all
+    else is exact, so that errors stay below 1e-4 of a gradient's largest value. The default. Where the
+    processor has no instructions for it, for other strides than 1 and in float64 it is ``"float32"``.
+``"float32"``
+    Nothing is rounded but sums; in float64 it means float64.
+``"bfloat16"``
+    Real numbers are rounded to bfloat16, by up to 1/256 of each.
+"""
+
+import math
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from pytensor.gradient import disconnected_type
+from pytensor.link.jax.dispatch import jax_funcify
+
+import theano
+import theano.tensor as T
+from theano.gof import Apply, Op
+from theano.tensor import TensorType
+from xnornet.ops import native
+
+__all__ = ["ARITHMETICS", "convolve_signs", "gradients_in", "multiply_signs"]
+
+ARITHMETICS = ("int16", "float32", "bfloat16")
+
+_arithmetic = ContextVar("arithmetic", default="int16")
+
+
+@contextmanager
+def gradients_in(arithmetic):
+    """Choose the arithmetic of gradients, for all that is built within.
+
+    Parameters
+    ----------
+    arithmetic : str
+        One of ``ARITHMETICS``.
+
+    Raises
+    ------
+    ValueError
+        There is no such arithmetic.
+    """
+    if arithmetic not in ARITHMETICS:
+        raise ValueError(f"arithmetic is {arithmetic!r}; it takes one of {', '.join(ARITHMETICS)}")
+    token = _arithmetic.set(arithmetic)
+    try:
+        yield
+    finally:
+        _arithmetic.reset(token)
+
+
+class _Convolution(Op):
+    """What the three Ops of a convolution share.
+
+    Parameters
+    ----------
+    pad : pair of (int, int)
+        Zeros before and after rows and columns.
+    stride : pair of int
+    flip : bool
+        Turn filters around.
+    arithmetic : str
+        Of the gradients.
+    """
+
+    __props__ = ("pad", "stride", "flip", "arithmetic")
+
+    def __init__(self, pad, stride, flip, arithmetic):
+        self.pad, self.stride, self.flip, self.arithmetic = pad, stride, flip, arithmetic
+
+    def has_kernel(self, B, dtype):
+        """Whether ``native`` computes this."""
+        fits = all(max(p) < k for p, k in zip(self.pad, B.shape[2:], strict=True))
+        exact = math.prod(B.shape[1:]) < 2**15
+        return native.available() and dtype == np.float32 and self.stride == (1, 1) and fits and exact
+
+    def windows(self, H, kernel):
+        """Yield each tap of a filter and the elements that it meets, of padded images in NumPy."""
+        padded = np.pad(H, [(0, 0), *self.pad, (0, 0)])
+        out = [(n - k) // s + 1 for n, k, s in zip(padded.shape[1:3], kernel, self.stride, strict=True)]
+        for i, j in np.ndindex(*kernel):
+            place = tuple(
+                slice(t, t + (n - 1) * s + 1, s) for t, n, s in zip((i, j), out, self.stride, strict=True)
+            )
+            tap = (kernel[0] - 1 - i, kernel[1] - 1 - j) if self.flip else (i, j)
+            yield tap, (slice(None), *place), padded
+
+    def correlate(self, H, B, **options):
+        """The product in XLA."""
+        B = B[:, :, ::-1, ::-1] if self.flip else B
+        dims = ("NHWC", "HWIO", "NHWC")
+        B = B.transpose(2, 3, 1, 0)
+        return jax.lax.conv_general_dilated(H, B, self.stride, self.pad, dimension_numbers=dims, **options)
+
+
+class SignConvolution(_Convolution):
+    """``out[n, y, x, o] = sum_ijc H[n, y * stride + i - pad, ..., c] * B[o, c, i, j]``, all of them signs."""
+
+    def make_node(self, H, B):
+        H, B = map(T.as_tensor_variable, (H, B))
+        rows = zip(H.type.shape[1:3], B.type.shape[2:], self.pad, self.stride, strict=True)
+        lengths = [None if None in (n, k) else (n + sum(p) - k) // s + 1 for n, k, p, s in rows]
+        if any(n is not None and n < 1 for n in lengths):
+            raise ValueError(
+                f"Filters of {B.type.shape[2:]} do not fit on images of {H.type.shape[1:3]}, padded by "
+                f"{self.pad}"
+            )
+        shape = (H.type.shape[0], *lengths, B.type.shape[0])
+        return Apply(self, [H, B], [TensorType(H.type.dtype, shape=shape)()])
+
+    def perform(self, node, inputs, output_storage):
+        H, B = inputs
+        output_storage[0][0] = sum(
+            padded[window] @ B[:, :, *tap].T for tap, window, padded in self.windows(H, B.shape[2:])
+        )
+
+    def infer_shape(self, fgraph, node, shapes):
+        H, B = shapes
+        rows = zip(H[1:3], B[2:], self.pad, self.stride, strict=True)
+        return [(H[0], *((n + sum(p) - k) // s + 1 for n, k, p, s in rows), B[0])]
+
+    def pullback(self, inputs, outputs, cotangents):
+        H, B = inputs
+        (g,) = cotangents
+        native.prepare_convolution(gradients=True)
+        props = self._props()
+        return [SignConvolutionGradImages(*props)(H, B, g), SignConvolutionGradFilters(*props)(H, B, g)]
+
+
+@jax_funcify.register(SignConvolution)
+def _jax_sign_convolution(op, **kwargs):
+    def sign_convolution(H, B):
+        if op.has_kernel(B, H.dtype):
+            out = native.convolve(_int8(H), _int8(B), op.pad, op.flip)
+        elif jax.default_backend() == "cpu":
+            out = op.correlate(_int8(H), _int8(B), preferred_element_type=jnp.int32)
+        else:
+            # However signs are rounded they stay signs, and sums are float32.
+            out = op.correlate(H, B)
+        return out.astype(H.dtype)
+
+    return sign_convolution
+
+
+class SignConvolutionGradImages(_Convolution):
+    """Gradient of :class:`SignConvolution` to the images, of which only the shape is read."""
+
+    def make_node(self, H, B, g):
+        H, B, g = map(T.as_tensor_variable, (H, B, g))
+        return Apply(self, [H, B, g], [TensorType(g.type.dtype, shape=H.type.shape)()])
+
+    def perform(self, node, inputs, output_storage):
+        H, B, g = inputs
+        total = np.pad(np.zeros_like(H, g.dtype), [(0, 0), *self.pad, (0, 0)])
+        for tap, window, _ in self.windows(H, B.shape[2:]):
+            total[window] += g @ B[:, :, *tap]
+        (top, _), (left, _) = self.pad
+        output_storage[0][0] = total[:, top : top + H.shape[1], left : left + H.shape[2]].copy()
+
+    def infer_shape(self, fgraph, node, shapes):
+        return [shapes[0]]
+
+    def connection_pattern(self, node):
+        return [[False], [True], [True]]
+
+    def pullback(self, inputs, outputs, cotangents):
+        H, B, g = inputs
+        (gg,) = cotangents
+        out = _convolve(gg, B, self)
+        return [disconnected_type(), theano.grad((out * g).sum(), B), out]
+
+
+@jax_funcify.register(SignConvolutionGradImages)
+def _jax_grad_images(op, **kwargs):
+    def grad_images(H, B, g):
+        if op.arithmetic == "int16" and op.has_kernel(B, g.dtype):
+            return native.image_gradient(g, _int8(B), H.shape, op.pad, op.flip)
+        shape, B = jax.ShapeDtypeStruct(H.shape, g.dtype), B.astype(g.dtype)
+        parts, options = _parts(op.arithmetic, g)
+        transpose = jax.linear_transpose(lambda H: op.correlate(H, B, **options), shape)
+        return sum(transpose(part)[0] for part in parts)
+
+    return grad_images
+
+
+class SignConvolutionGradFilters(_Convolution):
+    """Gradient of :class:`SignConvolution` to the filters, of which only the shape is read."""
+
+    def make_node(self, H, B, g):
+        H, B, g = map(T.as_tensor_variable, (H, B, g))
+        return Apply(self, [H, B, g], [TensorType(g.type.dtype, shape=B.type.shape)()])
+
+    def perform(self, node, inputs, output_storage):
+        H, B, g = inputs
+        out = np.zeros_like(B, g.dtype)
+        for tap, window, padded in self.windows(H, B.shape[2:]):
+            out[:, :, *tap] = np.einsum("nyxc,nyxo->oc", padded[window], g)
+        output_storage[0][0] = out
+
+    def infer_shape(self, fgraph, node, shapes):
+        return [shapes[1]]
+
+    def connection_pattern(self, node):
+        return [[True], [False], [True]]
+
+    def pullback(self, inputs, outputs, cotangents):
+        H, B, g = inputs
+        (gg,) = cotangents
+        out = _convolve(H, gg, self)
+        return [theano.grad((out * g).sum(), H), disconnected_type(), out]
+
+
+@jax_funcify.register(SignConvolutionGradFilters)
+def _jax_grad_filters(op, **kwargs):
+    def grad_filters(H, B, g):
+        if op.arithmetic == "int16" and op.has_kernel(B, g.dtype):
+            return native.filter_gradient(_int8(H), g, B.shape, op.pad, op.flip)
+        shape, H = jax.ShapeDtypeStruct(B.shape, g.dtype), H.astype(g.dtype)
+        parts, options = _parts(op.arithmetic, g)
+        transpose = jax.linear_transpose(lambda B: op.correlate(H, B, **options), shape)
+        return sum(transpose(part)[0] for part in parts)
+
+    return grad_filters
+
+
+def _convolve(images, filters, op):
+    """The convolution of real numbers that the gradients of gradients are made of."""
+    out = T.nnet.conv2d(
+        images.dimshuffle(0, 3, 1, 2),
+        filters,
+        border_mode=op.pad,
+        subsample=op.stride,
+        filter_flip=op.flip,
+    )
+    return out.dimshuffle(0, 2, 3, 1)
+
+
+class _Product(Op):
+    """What the three Ops of a product share: the arithmetic of its gradients."""
+
+    __props__ = ("arithmetic",)
+
+    def __init__(self, arithmetic):
+        self.arithmetic = arithmetic
+
+    def has_kernel(self, channels, dtype):
+        """Whether ``native`` computes this."""
+        return native.available() and dtype == np.float32 and channels < 2**15
+
+
+class SignProduct(_Product):
+    """``H . B``, matrices of signs."""
+
+    def make_node(self, H, B):
+        H, B = map(T.as_tensor_variable, (H, B))
+        shape = (H.type.shape[0], B.type.shape[1])
+        return Apply(self, [H, B], [TensorType(H.type.dtype, shape=shape)()])
+
+    def perform(self, node, inputs, output_storage):
+        H, B = inputs
+        output_storage[0][0] = H @ B
+
+    def infer_shape(self, fgraph, node, shapes):
+        return [(shapes[0][0], shapes[1][1])]
+
+    def pullback(self, inputs, outputs, cotangents):
+        H, B = inputs
+        (g,) = cotangents
+        native.prepare_product(gradients=True)
+        return [SignProductGradRows(self.arithmetic)(g, B), SignProductGradMatrix(self.arithmetic)(H, g)]
+
+
+@jax_funcify.register(SignProduct)
+def _jax_sign_product(op, **kwargs):
+    def sign_product(H, B):
+        if op.has_kernel(len(B), H.dtype):
+            return native.multiply(_int8(H), _int8(B)).astype(H.dtype)
+        return H @ B
+
+    return sign_product
+
+
+class SignProductGradRows(_Product):
+    """Gradient of :class:`SignProduct` to its left factor, ``g . B'``."""
+
+    def make_node(self, g, B):
+        g, B = map(T.as_tensor_variable, (g, B))
+        shape = (g.type.shape[0], B.type.shape[0])
+        return Apply(self, [g, B], [TensorType(g.type.dtype, shape=shape)()])
+
+    def perform(self, node, inputs, output_storage):
+        g, B = inputs
+        output_storage[0][0] = g @ B.T
+
+    def infer_shape(self, fgraph, node, shapes):
+        return [(shapes[0][0], shapes[1][0])]
+
+    def pullback(self, inputs, outputs, cotangents):
+        g, B = inputs
+        (gg,) = cotangents
+        return [T.dot(gg, B), T.dot(gg.T, g)]
+
+
+@jax_funcify.register(SignProductGradRows)
+def _jax_grad_rows(op, **kwargs):
+    def grad_rows(g, B):
+        if op.arithmetic == "int16" and op.has_kernel(len(B), g.dtype):
+            return native.row_gradient(g, _int8(B))
+        parts, options = _parts(op.arithmetic, g)
+        return sum(jnp.matmul(part, B.T.astype(g.dtype), **options) for part in parts)
+
+    return grad_rows
+
+
+class SignProductGradMatrix(_Product):
+    """Gradient of :class:`SignProduct` to its right factor, ``H' . g``."""
+
+    def make_node(self, H, g):
+        H, g = map(T.as_tensor_variable, (H, g))
+        shape = (H.type.shape[1], g.type.shape[1])
+        return Apply(self, [H, g], [TensorType(g.type.dtype, shape=shape)()])
+
+    def perform(self, node, inputs, output_storage):
+        H, g = inputs
+        output_storage[0][0] = H.T @ g
+
+    def infer_shape(self, fgraph, node, shapes):
+        return [(shapes[0][1], shapes[1][1])]
+
+    def pullback(self, inputs, outputs, cotangents):
+        H, g = inputs
+        (gg,) = cotangents
+        return [T.dot(g, gg.T), T.dot(H, gg)]
+
+
+@jax_funcify.register(SignProductGradMatrix)
+def _jax_grad_matrix(op, **kwargs):
+    def grad_matrix(H, g):
+        if op.arithmetic == "int16" and op.has_kernel(H.shape[1], g.dtype):
+            return native.matrix_gradient(_int8(H), g)
+        parts, options = _parts(op.arithmetic, g)
+        return sum(jnp.matmul(H.T.astype(g.dtype), part, **options) for part in parts)
+
+    return grad_matrix
+
+
+def _int8(signs):
+    return signs.astype(jnp.int8)
+
+
+def _parts(arithmetic, g):
+    """Numbers whose sum stands for ``g``, and how XLA shall multiply them with signs.
+
+    A GPU's tensor cores take parts of at most 11 bits, and exactly: float32's two upper parts have 16.
+    """
+    on_gpu = jax.default_backend() != "cpu"
+    if g.dtype != np.float32 or arithmetic == "float32" or (arithmetic == "int16" and not on_gpu):
+        return [g], {"precision": "highest"}
+    upper = g.astype(jnp.bfloat16).astype(g.dtype)
+    if arithmetic == "bfloat16":
+        return [upper], {}
+    return [upper, (g - upper).astype(jnp.bfloat16).astype(g.dtype)], {}
+
+
+def convolve_signs(H, B, pad, stride, flip):
+    """Convolve images with filters; both are signs.
+
+    Parameters
+    ----------
+    H : 4D expression, ``(batch, channels, rows, columns)``
+    B : 4D expression, ``(filters, channels, rows, columns)``
+    pad : pair of (int, int)
+        Zeros before and after rows and columns.
+    stride : pair of int
+    flip : bool
+        Turn filters around, as convolution is defined.
+
+    Returns
+    -------
+    4D expression, ``(batch, filters, output rows, output columns)``, of whole numbers
+
+    Raises
+    ------
+    ValueError
+        Filters do not fit on the images.
+    """
+    native.prepare_convolution(gradients=False)
+    convolution = SignConvolution(pad, stride, flip, _arithmetic.get())
+    return convolution(H.dimshuffle(0, 2, 3, 1), B).dimshuffle(0, 3, 1, 2)
+
+
+def multiply_signs(H, B):
+    """Product of signs with a matrix of signs.
+
+    Parameters
+    ----------
+    H : expression, ``(..., channels)``
+    B : matrix, ``(channels, outputs)``
+
+    Returns
+    -------
+    expression, ``(..., outputs)``, of whole numbers
+    """
+    native.prepare_product(gradients=False)
+    product = SignProduct(_arithmetic.get())
+    if H.ndim == 2:
+        return product(H, B)
+    rows = product(H.reshape((-1, H.shape[-1])), B)
+    return rows.reshape((*(H.shape[i] for i in range(H.ndim - 1)), B.shape[1]), ndim=H.ndim)

@@ -1,0 +1,145 @@
+"""The kernels as functions of JAX arrays."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from xnornet.ops import kernels
+from xnornet.ops.custom_calls import CustomCall
+from xnornet.vectors import BLOCK, PAIR_BLOCK, multiplies_pairs
+
+__all__ = [
+    "available",
+    "convolve",
+    "filter_gradient",
+    "image_gradient",
+    "matrix_gradient",
+    "multiply",
+    "prepare_convolution",
+    "prepare_product",
+    "row_gradient",
+]
+
+_pack_filters = CustomCall(kernels.pack_filters)
+_pack_matrix = CustomCall(kernels.pack_matrix)
+_correlate = CustomCall(kernels.correlate)
+_pair_filters = CustomCall(kernels.pair_filters)
+_image_gradient = CustomCall(kernels.image_gradient)
+_row_gradient = CustomCall(kernels.row_gradient)
+_filter_gradient = CustomCall(kernels.filter_gradient)
+
+
+def available():
+    """Whether this machine runs the kernels."""
+    return jax.default_backend() == "cpu" and multiplies_pairs()
+
+
+def prepare_product(gradients):
+    """Begin to compile what :func:`multiply` or its gradients need."""
+    _prepare([_row_gradient, _filter_gradient] if gradients else [_pack_matrix, _correlate])
+
+
+def prepare_convolution(gradients):
+    """Begin to compile what :func:`convolve` or its gradients need."""
+    _prepare([_pair_filters, _image_gradient, _filter_gradient] if gradients else [_pack_filters, _correlate])
+
+
+def _prepare(calls):
+    if available():
+        for call in calls:
+            call.prepare()
+
+
+def convolve(H, B, pad, flip):
+    """Convolution of signs.
+
+    Parameters
+    ----------
+    H : int8 array, ``(images, rows, columns, channels)``
+    B : int8 array, ``(filters, channels, rows, columns)``
+    pad : pair of (int, int)
+    flip : bool
+
+    Returns
+    -------
+    int16 array, ``(images, output rows, output columns, filters)``
+    """
+    filters, channels, kh, kw = B.shape
+    n, h, w, _ = H.shape
+    blocks = -(-filters // BLOCK)
+    words = _shape((blocks, kh, kw, -(-channels // kernels.WORD), BLOCK), np.uint64)
+    packed, sums = _pack_filters((words, _shape((kh * kw, blocks * BLOCK), np.int32)), B, options=(flip,))
+    out = _shape((n, h + sum(pad[0]) - kh + 1, w + sum(pad[1]) - kw + 1, filters), np.int16)
+    return _correlate(out, H, packed, sums, options=_geometry(B.shape, pad))
+
+
+def image_gradient(g, B, shape, pad, flip):
+    """Gradient of :func:`convolve` to the images.
+
+    Parameters
+    ----------
+    g : float32 array, ``(images, output rows, output columns, filters)``
+    B : int8 array, ``(filters, channels, rows, columns)``
+    shape : tuple of int
+        Of the images.
+    pad : pair of (int, int)
+    flip : bool
+
+    Returns
+    -------
+    float32 array of that shape
+    """
+    filters, channels, kh, kw = B.shape
+    pairs = _shape((-(-channels // PAIR_BLOCK), kh, kw, -(-filters // 2), PAIR_BLOCK), np.int32)
+    pairs = _pair_filters(pairs, B, options=(flip,))
+    return _image_gradient(_shape(shape, np.float32), g, pairs, options=_geometry(B.shape, pad))
+
+
+def filter_gradient(H, g, shape, pad, flip):
+    """Gradient of :func:`convolve` to the filters, a float32 array of their ``shape``."""
+    options = (*_geometry(shape, pad), flip, False)
+    return _filter_gradient(_shape(shape, np.float32), H, g, options=options)
+
+
+def multiply(H, B):
+    """Product of matrices of signs.
+
+    Parameters
+    ----------
+    H : int8 array, ``(rows, channels)``
+    B : int8 array, ``(channels, outputs)``
+
+    Returns
+    -------
+    int16 array, ``(rows, outputs)``
+    """
+    (rows, channels), outputs = H.shape, B.shape[1]
+    blocks = -(-outputs // BLOCK)
+    packed = _pack_matrix(_shape((blocks, -(-channels // kernels.WORD), BLOCK), np.uint64), B)
+    sums = jnp.zeros((1, blocks * BLOCK), np.int32)
+    out = _shape((1, 1, rows, outputs), np.int16)
+    return _correlate(out, H[None, None], packed, sums, options=_geometry(ONE_TAP, UNPADDED))[0, 0]
+
+
+def row_gradient(g, B):
+    """Gradient of :func:`multiply` to ``H``, for float32 ``g`` of ``(rows, outputs)``."""
+    return _row_gradient(_shape((len(g), len(B)), np.float32), g, B)
+
+
+def matrix_gradient(H, g):
+    """Gradient of :func:`multiply` to ``B``, for float32 ``g`` of ``(rows, outputs)``."""
+    shape = _shape((H.shape[1], g.shape[1]), np.float32)
+    options = (*_geometry(ONE_TAP, UNPADDED), False, True)
+    return _filter_gradient(shape, H[None, None], g[None, None], options=options)
+
+
+ONE_TAP, UNPADDED = (1, 1, 1, 1), ((0, 0), (0, 0))
+
+
+def _shape(shape, dtype):
+    return jax.ShapeDtypeStruct(shape, dtype)
+
+
+def _geometry(filters, pad):
+    (top, _), (left, _) = pad
+    return filters[2], filters[3], left, top
