@@ -140,7 +140,8 @@ def _reduce(op, node, images):
 def _shuffle(op, node, images):
     (x,) = node.inputs
     if not images.has_last(x):
-        return None
+        # What comes channels last from an Op of one's own is as good.
+        return [Last(images.first(x))] if op.new_order == FIRST else None
     return [_dimshuffle(images.last(x), ["x" if a == "x" else LAST.index(a) for a in op.new_order])]
 
 
