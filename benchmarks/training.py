@@ -82,6 +82,7 @@ def _torch(title, variant):
 
 CONTENDERS = {
     "ours": Contender("xnornet", "ours", "default", OURS, "git pull"),
+    "ours_float32": Contender("xnornet, float32 gradients", "ours", "float32", OURS, "git pull"),
     "torch_eager": _torch("float32", "eager"),
     "torch_channels_last": _torch("float32, channels last", "channels_last"),
     "torch_compile": _torch("float32, torch.compile", "compile"),

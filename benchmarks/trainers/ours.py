@@ -20,7 +20,7 @@ __all__ = ["VARIANTS", "build", "load"]
 
 VERSION = f"xnornet {__version__} (jax {importlib.metadata.version('jax')})"
 # Options of Steps.
-VARIANTS = {"default": {}}
+VARIANTS = {"default": {}, "float32": {"gradients": "float32"}}
 
 
 def load(task):

@@ -15,6 +15,7 @@ import theano.tensor as T
 from xnornet import networks
 from xnornet.data.dataset import scale_bytes
 from xnornet.layers import BatchNormLayer, XNORConv2DLayer, XNORDenseLayer
+from xnornet.ops import gradients_in
 from xnornet.training.steps import squared_hinge
 
 torch = pytest.importorskip("torch")
@@ -139,7 +140,8 @@ def clear_rows(make_peer, images, labels, monkeypatch):
 def gradients_of(layer):
     """Function from images and labels to the gradients of a network of ours, in PyTorch's form."""
     images, labels = lasagne.layers.get_all_layers(layer)[0].input_var, T.ivector()
-    scores = lasagne.layers.get_output(layer, batch_norm_update_averages=False)
+    with gradients_in("float32"):
+        scores = lasagne.layers.get_output(layer, batch_norm_update_averages=False)
     params = lasagne.layers.get_all_params(layer, trainable=True)
     gradients = theano.function([images, labels], T.grad(squared_hinge(scores, labels, 10), params))
     return lambda *values: for_torch(gradients(*values))
@@ -156,7 +158,7 @@ def test_two_steps_of_ours_and_of_pytorch_are_the_same(trainers, network, monkey
     net = trainers["nets"]["NETS"][network](**options)
     data, labels = trainers["nets"]["random_data"](net)
     images = scale_bytes(data) if net.as_bytes else data
-    ours = trainers["ours"]["build"](network, ours_options, data, labels)
+    ours = trainers["ours"]["build"](network, ours_options, data, labels, gradients="float32")
     trainable = lasagne.layers.get_all_params(ours.layer, trainable=True)
     make_peer = partial(Peer, trainers["pytorch"], net, values_of(trainable))
     monkeypatch.setitem(trainers["pytorch"]["Network"].forward.__globals__, "max_pool", max_pool)

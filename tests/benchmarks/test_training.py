@@ -185,7 +185,7 @@ def test_the_program_goes_on_without_those_that_fail_or_are_absent(run):
 @pytest.mark.parametrize(
     "options, line",
     [
-        (["--only", "ours,jax"], "'jax' is unknown; choose of ours,torch_eager,"),
+        (["--only", "ours,jax"], "'jax' is unknown; choose of ours,ours_float32,"),
         (["--network", "resnet"], "'resnet' is unknown; choose of mnist_mlp,cifar10_convnet"),
         (["--batch", "0"], "it takes positive whole numbers such as 1,2; got '0'"),
         (["--steps", "0"], "--rounds, --steps and --chunk take 1 or more"),

@@ -38,6 +38,12 @@ def add_train(command, dataset):
         action=argparse.BooleanOptionalAction,
         help=f"crop training images at random, and mirror those of CIFAR-10{_default(own)}",
     )
+    add(
+        "--gradients",
+        choices=("int16", "float32", "bfloat16"),
+        help="numbers that the gradients of binary layers are rounded to: int16 keeps errors below 1e-4 of a "
+        f"gradient's largest value, bfloat16 does not{_default(own)}",
+    )
     if dataset in (None, *COLOR):
         add("--whiten", action="store_true", help="whiten the images (contrast normalization and ZCA)")
     add("--seed", type=natural, default=0, help="of weights, dropout, order and augmentation of images")

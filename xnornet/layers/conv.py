@@ -95,9 +95,10 @@ class XNORConv2DLayer(lasagne.layers.Conv2DLayer):
         """Whether filters are turned around, as Lasagne's are unless told otherwise."""
         return getattr(self, "flip_filters", True)
 
-    def get_output_for(self, input, **kwargs):
+    def get_output_for(self, input, deterministic=False, **kwargs):
         H, B = ops.binarize(input), ops.binarize(self.W)
-        output = ops.convolve_signs(H, B, self.pad_widths, tuple(self.stride), self.flips)
+        stride, training = tuple(self.stride), not deterministic
+        output = ops.convolve_signs(H, B, self.pad_widths, stride, self.flips, training)
         if self.scale_inputs:
             kh, kw = self.filter_size
             A = ops.channel_mean(input)

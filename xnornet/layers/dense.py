@@ -60,11 +60,11 @@ class XNORDenseLayer(lasagne.layers.DenseLayer):
         self.scale_bias = scale_bias
         self.params[self.W].add("binary")
 
-    def get_output_for(self, input, **kwargs):
+    def get_output_for(self, input, deterministic=False, **kwargs):
         leading = getattr(self, "num_leading_axes", 1) % input.ndim
         if input.ndim > leading + 1:
             input = input.flatten(leading + 1)
-        output = ops.multiply_signs(ops.binarize(input), ops.binarize(self.W))
+        output = ops.multiply_signs(ops.binarize(input), ops.binarize(self.W), training=not deterministic)
         if self.b is not None and self.scale_bias:
             output = output + self.b
         if self.scale_inputs:

@@ -133,7 +133,6 @@ class SignConvolution(_Convolution):
     def pullback(self, inputs, outputs, cotangents):
         H, B = inputs
         (g,) = cotangents
-        native.prepare_convolution(gradients=True)
         props = self._props()
         return [SignConvolutionGradImages(*props)(H, B, g), SignConvolutionGradFilters(*props)(H, B, g)]
 
@@ -277,7 +276,6 @@ class SignProduct(_Product):
     def pullback(self, inputs, outputs, cotangents):
         H, B = inputs
         (g,) = cotangents
-        native.prepare_product(gradients=True)
         return [SignProductGradRows(self.arithmetic)(g, B), SignProductGradMatrix(self.arithmetic)(H, g)]
 
 
@@ -373,7 +371,7 @@ def _parts(arithmetic, g):
     return [upper, (g - upper).astype(jnp.bfloat16).astype(g.dtype)], {}
 
 
-def convolve_signs(H, B, pad, stride, flip):
+def convolve_signs(H, B, pad, stride, flip, training=False):
     """Convolve images with filters; both are signs.
 
     Parameters
@@ -385,6 +383,8 @@ def convolve_signs(H, B, pad, stride, flip):
     stride : pair of int
     flip : bool
         Turn filters around, as convolution is defined.
+    training : bool
+        Gradients will be needed: begin to compile their kernels meanwhile.
 
     Returns
     -------
@@ -395,24 +395,26 @@ def convolve_signs(H, B, pad, stride, flip):
     ValueError
         Filters do not fit on the images.
     """
-    native.prepare_convolution(gradients=False)
+    native.prepare_convolution(gradients=training)
     convolution = SignConvolution(pad, stride, flip, _arithmetic.get())
     return convolution(H.dimshuffle(0, 2, 3, 1), B).dimshuffle(0, 3, 1, 2)
 
 
-def multiply_signs(H, B):
+def multiply_signs(H, B, training=False):
     """Product of signs with a matrix of signs.
 
     Parameters
     ----------
     H : expression, ``(..., channels)``
     B : matrix, ``(channels, outputs)``
+    training : bool
+        Gradients will be needed: begin to compile their kernels meanwhile.
 
     Returns
     -------
     expression, ``(..., outputs)``, of whole numbers
     """
-    native.prepare_product(gradients=False)
+    native.prepare_product(gradients=training)
     product = SignProduct(_arithmetic.get())
     if H.ndim == 2:
         return product(H, B)

@@ -11,6 +11,7 @@ in words of 8 bytes.
 import ctypes
 import os
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 
 import jax
 import numpy as np
@@ -27,11 +28,13 @@ MAJOR, MINOR = 0, 1
 EXTENSION, STAGE, ARGUMENTS, RESULTS, OPTIONS = 1, 4, 9, 14, 20
 EXECUTE = 3
 
-# Options that stand before a kernel's own: how many threads there are, and the address of the handler.
-OURS_FIRST = 2
+# Options that stand before a kernel's own: the addresses of handler and kernel, and the number of threads.
+LEADING = 3
 
 # A frame of ours, by which a thread is told its share: where XLA has the size of the frame there is this.
 OURS = -1
+
+FRAME = types.CPointer(types.intp)
 
 
 @intrinsic
@@ -41,7 +44,7 @@ def _words(typing_context, address):
     def generate(context, builder, signature, arguments):
         return builder.inttoptr(arguments[0], ir.IntType(64).as_pointer())
 
-    return types.CPointer(types.intp)(types.intp), generate
+    return FRAME(types.intp), generate
 
 
 @intrinsic
@@ -57,7 +60,7 @@ def _address(typing_context, words):
     def generate(context, builder, signature, arguments):
         return builder.ptrtoint(arguments[0], ir.IntType(64))
 
-    return types.intp(types.CPointer(types.intp)), generate
+    return types.intp(FRAME), generate
 
 
 @njit
@@ -93,7 +96,7 @@ def result(frame, i, shape, dtype):
 @njit
 def option(frame, i):
     """Option of a custom call, by its place among those that the kernel was called with."""
-    scalar = _words(_words(frame[OPTIONS])[i + OURS_FIRST])
+    scalar = _words(_words(frame[OPTIONS])[i + LEADING])
     return _words(scalar[1])[0]
 
 
@@ -101,47 +104,58 @@ _create = types.ExternalFunction("pthread_create", types.int32(*[types.intp] * 4
 _join = types.ExternalFunction("pthread_join", types.int32(types.intp, types.intp))
 
 
-def _compiled(kernel):
-    """A kernel's machine code, kept on disk where there is a folder to write it to."""
-    signature = types.void(types.intp, types.intp, types.CPointer(types.intp))
+@intrinsic
+def _run(typing_context, kernel, thread, threads, frame):
+    """Call the kernel at an address."""
+
+    def generate(context, builder, signature, arguments):
+        word = ir.IntType(64)
+        kind = ir.FunctionType(ir.VoidType(), [word, word, word.as_pointer()])
+        builder.call(builder.inttoptr(arguments[0], kind.as_pointer()), arguments[1:])
+        return context.get_dummy_value()
+
+    return types.void(types.intp, types.intp, types.intp, FRAME), generate
+
+
+def _compiled(function, signature):
+    """A C function, its machine code kept on disk where there is a folder to write it to."""
     try:
-        return njit(signature, cache=True, error_model="numpy")(kernel)
+        return cfunc(signature, cache=True, error_model="numpy")(function)
     except RuntimeError:
-        return njit(signature, error_model="numpy")(kernel)
+        return cfunc(signature, error_model="numpy")(function)
 
 
-def _handler(kernel):
-    """C function that XLA calls, and by which each further thread begins."""
-    kernel = _compiled(kernel)
-
-    @cfunc(types.intp(types.CPointer(types.intp)))
-    def handle(frame):
-        if frame[0] == OURS:
-            kernel(frame[1], frame[2], _words(frame[3]))
-            return 0
-        if frame[EXTENSION] != 0:
-            # XLA asks which version this is written for.
-            metadata = _words(_words(frame[EXTENSION])[3])
-            metadata[3] = MAJOR | MINOR << 32
-            metadata[4] = 0
-            return 0
-        if frame[STAGE] & 0xFFFFFFFF != EXECUTE:
-            return 0
-        threads, handler = option(frame, -2), option(frame, -1)
-        own = np.zeros((threads, 5), np.intp)
-        for t in range(1, threads):
-            own[t, 0], own[t, 1], own[t, 2], own[t, 3] = OURS, t, threads, _address(frame)
-            if _create(own[t, 4:].ctypes.data, 0, handler, own[t].ctypes.data) != 0:
-                own[t, 0] = 0
-        kernel(0, threads, frame)
-        for t in range(1, threads):
-            if own[t, 0] == OURS:
-                _join(own[t, 4], 0)
-            else:
-                kernel(t, threads, frame)
+def _handle(frame):
+    """What XLA calls, and by which each further thread begins."""
+    if frame[0] == OURS:
+        _run(frame[1], frame[2], frame[3], _words(frame[4]))
         return 0
+    if frame[EXTENSION] != 0:
+        # XLA asks which version this is written for.
+        metadata = _words(_words(frame[EXTENSION])[3])
+        metadata[3] = MAJOR | MINOR << 32
+        metadata[4] = 0
+        return 0
+    if frame[STAGE] & 0xFFFFFFFF != EXECUTE:
+        return 0
+    handler, kernel, threads = option(frame, -3), option(frame, -2), option(frame, -1)
+    own = np.zeros((threads, 6), np.intp)
+    for t in range(1, threads):
+        own[t, 0], own[t, 1], own[t, 2], own[t, 3], own[t, 4] = OURS, kernel, t, threads, _address(frame)
+        if _create(own[t, 5:].ctypes.data, 0, handler, own[t].ctypes.data) != 0:
+            own[t, 0] = 0
+    _run(kernel, 0, threads, frame)
+    for t in range(1, threads):
+        if own[t, 0] == OURS:
+            _join(own[t, 5], 0)
+        else:
+            _run(kernel, t, threads, frame)
+    return 0
 
-    return handle
+
+@cache
+def _handler():
+    return _compiled(_handle, types.intp(FRAME))
 
 
 class CustomCall:
@@ -160,20 +174,20 @@ class CustomCall:
     def __init__(self, kernel):
         self.kernel = kernel
         self._name = f"xnornet_{kernel.__name__}"
-        self._handler = None
+        self._compiled = None
 
     def prepare(self):
         """Begin to compile in the background."""
-        if self._handler is None:
-            self._handler = self._compiler.submit(self._register)
+        if self._compiled is None:
+            self._compiled = self._compiler.submit(self._compile)
 
-    def _register(self):
-        handler = _handler(self.kernel)
+    def _compile(self):
+        compiled = _compiled(self.kernel, types.void(types.intp, types.intp, FRAME))
         capsule = ctypes.pythonapi.PyCapsule_New
         capsule.restype = ctypes.py_object
         capsule.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
-        jax.ffi.register_ffi_target(self._name, capsule(handler.address, None, None), platform="cpu")
-        return handler
+        jax.ffi.register_ffi_target(self._name, capsule(_handler().address, None, None), platform="cpu")
+        return compiled
 
     def __call__(self, results, *arrays, options=()):
         """Call the kernel.
@@ -189,7 +203,7 @@ class CustomCall:
         array, or list of them
         """
         self.prepare()
-        values = [THREADS, self._handler.result().address, *options]
+        values = [_handler().address, self._compiled.result().address, THREADS, *options]
         # XLA sorts options by their names.
         options = {f"option_{i:02}": np.int64(value) for i, value in enumerate(values)}
         return jax.ffi.ffi_call(self._name, results)(*arrays, **options)

@@ -35,16 +35,19 @@ def available():
 
 
 def prepare_product(gradients):
-    """Begin to compile what :func:`multiply` or its gradients need."""
-    _prepare([_row_gradient, _filter_gradient] if gradients else [_pack_matrix, _correlate])
+    """Begin to compile :func:`multiply`, and its gradients if they will be needed."""
+    _prepare([_pack_matrix, _correlate], [_row_gradient, _filter_gradient] if gradients else [])
 
 
 def prepare_convolution(gradients):
-    """Begin to compile what :func:`convolve` or its gradients need."""
-    _prepare([_pair_filters, _image_gradient, _filter_gradient] if gradients else [_pack_filters, _correlate])
+    """Begin to compile :func:`convolve`, and its gradients if they will be needed."""
+    _prepare(
+        [_pack_filters, _correlate], [_pair_filters, _image_gradient, _filter_gradient] if gradients else []
+    )
 
 
-def _prepare(calls):
+def _prepare(calls, gradients):
+    calls += gradients
     if available():
         for call in calls:
             call.prepare()

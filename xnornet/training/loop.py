@@ -137,7 +137,9 @@ class _Run:
         recipe = self.recipe
         arguments = networks.options(self.network, **self.arguments)
         self.augmentation = _augmentation_of(self.dataset) if recipe.augment else None
-        self.steps = Steps(self.network, arguments, self.dataset, recipe.seed, self.augmentation)
+        self.steps = Steps(
+            self.network, arguments, self.dataset, recipe.seed, self.augmentation, recipe.gradients
+        )
         _check_fit(self.steps.layer, self.network, self.dataset)
         self.identity = run_identity(
             self.network,

@@ -3,6 +3,8 @@
 import math
 from dataclasses import dataclass
 
+from xnornet.ops import ARITHMETICS
+
 __all__ = ["RECIPES", "SCHEDULES", "Recipe"]
 
 SCHEDULES = ("exponential", "cosine")
@@ -23,13 +25,15 @@ class Recipe:
         ``'cosine'``, along half a wave.
     augment : bool
         Crop, and for CIFAR-10 mirror, the training images at random.
+    gradients : str
+        Arithmetic of the binary layers' gradients, one of ``xnornet.ops.ARITHMETICS``.
     seed : int
         Of the initial weights, of dropout, and of order and augmentation of the images.
 
     Raises
     ------
     ValueError
-        A number that is out of range, or an unknown schedule.
+        A number that is out of range, or an unknown schedule or arithmetic.
     """
 
     epochs: int
@@ -38,6 +42,7 @@ class Recipe:
     lr_end: float
     schedule: str = "exponential"
     augment: bool = False
+    gradients: str = "int16"
     seed: int = 0
 
     def __post_init__(self):
@@ -49,6 +54,8 @@ class Recipe:
             raise ValueError(f"seed is {self.seed}; it takes a number that is not negative")
         if self.schedule not in SCHEDULES:
             raise ValueError(f"schedule is {self.schedule!r}; it takes {' or '.join(SCHEDULES)}")
+        if self.gradients not in ARITHMETICS:
+            raise ValueError(f"gradients is {self.gradients!r}; it takes {' or '.join(ARITHMETICS)}")
 
     def lr_at(self, epoch):
         """Adam's rate in an epoch, counted from 0."""

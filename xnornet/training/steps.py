@@ -8,6 +8,7 @@ import theano.tensor as T
 from xnornet import networks
 from xnornet.data.dataset import Pixels, scale_bytes
 from xnornet.layers import clip_weights
+from xnornet.ops import gradients_in
 
 __all__ = ["Steps", "on_device", "squared_hinge"]
 
@@ -63,6 +64,8 @@ class Steps:
         Of initial weights and dropout.
     augmentation : Augmentation, optional
         What is done to the images of a step.
+    gradients : str
+        Arithmetic of the binary layers' gradients, one of ``xnornet.ops.ARITHMETICS``.
 
     Attributes
     ----------
@@ -71,13 +74,14 @@ class Steps:
     params : list of shared variables
     """
 
-    def __init__(self, network, arguments, dataset, seed, augmentation=None):
+    def __init__(self, network, arguments, dataset, seed, augmentation=None, gradients="int16"):
         lasagne.random.set_rng(np.random.RandomState(seed))
         images, labels = T.tensor4("images"), T.ivector("labels")
         self.layer = networks.build(network, images, **arguments)
         self.params = lasagne.layers.get_all_params(self.layer)
         self._lr = theano.shared(np.asarray(0, theano.config.floatX), name="lr")
-        self._step = self._compile_step(images, labels, dataset, augmentation)
+        with gradients_in(gradients):
+            self._step = self._compile_step(images, labels, dataset, augmentation)
         scores = lasagne.layers.get_output(self.layer, deterministic=True)
         self._classify = theano.function([images], scores.argmax(axis=1), name="classify")
 
