@@ -1,8 +1,8 @@
 """Time of a training step: ours, PyTorch's, Larq's and Theano-PyMC's, on the same networks.
 
 python benchmarks/training.py [--only NAMES] [--network NAMES] [--batch 50,128] [--width FACTOR]
-                              [--device cpu|cuda] [--rounds N] [--steps N] [--chunk N]
-                              [--larq-python PATH] [--theano-python PATH] [--json]
+                              [--device cpu|cuda] [--pages huge|usual] [--rounds N] [--steps N]
+                              [--chunk N] [--larq-python PATH] [--theano-python PATH] [--json]
 
 Every contender runs in processes of its own, which may use all cores and begin with empty caches. The
 contenders take turns over several rounds, so that other load of the machine falls on all of them, and a
@@ -91,6 +91,8 @@ CONTENDERS = {
     "larq": Contender("Larq, neither K nor alpha", "larq_keras", needs=("larq", "tf_keras"), install=LARQ),
     "theano": Contender("Theano-PyMC", "theano_pymc"),
 }
+# Memory of a step's arrays is new each time, and it takes long to get it in pages of 4 KiB.
+PAGES = {"huge": "glibc.malloc.hugetlb=1", "usual": ""}
 # Of their installations above, neither comes with what runs on a GPU of today.
 CPU_ONLY = ("larq", "theano")
 
@@ -108,7 +110,7 @@ def main():
         print(line, file=sys.stderr)
     if not runs:
         sys.exit("Nothing was measured; install a contender as told above")
-    options = ("device", "width", "rounds", "steps", "chunk")
+    options = ("device", "width", "pages", "rounds", "steps", "chunk")
     result = {
         "machine": machine() | ({"gpu": gpu()} if arguments.device == "cuda" else {}),
         **{option: getattr(arguments, option) for option in options},
@@ -128,6 +130,12 @@ def _arguments():
     )
     parser.add_argument("--width", type=float, default=1.0, help="factor of hidden units and filters")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument(
+        "--pages",
+        choices=tuple(PAGES),
+        default="huge",
+        help="how contenders get memory: in huge pages, as from train/train.sh, or as glibc does by itself",
+    )
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=5, help="timed steps in each round, at the least")
     parser.add_argument("--chunk", type=int, default=1, help="steps that are timed, and waited for, together")
@@ -191,6 +199,7 @@ def _run(name, python, network, batch, arguments):
     ours = contender.trainer == "ours"
     with tempfile.TemporaryDirectory() as caches:
         surroundings = environment(caches, ours, **({"device": arguments.device} if ours else {}))
+        surroundings["GLIBC_TUNABLES"] = PAGES[arguments.pages]
         told = output([*command, *options, f"--batch={batch}", f"--begun={time.time()}"], surroundings)
     return json.loads(told.splitlines()[-1])
 
@@ -244,15 +253,16 @@ def format_result(result):
     Parameters
     ----------
     result : dict
-        ``summarize``'s, with ``"machine"``, ``"device"``, ``"width"``, ``"rounds"``, ``"steps"`` and
-        ``"chunk"``.
+        ``summarize``'s, with ``"machine"``, ``"device"``, ``"width"``, ``"pages"``, ``"rounds"``,
+        ``"steps"`` and ``"chunk"``.
 
     Returns
     -------
     str
     """
     machine, cells, on_gpu = result["machine"], result["cells"], result["device"] == "cuda"
-    rounds = f"rounds: {result['rounds']} of at least {result['steps']} steps, {result['chunk']} at a time"
+    rounds = f"rounds: {result['rounds']} of at least {result['steps']} steps, {result['chunk']} at a time; "
+    rounds += f"{result['pages']} pages"
     where = "allocated on the GPU" if on_gpu else "of the process above its imports"
     lines = [
         f"{machine['cpu']}, {machine['cores']} cores",

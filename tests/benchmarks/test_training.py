@@ -59,7 +59,7 @@ def test_a_median_has_as_many_steps_above_as_below_and_ratios_are_over_ours(trai
 @given(runs=results, device=st.sampled_from(("cpu", "cuda")))
 def test_tables_are_narrow_and_hold_the_numbers_of_the_json(training, runs, device):
     machine = {"cpu": "A processor of a long name " * 5, "cores": 2, "gpu": "A card"}
-    options = {"device": device, "width": 0.25, "rounds": 3, "steps": 5, "chunk": 10}
+    options = {"device": device, "width": 0.25, "pages": "huge", "rounds": 3, "steps": 5, "chunk": 10}
     result = {"machine": machine, **options, **training["summarize"](runs, 10)}
     text = training["format_result"](result)
     lines = text.splitlines()
