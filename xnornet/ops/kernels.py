@@ -3,9 +3,9 @@
 Images lie channels last, filters as ``(filters, channels, rows, columns)``, matrices as ``(channels,
 outputs)``; signs are int8. The forward product counts differing bits in words of 64 channels. In a gradient
 one operand is a sign and the other a real number, which is rounded to 16 bits relative to the largest of its
-block, so that products are those of int16 pairs, and sums of a block are exact. A block is an image for the
-images' gradient, a few rows of one or more images with 64 filters for the filters' gradient, and everything
-for the rows' gradient.
+block, so that products are those of int16 pairs, and sums of a block are exact where at most ``2**16``
+products meet. A block is an image for the images' gradient, a few rows of one or more images with 64 filters
+for the filters' gradient, and everything for the rows' gradient.
 
 ``thread`` of ``threads`` says which share of the work is a call's own, and ``frame`` is XLA's (see
 ``custom_calls``): each kernel tells its arguments, results and options. ``flip`` turns filters around;
@@ -42,6 +42,9 @@ LANES = 16
 
 # Largest whole number that a real one is rounded to.
 LARGEST = np.float32(32767)
+
+# Blocks without a larger number are 0, so that no scale overflows and none is subnormal.
+SMALLEST = np.float32(2.0**-110)
 
 # Pairs of pixels that a block of the filters' gradient has at least, where there are as many.
 DEPTH = 128
@@ -85,18 +88,27 @@ def _rounded(x, scale):
 
 
 @_part
-def _scales(largest):
-    """What numbers are multiplied by before they are rounded, and what a step then stands for."""
-    return (LARGEST / largest if largest > 0 else np.float32(0)), largest / LARGEST
-
-
-@njit(error_model="numpy", fastmath=True)
 def _largest(numbers):
-    """The largest magnitude; in any order, so that it is computed with vectors."""
-    largest = np.float32(0)
-    for i in range(len(numbers)):
-        largest = max(largest, abs(numbers[i]))
+    """Bits of the largest magnitude, in whose order not a number is larger than infinity."""
+    bits = numbers.view(np.int32)
+    largest = np.int32(0)
+    for i in range(len(bits)):
+        largest = max(largest, bits[i] & np.int32(0x7FFFFFFF))
     return largest
+
+
+@_part
+def _scales(largest):
+    """What numbers are multiplied by before they are rounded, and what a step then stands for.
+
+    Not a number stands for all of a block that holds what is not finite, so that training notices.
+    """
+    magnitude = np.int32(largest).view(np.float32)
+    if not magnitude < np.inf:
+        return np.float32(0), np.float32(np.nan)
+    if magnitude < SMALLEST:
+        return np.float32(0), np.float32(0)
+    return LARGEST / magnitude, magnitude / LARGEST
 
 
 def pack_filters(thread, threads, frame):
@@ -425,7 +437,7 @@ def _pair_gradient(g, part, first, width, numbers):
     """Round a block to pairs of neighbouring pixels; returns what a step stands for."""
     n, count, y, deep = part
     ow = g.shape[2]
-    largest = np.float32(0)
+    largest = np.int32(0)
     for k in range(count):
         for r in range(deep):
             for x in range(ow):
