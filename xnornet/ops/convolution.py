@@ -5,16 +5,17 @@ the gradients a sign meets a real number, and an arithmetic says how they are mu
 :func:`gradients_in` chooses among ``ARITHMETICS``:
 
 ``"int16"``
-    Real numbers are rounded to 16 bits relative to the largest of an image, or of a part of one, and all
-    else is exact, so that errors stay below 1e-4 of a gradient's largest value. The default. Where the
-    processor has no instructions for it, for other strides than 1 and in float64 it is ``"float32"``.
+    Real numbers are rounded to 16 bits: each errs by up to 1/65534 of the largest of an image, or of a part
+    of one, and all else is exact. Errors of layers' gradients stay below 1e-4 of the largest value. Where a
+    number is not finite, neither is what its image or part gives. The default. Where the processor has no
+    instructions for it, for other strides than 1, padding as long as filters, sums of more than ``2**16``
+    and in float64 it is ``"float32"``.
 ``"float32"``
     Nothing is rounded but sums; in float64 it means float64.
 ``"bfloat16"``
     Real numbers are rounded to bfloat16, by up to 1/256 of each.
 """
 
-import math
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -79,11 +80,10 @@ class _Convolution(Op):
     def __init__(self, pad, stride, flip, arithmetic):
         self.pad, self.stride, self.flip, self.arithmetic = pad, stride, flip, arithmetic
 
-    def has_kernel(self, B, dtype):
+    def has_kernel(self, H, B, dtype):
         """Whether ``native`` computes this."""
-        fits = all(max(p) < k for p, k in zip(self.pad, B.shape[2:], strict=True))
-        exact = math.prod(B.shape[1:]) < 2**15
-        return native.available() and dtype == np.float32 and self.stride == (1, 1) and fits and exact
+        plain = dtype == np.float32 and self.stride == (1, 1)
+        return plain and native.takes_convolution(H.shape, B.shape, self.pad)
 
     def windows(self, H, kernel):
         """Yield each tap of a filter and the elements that it meets, of padded images in NumPy."""
@@ -140,7 +140,7 @@ class SignConvolution(_Convolution):
 @jax_funcify.register(SignConvolution)
 def _jax_sign_convolution(op, **kwargs):
     def sign_convolution(H, B):
-        if op.has_kernel(B, H.dtype):
+        if op.has_kernel(H, B, H.dtype):
             out = native.convolve(_int8(H), _int8(B), op.pad, op.flip)
         elif jax.default_backend() == "cpu":
             out = op.correlate(_int8(H), _int8(B), preferred_element_type=jnp.int32)
@@ -183,7 +183,7 @@ class SignConvolutionGradImages(_Convolution):
 @jax_funcify.register(SignConvolutionGradImages)
 def _jax_grad_images(op, **kwargs):
     def grad_images(H, B, g):
-        if op.arithmetic == "int16" and op.has_kernel(B, g.dtype):
+        if op.arithmetic == "int16" and op.has_kernel(H, B, g.dtype):
             return native.image_gradient(g, _int8(B), H.shape, op.pad, op.flip)
         shape, B = jax.ShapeDtypeStruct(H.shape, g.dtype), B.astype(g.dtype)
         parts, options = _parts(op.arithmetic, g)
@@ -223,7 +223,7 @@ class SignConvolutionGradFilters(_Convolution):
 @jax_funcify.register(SignConvolutionGradFilters)
 def _jax_grad_filters(op, **kwargs):
     def grad_filters(H, B, g):
-        if op.arithmetic == "int16" and op.has_kernel(B, g.dtype):
+        if op.arithmetic == "int16" and op.has_kernel(H, B, g.dtype):
             return native.filter_gradient(_int8(H), g, B.shape, op.pad, op.flip)
         shape, H = jax.ShapeDtypeStruct(B.shape, g.dtype), H.astype(g.dtype)
         parts, options = _parts(op.arithmetic, g)
@@ -253,9 +253,9 @@ class _Product(Op):
     def __init__(self, arithmetic):
         self.arithmetic = arithmetic
 
-    def has_kernel(self, channels, dtype):
-        """Whether ``native`` computes this."""
-        return native.available() and dtype == np.float32 and channels < 2**15
+    def has_kernel(self, lengths, dtype):
+        """Whether ``native`` computes this, for numbers of rows, channels and outputs."""
+        return dtype == np.float32 and native.takes_product(*lengths)
 
 
 class SignProduct(_Product):
@@ -282,7 +282,7 @@ class SignProduct(_Product):
 @jax_funcify.register(SignProduct)
 def _jax_sign_product(op, **kwargs):
     def sign_product(H, B):
-        if op.has_kernel(len(B), H.dtype):
+        if op.has_kernel((len(H), *B.shape), H.dtype):
             return native.multiply(_int8(H), _int8(B)).astype(H.dtype)
         return H @ B
 
@@ -313,7 +313,7 @@ class SignProductGradRows(_Product):
 @jax_funcify.register(SignProductGradRows)
 def _jax_grad_rows(op, **kwargs):
     def grad_rows(g, B):
-        if op.arithmetic == "int16" and op.has_kernel(len(B), g.dtype):
+        if op.arithmetic == "int16" and op.has_kernel((len(g), *B.shape), g.dtype):
             return native.row_gradient(g, _int8(B))
         parts, options = _parts(op.arithmetic, g)
         return sum(jnp.matmul(part, B.T.astype(g.dtype), **options) for part in parts)
@@ -345,7 +345,7 @@ class SignProductGradMatrix(_Product):
 @jax_funcify.register(SignProductGradMatrix)
 def _jax_grad_matrix(op, **kwargs):
     def grad_matrix(H, g):
-        if op.arithmetic == "int16" and op.has_kernel(H.shape[1], g.dtype):
+        if op.arithmetic == "int16" and op.has_kernel((*H.shape, g.shape[1]), g.dtype):
             return native.matrix_gradient(_int8(H), g)
         parts, options = _parts(op.arithmetic, g)
         return sum(jnp.matmul(H.T.astype(g.dtype), part, **options) for part in parts)

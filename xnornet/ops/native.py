@@ -18,6 +18,8 @@ __all__ = [
     "prepare_convolution",
     "prepare_product",
     "row_gradient",
+    "takes_convolution",
+    "takes_product",
 ]
 
 _pack_filters = CustomCall(kernels.pack_filters)
@@ -29,9 +31,34 @@ _row_gradient = CustomCall(kernels.row_gradient)
 _filter_gradient = CustomCall(kernels.filter_gradient)
 
 
+# Products of a sign and a number of 16 bits whose sum 32 bits hold.
+MOST_PRODUCTS = 2**16
+
+# Fan-in, and with it the sums of signs, that 16 bits hold.
+MOST_SIGNS = 2**15 - 1
+
+# Rows of a matrix that are summed up at once: fewer than products may be, and their pairs stay in a cache.
+MATRIX_ROWS = 2**12
+
+
 def available():
     """Whether this machine runs the kernels."""
     return jax.default_backend() == "cpu" and multiplies_pairs()
+
+
+def takes_convolution(images, filters, pad):
+    """Whether the kernels take arrays of these shapes, as :func:`convolve` does, and their gradients."""
+    _, channels, kh, kw = filters
+    padded = all(max(p) < k for p, k in zip(pad, (kh, kw), strict=True))
+    columns = images[2] + sum(pad[1]) - kw + 1
+    short = channels * kh * kw <= MOST_SIGNS and max(filters[0] * kh * kw, columns) <= MOST_PRODUCTS
+    return available() and min(*images, *filters) > 0 and padded and short
+
+
+def takes_product(rows, channels, outputs):
+    """Whether the kernels take matrices of these lengths, as :func:`multiply` does, and their gradients."""
+    short = channels <= MOST_SIGNS and outputs <= MOST_PRODUCTS
+    return available() and min(rows, channels, outputs) > 0 and short
 
 
 def prepare_product(gradients):
@@ -133,7 +160,8 @@ def matrix_gradient(H, g):
     """Gradient of :func:`multiply` to ``B``, for float32 ``g`` of ``(rows, outputs)``."""
     shape = _shape((H.shape[1], g.shape[1]), np.float32)
     options = (*_geometry(ONE_TAP, UNPADDED), False, True)
-    return _filter_gradient(shape, H[None, None], g[None, None], options=options)
+    parts = (slice(first, first + MATRIX_ROWS) for first in range(0, len(H), MATRIX_ROWS))
+    return sum(_filter_gradient(shape, H[None, None, p], g[None, None, p], options=options) for p in parts)
 
 
 ONE_TAP, UNPADDED = (1, 1, 1, 1), ((0, 0), (0, 0))
