@@ -177,7 +177,7 @@ class SignConvolutionGradImages(_Convolution):
         H, B, g = inputs
         (gg,) = cotangents
         out = _convolve(gg, B, self)
-        return [disconnected_type(), theano.grad((out * g).sum(), B), out]
+        return [disconnected_type(), theano.grad((out * g).sum(), B, consider_constant=[g, gg]), out]
 
 
 @jax_funcify.register(SignConvolutionGradImages)
@@ -217,7 +217,7 @@ class SignConvolutionGradFilters(_Convolution):
         H, B, g = inputs
         (gg,) = cotangents
         out = _convolve(H, gg, self)
-        return [theano.grad((out * g).sum(), H), disconnected_type(), out]
+        return [theano.grad((out * g).sum(), H, consider_constant=[g, gg]), disconnected_type(), out]
 
 
 @jax_funcify.register(SignConvolutionGradFilters)
