@@ -365,10 +365,13 @@ def _parts(arithmetic, g):
     on_gpu = jax.default_backend() != "cpu"
     if g.dtype != np.float32 or arithmetic == "float32" or (arithmetic == "int16" and not on_gpu):
         return [g], {"precision": "highest"}
-    upper = g.astype(jnp.bfloat16).astype(g.dtype)
-    if arithmetic == "bfloat16":
-        return [upper], {}
-    return [upper, (g - upper).astype(jnp.bfloat16).astype(g.dtype)], {}
+    upper = _as_bfloat16(g)
+    return [upper] if arithmetic == "bfloat16" else [upper, _as_bfloat16(g - upper)], {}
+
+
+def _as_bfloat16(x):
+    """Round float32, and not by conversions there and back, which XLA may leave out."""
+    return jax.lax.reduce_precision(x, exponent_bits=8, mantissa_bits=7)
 
 
 def convolve_signs(H, B, pad, stride, flip, training=False):
