@@ -21,12 +21,11 @@ def direct_call(place=np.array):
     """The method, for a function that copies an array to where a kernel shall find it."""
 
     def call(self, results, *arrays, options=()):
-        self.prepare()
-        handler = self._handler.result()
+        leading = self.leading()
         single = not isinstance(results, tuple)
         arrays = [place(np.asarray(a)) for a in arrays]
         found = [place(_junk(r.shape, r.dtype)) for r in ((results,) if single else results)]
-        _run(handler.address, arrays, found, [custom_calls.THREADS, handler.address, *options])
+        _run(leading[0], arrays, found, [*leading, *options])
         return found[0] if single else found
 
     return call

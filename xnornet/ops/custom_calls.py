@@ -189,6 +189,11 @@ class CustomCall:
         jax.ffi.register_ffi_target(self._name, capsule(_handler().address, None, None), platform="cpu")
         return compiled
 
+    def leading(self):
+        """The options that stand before the kernel's own; it waits for the compiler."""
+        self.prepare()
+        return _handler().address, self._compiled.result().address, THREADS
+
     def __call__(self, results, *arrays, options=()):
         """Call the kernel.
 
@@ -202,8 +207,7 @@ class CustomCall:
         -------
         array, or list of them
         """
-        self.prepare()
-        values = [_handler().address, self._compiled.result().address, THREADS, *options]
+        values = [*self.leading(), *options]
         # XLA sorts options by their names.
         options = {f"option_{i:02}": np.int64(value) for i, value in enumerate(values)}
         return jax.ffi.ffi_call(self._name, results)(*arrays, **options)
