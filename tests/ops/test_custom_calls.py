@@ -76,3 +76,17 @@ def test_processors_without_the_instructions_train_as_well():
     assert available == "False"
     _, expected = run_steps()
     np.testing.assert_allclose(losses, expected, rtol=1e-3)
+
+
+def test_an_xla_that_does_not_call_the_kernels_is_told_in_one_warning(monkeypatch):
+    def refuse(*arguments, **options):
+        raise RuntimeError("FFI handler's API version is too old\nand a long trace")
+
+    monkeypatch.setattr(native, "_pack_matrix", refuse)
+    native.works.cache_clear()
+    try:
+        with pytest.warns(UserWarning, match="train without their kernels.*too old$"):
+            assert not native.takes_product(2, 3, 4)
+        assert not native.takes_convolution((1, 5, 5, 3), (4, 3, 3, 3), ((1, 1), (1, 1)))
+    finally:
+        native.works.cache_clear()

@@ -1,5 +1,8 @@
 """The kernels as functions of JAX arrays."""
 
+import warnings
+from functools import cache
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -20,6 +23,7 @@ __all__ = [
     "row_gradient",
     "takes_convolution",
     "takes_product",
+    "works",
 ]
 
 _pack_filters = CustomCall(kernels.pack_filters)
@@ -29,7 +33,6 @@ _pair_filters = CustomCall(kernels.pair_filters)
 _image_gradient = CustomCall(kernels.image_gradient)
 _row_gradient = CustomCall(kernels.row_gradient)
 _filter_gradient = CustomCall(kernels.filter_gradient)
-
 
 # Products of a sign and a number of 16 bits whose sum 32 bits hold.
 MOST_PRODUCTS = 2**16
@@ -42,8 +45,24 @@ MATRIX_ROWS = 2**12
 
 
 def available():
-    """Whether this machine runs the kernels."""
+    """Whether this machine has the instructions of the kernels."""
     return jax.default_backend() == "cpu" and multiplies_pairs()
+
+
+@cache
+def works():
+    """Whether XLA calls the kernels. A version of it that they do not fit is told of in one warning."""
+    try:
+        with jax.ensure_compile_time_eval():
+            one = jnp.ones((1, 1), np.int8)
+            return bool(multiply(one, one)[0, 0] == 1)
+    except Exception as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        warnings.warn(
+            f"Binary layers train without their kernels, which jax {jax.__version__} does not call: {reason}",
+            stacklevel=2,
+        )
+        return False
 
 
 def takes_convolution(images, filters, pad):
@@ -52,13 +71,13 @@ def takes_convolution(images, filters, pad):
     padded = all(max(p) < k for p, k in zip(pad, (kh, kw), strict=True))
     columns = images[2] + sum(pad[1]) - kw + 1
     short = channels * kh * kw <= MOST_SIGNS and max(filters[0] * kh * kw, columns) <= MOST_PRODUCTS
-    return available() and min(*images, *filters) > 0 and padded and short
+    return available() and min(*images, *filters) > 0 and padded and short and works()
 
 
 def takes_product(rows, channels, outputs):
     """Whether the kernels take matrices of these lengths, as :func:`multiply` does, and their gradients."""
     short = channels <= MOST_SIGNS and outputs <= MOST_PRODUCTS
-    return available() and min(rows, channels, outputs) > 0 and short
+    return available() and min(rows, channels, outputs) > 0 and short and works()
 
 
 def prepare_product(gradients):
