@@ -58,9 +58,10 @@ class Net:
 
     def normalize(self):
         mean, var = self.x.mean((0, 2, 3)), self.x.var((0, 2, 3))
-        gamma = self.input(self.shape[1:2])
+        gamma, beta = (self.input(self.shape[1:2]) for _ in range(2))
         scale = gamma / T.sqrt(var + 1)
-        self.x = (self.x - mean.dimshuffle("x", 0, "x", "x")) * scale.dimshuffle("x", 0, "x", "x")
+        mean, scale, beta = (v.dimshuffle("x", 0, "x", "x") for v in (mean, scale, beta))
+        self.x = (self.x - mean) * scale + beta
 
     def rectify(self):
         self.x = T.maximum(self.x, 0)
@@ -88,7 +89,8 @@ class Net:
 
     def compare_along_axes(self):
         reduce = self.draw(st.sampled_from([T.sum, T.max, T.mean]))
-        self.x = self.x - reduce(self.x, axis=self.axes(), keepdims=True)
+        # Not all of it: a difference of 0 has any sign after rounding, and what follows may ask for the sign.
+        self.x = self.x - 0.7 * reduce(self.x, axis=self.axes(), keepdims=True)
 
     def scale_by_reduced(self):
         axes = self.axes()
@@ -106,7 +108,7 @@ class Net:
     def pad(self):
         before, after = self.draw(st.tuples(*[st.integers(0, 2)] * 2))
         b, c, h, w = self.shape
-        zeros = T.zeros((b, c, h, w + before + after))
+        zeros = T.zeros((b, c, h, w + before + after), dtype="float64")
         self.x = T.set_subtensor(zeros[:, :, :, before : before + w], self.x)
 
     def concatenate(self):
@@ -156,7 +158,7 @@ def assert_equal(results, expected):
 
 
 @given(nets())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_nets_compute_what_they_did(case):
     inputs, values, expressions = case
     expected = run(inputs, expressions, "FAST_COMPILE", values)
