@@ -1,0 +1,45 @@
+"""The comparison of arithmetics: its figures, and a run on the digits."""
+
+import json
+import re
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+
+PROGRAM = Path(__file__).resolve().parents[2] / "benchmarks" / "arithmetics.py"
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "path", list(sys.path))
+
+    def run(*options):
+        monkeypatch.setattr(sys, "argv", [str(PROGRAM), *options])
+        runpy.run_path(str(PROGRAM), run_name="__main__")
+        return capsys.readouterr().out
+
+    return run
+
+
+def test_losses_are_compared_step_by_step_and_in_the_mean(monkeypatch):
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    apart = runpy.run_path(str(PROGRAM))["apart"]
+    found = apart([[1.0, 3.0], [2.0, 2.0]], [[2.0, 2.0], [2.0, 4.0]])
+    assert found == pytest.approx({"largest": 0.5, "mean": 0.375, "of_means": (0 + 1 / 3) / 2})
+
+
+def test_arithmetics_train_the_digits_alike(run):
+    told = json.loads(run("digits_mlp", "--only", "float32,int16", "--seeds", "1", "--epochs", "6", "--json"))
+    errors = {name: error for name, (error,) in told["test_errors"].items()}
+    assert set(errors) == {"float32", "int16"} and max(errors.values()) < 0.08
+    # Both part from float32 by what rounding gives rise to.
+    assert told["apart"]["int16"]["of_means"] < 0.03
+    assert told["apart"]["int16"]["mean"] < 2 * told["apart"]["float32, reordered"]["mean"] + 0.01
+
+
+def test_a_comparison_without_float32_is_refused_in_one_line(run, capsys):
+    with pytest.raises(SystemExit):
+        run("digits_mlp", "--only", "int16")
+    assert re.search("--only needs float32", capsys.readouterr().err.splitlines()[-1])
