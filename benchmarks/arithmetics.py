@@ -6,7 +6,8 @@ python benchmarks/arithmetics.py NETWORK [--only NAMES] [--seeds 0,1,2] [--epoch
 Every arithmetic of ``xnornet.ops`` trains from the same weights on the same batches, by the network's recipe
 but for ``--epochs`` and ``--batch-size``. Signs make any two ways of rounding part, so there is a measure for
 it: ``float32, reordered`` has the images of each batch in another order, which changes nothing but how sums
-are rounded, and with dropout whose masks meet which images. "apart" is how far a loss is from that of ``float32``, as a share of it, in the first 100 steps.
+are rounded, and where there is dropout which masks images meet. "apart" is how far a loss is from that of
+``float32``, as a share of it, in the first 100 steps.
 """
 
 import argparse
