@@ -13,7 +13,7 @@ __all__ = [
     "counts",
     "environment",
     "known_names",
-    "lacking",
+    "missing_modules",
     "missing_theano",
     "output",
     "turns",
@@ -82,7 +82,7 @@ def output(command, env=None):
     return process.stdout
 
 
-def lacking(python, modules):
+def _lacking(python, modules):
     """What keeps a contender from running, as a phrase after "it lacks"; empty if nothing does.
 
     Parameters
@@ -98,6 +98,21 @@ def lacking(python, modules):
         return output([python, "-c", FIND, ROOT, *modules]).strip()
     except (OSError, Failed):
         return f"a Python that runs at {python}"
+
+
+def missing_modules(name, contender, python):
+    """One line that says what a contender lacks and how to install it, or None if it can run.
+
+    Parameters
+    ----------
+    name : str
+    contender : object
+        With ``needs``, modules that its Python must find, and ``install``, how to get them.
+    python : str or None
+        The Python that would run it.
+    """
+    lacks = _lacking(python, contender.needs)
+    return f"{name}: skipped, as it lacks {lacks}; {contender.install}" if lacks else None
 
 
 def missing_theano(python):

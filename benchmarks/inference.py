@@ -25,7 +25,7 @@ from tqdm import tqdm
 HERE = Path(__file__).resolve().parent
 sys.path += [str(HERE), str(HERE / "contenders")]
 
-from contest import Failed, counts, known_names, lacking, output, turns  # noqa: E402
+from contest import Failed, counts, known_names, missing_modules, output, turns  # noqa: E402
 from machine import machine  # noqa: E402
 from work import WORKS  # noqa: E402
 
@@ -125,18 +125,8 @@ def _arguments():
 
 
 def missing(name, python):
-    """One line that says what a contender lacks and how to install it, or None if it can run.
-
-    Parameters
-    ----------
-    name : str
-        One of ``CONTENDERS``.
-    python : str or None
-        The Python that would run it.
-    """
-    contender = CONTENDERS[name]
-    lacks = lacking(python, contender.needs)
-    return f"{name}: skipped, as it lacks {lacks}; {contender.install}" if lacks else None
+    """What ``contest.missing_modules`` tells of one of ``CONTENDERS``."""
+    return missing_modules(name, CONTENDERS[name], python)
 
 
 def _turns(names, arguments):

@@ -31,7 +31,7 @@ from contest import (  # noqa: E402
     counts,
     environment,
     known_names,
-    lacking,
+    missing_modules,
     missing_theano,
     output,
     turns,
@@ -167,9 +167,7 @@ def missing(name, python, device):
         return f"{name}: skipped, as it runs on the processor alone here; leave out --device {device}"
     if name == "theano":
         return missing_theano(python)
-    contender = CONTENDERS[name]
-    lacks = lacking(python, contender.needs)
-    return f"{name}: skipped, as it lacks {lacks}; {contender.install}" if lacks else None
+    return missing_modules(name, CONTENDERS[name], python)
 
 
 def _contest(names, pythons, arguments):

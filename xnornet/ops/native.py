@@ -82,18 +82,17 @@ def takes_product(rows, channels, outputs):
 
 def prepare_product(gradients):
     """Begin to compile :func:`multiply`, and its gradients if they will be needed."""
-    _prepare([_pack_matrix, _correlate], [_row_gradient, _filter_gradient] if gradients else [])
+    backward = [_row_gradient, _filter_gradient] if gradients else []
+    _prepare(_pack_matrix, _correlate, *backward)
 
 
 def prepare_convolution(gradients):
     """Begin to compile :func:`convolve`, and its gradients if they will be needed."""
-    _prepare(
-        [_pack_filters, _correlate], [_pair_filters, _image_gradient, _filter_gradient] if gradients else []
-    )
+    backward = [_pair_filters, _image_gradient, _filter_gradient] if gradients else []
+    _prepare(_pack_filters, _correlate, *backward)
 
 
-def _prepare(calls, gradients):
-    calls += gradients
+def _prepare(*calls):
     if available():
         for call in calls:
             call.prepare()
