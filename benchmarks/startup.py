@@ -82,7 +82,7 @@ def pack(network, path):
     from xnornet.inference import quantize
     from xnornet.model import save_packed
 
-    layer = networks.build(network, T.tensor4("images"))
+    layer = networks.build(network, T.tensor4("images"), scale_inputs=True)
     images = np.random.default_rng(0).uniform(-1, 1, (8, *networks.input_shape(layer)))
     save_packed(path, quantize(layer, images.astype("float32")), {})
 

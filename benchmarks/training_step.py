@@ -57,7 +57,7 @@ def xnornet_step(network, images, labels, width):
     from xnornet.training.steps import squared_hinge
 
     options = {"num_units": max(1, round(4096 * width))} if network == "mnist_mlp" else {"width": width}
-    layer = networks.build(network, images, **options)
+    layer = networks.build(network, images, scale_inputs=True, **options)
     loss = squared_hinge(lasagne.layers.get_output(layer), labels, CLASSES)
     params = lasagne.layers.get_all_params(layer, trainable=True)
     return loss, clip_weights(lasagne.updates.adam(loss, params, learning_rate=0.001), layer)

@@ -90,6 +90,18 @@ def test_scale_inputs_reaches_every_binary_layer(name, scale_inputs):
     assert {layer.scale_inputs for layer in binary} == {scale_inputs}
 
 
+@pytest.mark.parametrize("name", ["mnist_convnet", "cifar10_convnet", "svhn_convnet"])
+@pytest.mark.parametrize("real_first", [True, False])
+def test_parts_of_the_ablation_reach_the_layers(name, real_first):
+    network = networks.build(name, scale_weights=False, real_first=real_first, **SMALL[name])
+    layers = lasagne.layers.get_all_layers(network)
+    binary = [layer for layer in layers if isinstance(layer, XNORConv2DLayer | XNORDenseLayer)]
+    assert {layer.scale_weights for layer in binary} == {False}
+    assert isinstance(layers[1], XNORConv2DLayer) == (not real_first)
+    whole = lasagne.layers.get_all_layers(networks.build(name, **SMALL[name]))
+    assert [layer.output_shape for layer in layers] == [layer.output_shape for layer in whole]
+
+
 @pytest.mark.parametrize("name", SMALL)
 def test_the_input_variable_is_the_one_given(name):
     images = T.tensor4("images")

@@ -5,6 +5,7 @@ Losses, optimizers and epochs are left to ``xnornet.training``.
 
 import inspect
 import numbers
+from functools import partial
 
 from lasagne.layers import (
     Conv2DLayer,
@@ -90,7 +91,15 @@ def mnist_mlp(input_var=None, num_units=4096, dropout=0.2, scale_inputs=True):
     return _classifier(layer)
 
 
-def mnist_convnet(input_var=None, num_filters=(32, 96), num_units=1024, dropout=0.0, scale_inputs=True):
+def mnist_convnet(
+    input_var=None,
+    num_filters=(32, 96),
+    num_units=1024,
+    dropout=0.0,
+    scale_inputs=True,
+    scale_weights=True,
+    real_first=True,
+):
     """A LeNet-5-like net on MNIST: real 5x5 - XNOR 5x5 - XNOR dense - real dense.
 
     Parameters
@@ -103,8 +112,10 @@ def mnist_convnet(input_var=None, num_filters=(32, 96), num_units=1024, dropout=
         Width of the binary dense layer.
     dropout : float
         Share of the dense layer's inputs that training sets to zero.
-    scale_inputs : bool
+    scale_inputs, scale_weights : bool
         Passed on to the XNOR layers.
+    real_first : bool
+        Whether the first layer takes the image as it is, and not its signs.
 
     Returns
     -------
@@ -112,15 +123,18 @@ def mnist_convnet(input_var=None, num_filters=(32, 96), num_units=1024, dropout=
         Scores of ten classes, ``(batch, 10)``.
     """
     layer = InputLayer((None, 1, 28, 28), input_var)
-    layer = Conv2DLayer(layer, num_filters[0], 5, pad=2, nonlinearity=None)
-    layer = BatchNormLayer(MaxPool2DLayer(layer, 2))
-    layer = XNORConv2DLayer(layer, num_filters[1], 5, pad=2, scale_inputs=scale_inputs)
-    layer = DropoutLayer(BatchNormLayer(MaxPool2DLayer(layer, 2)), dropout)
-    layer = BatchNormLayer(XNORDenseLayer(layer, num_units, scale_inputs=scale_inputs))
+    scales = {"scale_inputs": scale_inputs, "scale_weights": scale_weights}
+    for i, n in enumerate(num_filters):
+        convolve = _convolution(real=real_first and i == 0, **scales)
+        layer = BatchNormLayer(MaxPool2DLayer(convolve(layer, n, 5, pad=2), 2))
+    layer = DropoutLayer(layer, dropout)
+    layer = BatchNormLayer(XNORDenseLayer(layer, num_units, **scales))
     return _classifier(layer)
 
 
-def cifar10_convnet(input_var=None, width=1.0, dropout=0.0, scale_inputs=True):
+def cifar10_convnet(
+    input_var=None, width=1.0, dropout=0.0, scale_inputs=False, scale_weights=True, real_first=True
+):
     """Six 3x3 convolutions and three dense layers on CIFAR-10; all but the first and the last are binary.
 
     128C3 (real) - 128C3 - MP2 - 256C3 - 256C3 - MP2 - 512C3 - 512C3 - MP2 - 1024FC - 1024FC - 10FC (real),
@@ -136,8 +150,10 @@ def cifar10_convnet(input_var=None, width=1.0, dropout=0.0, scale_inputs=True):
     dropout : float
         Share that training sets to zero of the inputs of each of the two binary dense layers, behind the
         batch norm that feeds it.
-    scale_inputs : bool
+    scale_inputs, scale_weights : bool
         Passed on to the XNOR layers.
+    real_first : bool
+        Whether the first layer takes the image as it is, and not its signs.
 
     Returns
     -------
@@ -149,34 +165,40 @@ def cifar10_convnet(input_var=None, width=1.0, dropout=0.0, scale_inputs=True):
     ValueError
         ``width`` is not a positive number.
     """
-    return _vgg(input_var, (128, 256, 512), width, dropout, scale_inputs)
+    return _vgg(input_var, (128, 256, 512), width, dropout, real_first, scale_inputs, scale_weights)
 
 
-def svhn_convnet(input_var=None, width=1.0, dropout=0.0, scale_inputs=True):
+def svhn_convnet(
+    input_var=None, width=1.0, dropout=0.0, scale_inputs=False, scale_weights=True, real_first=True
+):
     """:func:`cifar10_convnet` with half as many filters, for the digits of SVHN.
 
     64C3 (real) - 64C3 - MP2 - 128C3 - 128C3 - MP2 - 256C3 - 256C3 - MP2 - 1024FC - 1024FC - 10FC (real), as
     in the ancestor of this project. Parameters, result and errors are those of :func:`cifar10_convnet`.
     """
-    return _vgg(input_var, (64, 128, 256), width, dropout, scale_inputs)
+    return _vgg(input_var, (64, 128, 256), width, dropout, real_first, scale_inputs, scale_weights)
 
 
-def _vgg(input_var, num_filters, width, dropout, scale_inputs, num_units=1024):
+def _vgg(input_var, num_filters, width, dropout, real_first, scale_inputs, scale_weights, num_units=1024):
     """Pairs of 3x3 convolutions, each pair followed by pooling, then two binary dense layers."""
+    scales = {"scale_inputs": scale_inputs, "scale_weights": scale_weights}
     _checked("width", width, 1.0)
     *num_filters, num_units = (max(1, round(width * n)) for n in (*num_filters, num_units))
     layer = InputLayer((None, 3, 32, 32), input_var)
     for i, n in enumerate(num_filters):
-        if i == 0:
-            layer = Conv2DLayer(layer, n, 3, pad=1, nonlinearity=None)
-        else:
-            layer = XNORConv2DLayer(layer, n, 3, pad=1, scale_inputs=scale_inputs)
-        layer = XNORConv2DLayer(BatchNormLayer(layer), n, 3, pad=1, scale_inputs=scale_inputs)
+        convolve = _convolution(real=real_first and i == 0, **scales)
+        layer = BatchNormLayer(convolve(layer, n, 3, pad=1))
+        layer = XNORConv2DLayer(layer, n, 3, pad=1, **scales)
         layer = BatchNormLayer(MaxPool2DLayer(layer, 2))
     for _ in range(2):
-        layer = XNORDenseLayer(DropoutLayer(layer, dropout), num_units, scale_inputs=scale_inputs)
+        layer = XNORDenseLayer(DropoutLayer(layer, dropout), num_units, **scales)
         layer = BatchNormLayer(layer)
     return _classifier(layer)
+
+
+def _convolution(real, **scales):
+    """A convolutional layer but for its input and sizes, real or binary."""
+    return partial(Conv2DLayer, nonlinearity=None) if real else partial(XNORConv2DLayer, **scales)
 
 
 def _classifier(layer, num_classes=10):

@@ -37,13 +37,14 @@ def load(task):
 
 
 def build(network, options, images, labels, **choices):
-    """Steps on the given images, whose bytes stay bytes.
+    """Steps on the given images, whose bytes stay bytes; the network has ``K``, as the other trainers' have.
 
     Returns
     -------
     xnornet.training.steps.Steps
     """
     split = Split(Pixels(images) if images.dtype == "uint8" else images, labels)
+    options = {"scale_inputs": True, **options}
     steps = Steps(network, options, Dataset("random", CLASSES, split, split, split), seed=0, **choices)
     steps.set_lr(RATE)
     return steps

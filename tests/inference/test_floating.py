@@ -90,6 +90,8 @@ def test_alpha_takes_in_the_count_of_the_mean():
     np.testing.assert_allclose(merged_alpha(scaled), [1.5 / 4, 0.5 / 4])
     dense = XNORDenseLayer((None, 2, 2), 3, W=np.array([[1, 2, 3]] * 4, "float32"))
     np.testing.assert_allclose(merged_alpha(dense), [1 / 4, 2 / 4, 3 / 4])
+    without = XNORConv2DLayer((None, 1, 4, 4), scale_weights=False, **options)
+    np.testing.assert_allclose(merged_alpha(without), [1 / 4, 1 / 4])
 
 
 def test_batch_norm_becomes_scale_and_offset():

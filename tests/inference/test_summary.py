@@ -61,7 +61,7 @@ def test_cifar10_convnet_is_as_counted_by_hand():
     real_weights = 9 * 3 * 128 + 1024 * 10
     real = real_weights + 5 * sum(channels)
     words = real_weights + sum(channels) + sum(channels[1:-1]) + 2 * sum(channels)
-    network = shipped.cifar10_convnet()
+    network = shipped.cifar10_convnet(scale_inputs=True)
     assert counts(network, "binary_params", "real_params") == [signs, real]
     assert counts(network, "float_bytes", "packed_bytes") == [4 * (signs + real), signs // 8 + 2 * words]
 

@@ -30,8 +30,9 @@ def zeros_around(pad, size):
 class Loops:
     """Output and gradients of the layer, tap by tap, in the letters of the paper."""
 
-    def __init__(self, size, stride, pad, scale_inputs=True):
-        self.size, self.stride, self.scale_inputs = size, stride, scale_inputs
+    def __init__(self, size, stride, pad, scale_inputs=True, scale_weights=True):
+        self.size, self.stride = size, stride
+        self.scale_inputs, self.scale_weights = scale_inputs, scale_weights
         pads = pad if isinstance(pad, tuple) else (pad, pad)
         self.pad = [zeros_around(p, k) for p, k in zip(pads, size, strict=True)]
 
@@ -64,7 +65,7 @@ class Loops:
                 K[:, 0, y, x] += A[:, u, v] / (self.size[0] * self.size[1])
         if not self.scale_inputs:
             K[...] = 1
-        alpha = np.array([np.abs(w).sum() / w.size for w in W])
+        alpha = np.array([np.abs(w).sum() / w.size if self.scale_weights else 1.0 for w in W])
         return product, K, alpha[:, None, None]
 
     def output(self, I, W, b, H=None, B=None):
@@ -89,7 +90,9 @@ class Loops:
         if self.scale_inputs:
             to_I += to_A[:, None] * np.sign(I) / I.shape[1]
         to_alpha = (G * product * K).sum(axis=(0, 2, 3))
-        to_W = to_B * (np.abs(W) <= 1) + to_alpha[:, None, None, None] * np.sign(W) / W[0].size
+        to_W = to_B * (np.abs(W) <= 1)
+        if self.scale_weights:
+            to_W += to_alpha[:, None, None, None] * np.sign(W) / W[0].size
         return to_I, to_W
 
 
@@ -116,16 +119,17 @@ pads = st.one_of(
     stride=st.tuples(st.integers(1, 3), st.integers(1, 3)),
     pad=pads,
     scale_inputs=st.booleans(),
+    scale_weights=st.booleans(),
     bias=st.sampled_from(["tied", "untied", None]),
     rectified=st.booleans(),
     seed=st.integers(0, 2**32),
 )
 def test_output_is_that_of_plain_loops(
-    batch, channels, filters, size, extra, stride, pad, scale_inputs, bias, rectified, seed
+    batch, channels, filters, size, extra, stride, pad, scale_inputs, scale_weights, bias, rectified, seed
 ):
     assume(pad != "same" or SAME_TAKES_EVEN or (size[0] % 2 and size[1] % 2))
     rng = np.random.default_rng(seed)
-    loops = Loops(size, stride, pad, scale_inputs)
+    loops = Loops(size, stride, pad, scale_inputs, scale_weights)
     h, w = (k + e for k, e in zip(size, extra, strict=True))
     I, W = grid(rng, batch, channels, h, w), grid(rng, filters, channels, *size)
     lengths = loops.output_lengths(h, w)
@@ -142,6 +146,7 @@ def test_output_is_that_of_plain_loops(
         b=b,
         nonlinearity=lasagne.nonlinearities.rectify if rectified else None,
         scale_inputs=scale_inputs,
+        scale_weights=scale_weights,
     )
     input_var = layer.input_layer.input_var
     found = theano.function([input_var], lasagne.layers.get_output(layer))(I.astype("float32"))
@@ -153,14 +158,14 @@ def test_output_is_that_of_plain_loops(
     )
 
 
-# Filter, stride, pad, scale_inputs, untied biases, on images of 2 channels, 5 x 4.
+# Filter, stride, pad, scale_inputs, scale_weights, untied biases, on images of 2 channels, 5 x 4.
 GEOMETRIES = [
-    ((3, 3), (1, 1), "same", True, False),
-    ((2, 3), (2, 1), (1, 0), True, True),
-    ((4, 1), (1, 2), "full", True, False),
-    ((2, 2), (3, 2), 2, False, True),
+    ((3, 3), (1, 1), "same", True, True, False),
+    ((2, 3), (2, 1), (1, 0), True, False, True),
+    ((4, 1), (1, 2), "full", True, True, False),
+    ((2, 2), (3, 2), 2, False, True, True),
     pytest.param(
-        ((2, 4), (1, 1), "same", False, False),
+        ((2, 4), (1, 1), "same", False, False, False),
         marks=pytest.mark.skipif(not SAME_TAKES_EVEN, reason="this Lasagne refuses it"),
     ),
 ]
@@ -169,8 +174,8 @@ GEOMETRIES = [
 @functools.cache
 def compiled(geometry, dtype):
     """Output and gradients of ``sum(G * output)`` as a function, and the loops to compare with."""
-    size, stride, pad, scale_inputs, untied = geometry
-    loops = Loops(size, stride, pad, scale_inputs)
+    size, stride, pad, scale_inputs, scale_weights, untied = geometry
+    loops = Loops(size, stride, pad, scale_inputs, scale_weights)
     I, G = T.tensor4(dtype=dtype), T.tensor4(dtype=dtype)
     shape = (3, *loops.output_lengths(5, 4)) if untied else (3,)
     layer = XNORConv2DLayer(
@@ -183,6 +188,7 @@ def compiled(geometry, dtype):
         W=np.zeros((3, 2, *size), dtype),
         b=np.zeros(shape, dtype),
         scale_inputs=scale_inputs,
+        scale_weights=scale_weights,
     )
     output = layer.get_output_for(I)
     gradients = theano.grad((G * output).sum(), [I, layer.W, layer.b])

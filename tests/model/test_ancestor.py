@@ -162,7 +162,8 @@ def test_scores_are_the_ancestors(path, name):
 def test_the_network_and_its_options_are_told(path, name):
     save_weights(path, drawn(name, np.random.default_rng(0)))
     found = recognise(path)
-    assert (found.network, found.arguments, found.scale_bias) == (name, ARGUMENTS[name], True)
+    arguments = {**ARGUMENTS[name], "scale_inputs": True}
+    assert (found.network, found.arguments, found.scale_bias) == (name, arguments, True)
     params = lasagne.layers.get_all_params(networks.build(name, **found.arguments))
     assert [v.shape for v in found.values] == [p.get_value().shape for p in params]
     assert {v.dtype for v in found.values} == {np.dtype("float32")}

@@ -172,7 +172,7 @@ def chain(network):
 
 
 def merged_alpha(layer):
-    """``alpha`` of a trained XNOR layer, with the ``1/N`` of its mean of ``|I|`` if it takes one.
+    """``alpha`` of a trained XNOR layer, or ones, with the ``1/N`` of its mean of ``|I|`` if it takes one.
 
     Returns
     -------
@@ -181,6 +181,8 @@ def merged_alpha(layer):
     W = layer.W.get_value().astype(np.float64)
     axes = (1, 2, 3) if W.ndim == 4 else (0,)
     alpha = np.abs(W).mean(axis=axes)
+    if not layer.scale_weights:
+        alpha = np.ones_like(alpha)
     if layer.scale_inputs:
         alpha = alpha / (W.size // alpha.size)
     return alpha

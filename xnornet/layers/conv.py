@@ -35,6 +35,8 @@ class XNORConv2DLayer(lasagne.layers.Conv2DLayer):
     scale_inputs : bool
         Multiply by ``K``. Without it, a following batch norm and sign become an integer threshold in the
         packed engine.
+    scale_weights : bool
+        Multiply by ``alpha``.
     **kwargs
         Passed on to ``lasagne.layers.Conv2DLayer``.
 
@@ -65,6 +67,7 @@ class XNORConv2DLayer(lasagne.layers.Conv2DLayer):
         b=lasagne.init.Constant(0.0),  # noqa: B008
         nonlinearity=None,
         scale_inputs=True,
+        scale_weights=True,
         **kwargs,
     ):
         for option in ("convolution", "num_groups"):
@@ -83,6 +86,7 @@ class XNORConv2DLayer(lasagne.layers.Conv2DLayer):
             **kwargs,
         )
         self.scale_inputs = scale_inputs
+        self.scale_weights = scale_weights
         self.params[self.W].add("binary")
 
     @property
@@ -104,7 +108,8 @@ class XNORConv2DLayer(lasagne.layers.Conv2DLayer):
             A = ops.channel_mean(input)
             K = ops.box_sum(A, (kh, kw), self.stride, self.pad_widths) / float(kh * kw)
             output = output * K.dimshuffle(0, "x", 1, 2)
-        output = output * ops.alpha(self.W, axes=(1, 2, 3)).dimshuffle("x", 0, "x", "x")
+        if self.scale_weights:
+            output = output * ops.alpha(self.W, axes=(1, 2, 3)).dimshuffle("x", 0, "x", "x")
         if self.b is not None:
             pattern = ("x", 0, 1, 2) if self.untie_biases else ("x", 0, "x", "x")
             output = output + self.b.dimshuffle(pattern)

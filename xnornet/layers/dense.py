@@ -28,6 +28,8 @@ class XNORDenseLayer(lasagne.layers.DenseLayer):
     scale_inputs : bool
         Multiply by ``beta``. Without it, a following batch norm and sign become an integer threshold in
         the packed engine.
+    scale_weights : bool
+        Multiply by ``alpha``.
     scale_bias : bool
         Add the bias before the scales, as the ancestor of this project did. Also an attribute, for networks
         that are built first and take such weights afterwards.
@@ -52,11 +54,13 @@ class XNORDenseLayer(lasagne.layers.DenseLayer):
         b=lasagne.init.Constant(0.0),  # noqa: B008
         nonlinearity=None,
         scale_inputs=True,
+        scale_weights=True,
         scale_bias=False,
         **kwargs,
     ):
         super().__init__(incoming, num_units, W=W, b=b, nonlinearity=nonlinearity, **kwargs)
         self.scale_inputs = scale_inputs
+        self.scale_weights = scale_weights
         self.scale_bias = scale_bias
         self.params[self.W].add("binary")
 
@@ -69,7 +73,8 @@ class XNORDenseLayer(lasagne.layers.DenseLayer):
             output = output + self.b
         if self.scale_inputs:
             output = output * ops.beta(input)
-        output = output * ops.alpha(self.W, axes=(0,))
+        if self.scale_weights:
+            output = output * ops.alpha(self.W, axes=(0,))
         if self.b is not None and not self.scale_bias:
             output = output + self.b
         return self.nonlinearity(output)

@@ -201,7 +201,8 @@ def _read(path, form, shapes):
         converted += _convert(kind, saved, FULL_SCALE if number == 1 else 1)
     if kind != "batch norm":
         converted += [np.full(NUM_CLASSES, x) for x in (0, 1, 0, 1)]
-    return Ancestor(form.network, form.arguments(size), [_single(path, value) for value in converted])
+    arguments = {**form.arguments(size), "scale_inputs": True}
+    return Ancestor(form.network, arguments, [_single(path, value) for value in converted])
 
 
 def _check_box(path, name, value):
