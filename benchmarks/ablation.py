@@ -1,0 +1,161 @@
+"""What each part of an XNOR-Net is worth: errors of a network with and without it.
+
+python benchmarks/ablation.py NETWORK [--only NAMES] [--seeds 1,2,3] [--epochs N] [--set OPTION=VALUE]
+                              [--out DIR] [--data DIR] [--json]
+
+Every variant is trained by the recipe of the network, but for ``--epochs``, and keeps the weights that are best
+on validation images. Runs lie in DIR: finished ones are not repeated, and one that was stopped goes on.
+``DIR/NETWORK.png`` shows validation errors by epoch, and test errors.
+"""
+
+import argparse
+import csv
+import dataclasses
+import json
+import statistics
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path += [str(HERE.parent), str(HERE)]
+
+from contest import counts, known_names  # noqa: E402
+
+from xnornet import data, networks  # noqa: E402
+from xnornet.cli.options import add_data_option, add_set_option, options_of  # noqa: E402
+from xnornet.model import write_atomically  # noqa: E402
+from xnornet.training import RECIPES, checkpoint_path, train  # noqa: E402
+
+__all__ = ["VARIANTS", "draw", "format_result"]
+
+VARIANTS = {
+    "alpha": {"scale_inputs": False},
+    "K_alpha": {},
+    "K": {"scale_weights": False},
+    "neither": {"scale_inputs": False, "scale_weights": False},
+    "xnor_first": {"scale_inputs": False, "real_first": False},
+}
+WHOLE = {"scale_inputs": True, "scale_weights": True, "real_first": True}
+MEANINGS = {
+    "alpha": "alpha, no K",
+    "K_alpha": "K and alpha",
+    "K": "K, no alpha",
+    "neither": "neither K nor alpha",
+    "xnor_first": "alpha, first layer XNOR",
+}
+
+
+def main():
+    arguments = _arguments()
+    dataset = data.load(networks.DATASETS[arguments.network], arguments.data)
+    recipe = RECIPES[arguments.network]
+    if arguments.epochs is not None:
+        recipe = dataclasses.replace(recipe, epochs=arguments.epochs)
+    given = options_of(arguments)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    variants = {}
+    # Seeds are outermost, so that a comparison that is stopped has whole ones.
+    for seed in arguments.seeds:
+        for name in arguments.only:
+            options = networks.options(arguments.network, **{**WHOLE, **VARIANTS[name], **given})
+            run = _run(arguments, name, options, dataset, dataclasses.replace(recipe, seed=seed))
+            variants.setdefault(name, []).append(run)
+    result = {
+        "network": arguments.network,
+        "options": given,
+        "dataset": dataset.name,
+        "epochs": recipe.epochs,
+        "seeds": arguments.seeds,
+        "variants": variants,
+    }
+    draw(result, arguments.out / f"{arguments.network}.png")
+    print(json.dumps(result) if arguments.json else format_result(result))
+
+
+def _arguments():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    able = [name for name in networks.NETWORKS if WHOLE.keys() <= networks.options(name).keys()]
+    parser.add_argument("network", choices=able)
+    parser.add_argument("--only", type=known_names(VARIANTS), default=list(VARIANTS), metavar="NAMES")
+    parser.add_argument("--seeds", type=counts, default=[1, 2, 3], metavar="N,N")
+    parser.add_argument("--epochs", type=int)
+    parser.add_argument("--out", type=Path, default=Path("runs/ablation"), metavar="DIR")
+    parser.add_argument("--json", action="store_true")
+    add_set_option(parser)
+    add_data_option(parser)
+    return parser.parse_args()
+
+
+def _run(arguments, name, options, dataset, recipe):
+    """Train one variant with one seed, unless that was done: its test error, and its epochs."""
+    out = arguments.out / f"{arguments.network}-{name}-{recipe.seed}.npz"
+    asked = json.loads(json.dumps({"options": options, "recipe": dataclasses.asdict(recipe)}))
+    finished = out.with_suffix(".ablation.json")
+    if finished.exists():
+        run = json.loads(finished.read_text())
+        if run["asked"] == asked:
+            return run
+        raise SystemExit(f"{finished}: is of other options; choose another --out, or delete it")
+    resume = checkpoint_path(out).exists()
+    error = train(arguments.network, dataset, out, recipe, options, resume=resume, report=_tell(out.stem))
+    with open(out.with_suffix(".log.csv")) as file:
+        epochs = [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+    run = {"asked": asked, "test_error": error, "epochs": epochs}
+    write_atomically(finished, lambda file: file.write(json.dumps(run).encode()))
+    return run
+
+
+def _tell(name):
+    return lambda line: print(f"{name}: {line}", file=sys.stderr, flush=True)
+
+
+def _best(run):
+    return min(row["valid_error"] for row in run["epochs"])
+
+
+def format_result(result):
+    """A table for people of what :func:`main` prints as JSON."""
+    lines = [
+        f"{result['network']} {' '.join(f'{k}={v}' for k, v in result['options'].items())}".rstrip()
+        + f" on {result['dataset']}, {result['epochs']} epochs, seeds {', '.join(map(str, result['seeds']))}",
+        f"{'':26}{'test errors':>28}{'mean':>9}{'validation, mean':>19}",
+    ]
+    for name, runs in result["variants"].items():
+        errors = [run["test_error"] for run in runs]
+        each = " ".join(f"{e:.2%}" for e in errors)
+        valid = statistics.mean(map(_best, runs))
+        lines.append(f"{MEANINGS[name]:26}{each:>28}{statistics.mean(errors):9.2%}{valid:19.2%}")
+    return "\n".join(lines)
+
+
+def draw(result, path):
+    """Draw validation errors by epoch, and test errors, of what :func:`main` prints as JSON into a PNG."""
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+    figure = Figure(figsize=(11, 4), layout="constrained")
+    figure.suptitle(format_result(result).splitlines()[0])
+    curves, points = figure.subplots(1, 2, width_ratios=(1.2, 1))
+    for place, (name, runs) in enumerate(result["variants"].items()):
+        each = [[row["valid_error"] for row in run["epochs"]] for run in runs]
+        means = [statistics.mean(errors) for errors in zip(*each, strict=True)]
+        curves.plot(range(1, len(means) + 1), means, marker="o", ms=3, label=MEANINGS[name])
+        errors = [run["test_error"] for run in runs]
+        points.plot(errors, [place] * len(errors), "o", color=f"C{place}", alpha=0.6)
+        points.plot(statistics.mean(errors), place, "|", color=f"C{place}", ms=24, mew=2)
+    curves.set(xlabel="epoch", title="validation error, mean of seeds", yscale="log")
+    curves.xaxis.set_major_locator(MaxNLocator(integer=True))
+    curves.yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
+    curves.yaxis.set_minor_formatter(PercentFormatter(1, decimals=1))
+    curves.legend(fontsize=8)
+    points.set_yticks(range(len(result["variants"])), [MEANINGS[name] for name in result["variants"]])
+    points.invert_yaxis()
+    points.set(title="test error, each seed and mean")
+    points.xaxis.set_major_formatter(PercentFormatter(1, decimals=1))
+    for axes in (curves, points):
+        axes.grid(alpha=0.3)
+    write_atomically(path, lambda file: figure.savefig(file, format="png", dpi=110))
+
+
+if __name__ == "__main__":
+    main()
