@@ -3,8 +3,8 @@
 python benchmarks/ablation.py NETWORK [--only NAMES] [--seeds 1,2,3] [--epochs N] [--set OPTION=VALUE]
                               [--out DIR] [--data DIR] [--json]
 
-Every variant is trained by the recipe of the network, but for ``--epochs``, and keeps the weights that are best
-on validation images. Runs lie in DIR: finished ones are not repeated, and one that was stopped goes on.
+Every variant is trained by the network's recipe but for ``--epochs``, and keeps the weights that are best on
+validation images. Runs lie in DIR: those that are done are not repeated, and one that was stopped goes on.
 ``DIR/NETWORK.png`` shows validation errors by epoch, and test errors.
 """
 
