@@ -1,6 +1,7 @@
 """The networks that ship: one function each, from an input variable to Lasagne's output layer.
 
-Losses, optimizers and epochs are left to ``xnornet.training``.
+They leave ``K`` and ``beta`` out unless told otherwise: these make training and the engine slower, and no
+network better. Losses, optimizers and epochs are left to ``xnornet.training``.
 """
 
 import inspect
@@ -34,7 +35,7 @@ __all__ = [
 ]
 
 
-def digits_mlp(input_var=None, num_units=256, dropout=0.1, scale_inputs=True):
+def digits_mlp(input_var=None, num_units=256, dropout=0.1, scale_inputs=False):
     """A small net for the 8x8 digits: real - XNOR - XNOR - real, batch norm after each.
 
     Parameters
@@ -61,7 +62,7 @@ def digits_mlp(input_var=None, num_units=256, dropout=0.1, scale_inputs=True):
     return _classifier(layer)
 
 
-def mnist_mlp(input_var=None, num_units=4096, dropout=0.2, scale_inputs=True):
+def mnist_mlp(input_var=None, num_units=4096, dropout=0.0, scale_inputs=False):
     """Three XNOR layers on MNIST, the first on the signs of the image itself, then a real one.
 
     Batch norm lies between the XNOR layers and behind the last layer, dropout behind the second and the
@@ -96,7 +97,7 @@ def mnist_convnet(
     num_filters=(32, 96),
     num_units=1024,
     dropout=0.0,
-    scale_inputs=True,
+    scale_inputs=False,
     scale_weights=True,
     real_first=True,
 ):

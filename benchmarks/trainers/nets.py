@@ -56,7 +56,7 @@ class Net(NamedTuple):
     layers: list
 
 
-def mnist_mlp(width=1.0, dropout=0.2):
+def mnist_mlp(width=1.0, dropout=0.0):
     """``xnornet.networks.mnist_mlp``"""
     units = scaled(4096, width)
     layers = [Layer("dense", 784, units, binary=True)]

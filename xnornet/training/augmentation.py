@@ -75,7 +75,7 @@ class Augmentation:
 # networks learn in a few dozen epochs.
 AUGMENTATIONS = {
     "digits": Augmentation(1, fill=-FULL_SCALE),
-    "mnist": Augmentation(2, fill=-FULL_SCALE),
+    "mnist": Augmentation(1, fill=-FULL_SCALE),
     "cifar10": Augmentation(2, flip=True),
     "svhn": Augmentation(2),
 }
