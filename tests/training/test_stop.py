@@ -246,6 +246,26 @@ def test_init_begins_with_given_weights(digits, tmp_path):
             np.testing.assert_allclose(a[k], b[k], atol=1e-6)
 
 
+def test_init_begins_with_a_packed_model(digits, tmp_path):
+    first, packed, second = (tmp_path / name for name in ("first.npz", "packed.npz", "second.npz"))
+    go(digits, first)
+    pack = ["pack", "--model", str(first), "--calibrate", "digits", "--out", str(packed)]
+    assert main(pack) == 0
+    tiny = Recipe(1, 1197, 1e-12, 1e-12)
+    train("digits_mlp", digits, second, tiny, SMALL, report=lambda line: None, init=packed)
+    with np.load(first) as a, np.load(second) as b:
+        binary = [k for k in a.files if a[k].shape == (16, 16)]
+        assert len(binary) == 2
+        for k in binary:
+            np.testing.assert_array_equal(a[k] >= 0, b[k] >= 0)
+            np.testing.assert_allclose(abs(a[k]).mean(axis=0), abs(b[k]).mean(axis=0), rtol=1e-3)
+    with pytest.raises(
+        ModelError, match="packed.npz: The model's layers are not those of the network, digits"
+    ):
+        train("digits_mlp", digits, tmp_path / "m.npz", RECIPE, {"num_units": 8}, init=packed)
+    assert not (tmp_path / "m.npz").exists()
+
+
 def test_init_wants_weights_of_the_same_network(digits, tmp_path):
     go(digits, tmp_path / "first.npz")
     with pytest.raises(ModelError, match="another size of it"):

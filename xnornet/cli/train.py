@@ -47,7 +47,12 @@ def add_train(command, dataset):
     if dataset in (None, *COLOR):
         add("--whiten", action="store_true", help="whiten the images (contrast normalization and ZCA)")
     add("--seed", type=natural, default=0, help="of weights, dropout, order and augmentation of images")
-    add("--init", type=Path, metavar="FILE.npz", help="weights of the same network to begin with")
+    add(
+        "--init",
+        type=Path,
+        metavar="FILE.npz",
+        help="weights of the same network to begin with, or a packed model of it",
+    )
     add_set_option(command)
     add(
         "--out",

@@ -9,6 +9,7 @@ from xnornet.inference.report import report_folder, write_report
 from xnornet.inference.scores import compute_scores
 from xnornet.inference.summary import format_summary, summarize, total
 from xnornet.inference.sweep import Sweep, sweep_bits, write_sweep
+from xnornet.inference.unpacking import unpack
 
 __all__ = [
     "Formats",
@@ -24,6 +25,7 @@ __all__ = [
     "summarize",
     "sweep_bits",
     "total",
+    "unpack",
     "write_report",
     "write_sweep",
 ]

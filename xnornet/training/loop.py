@@ -17,8 +17,12 @@ import xnornet
 from xnornet import networks
 from xnornet.data.dataset import Dataset
 from xnornet.disk import probe
+from xnornet.inference import unpack
 from xnornet.model import (
+    ModelError,
     WriteError,
+    is_packed,
+    load_packed,
     load_weights,
     preprocessing_of,
     save_header,
@@ -41,6 +45,9 @@ from xnornet.training.steps import Steps
 from xnornet.training.stop import Stopped, StopRequests
 
 __all__ = ["TrainingError", "check_out", "train"]
+
+# What batch norm's statistics are taken from when a run begins with a packed model.
+IMAGES_FOR_STATISTICS = 2000
 
 # Epochs that are shorter get their picture when the run ends.
 SECONDS_WORTH_A_PICTURE = 10
@@ -84,7 +91,7 @@ def train(
     started : float, optional
         ``time.monotonic()`` when the program started, for the time to the first step.
     init : str or Path, optional
-        Weights of the same network to begin with, in place of random ones.
+        Weights of the same network to begin with, in place of random ones, or a packed model of it.
     max_minutes : float, optional
         Stop after as much time, with a checkpoint.
 
@@ -155,11 +162,24 @@ class _Run:
             self.report(f"resumed {self._position}")
             return
         if self.init is not None:
-            self._load(self.init)
+            self._begin_with(self.init)
         if self.out.exists():
             self.report(f"{self.out}: is there already; the first epoch's weights take its place")
         if self.dataset.whitening is not None:
             save_whitening(checkpoint_path(self.out), self.dataset.whitening)
+
+    def _begin_with(self, path):
+        """Take over the weights of a file, or what a packed model has of them."""
+        if not is_packed(path):
+            self._load(path)
+            return
+        model, _ = load_packed(path)
+        try:
+            unpack(model, self.steps.layer, self.dataset.train.images[:IMAGES_FOR_STATISTICS])
+        except ValueError as error:
+            raise ModelError(
+                f"{path}: {error}, {self.network} with these options; give those that it was trained with"
+            ) from error
 
     def _load(self, path):
         networks.set_weights(self.steps.layer, load_weights(path, self.steps.params))
