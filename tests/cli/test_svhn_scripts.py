@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 import scipy.io
 
+from xnornet.cli import main
+
 ROOT = Path(__file__).resolve().parents[2]
 # 400 of each class are held out for validation.
 COUNTS = {"train_32x32.mat": 4200, "test_32x32.mat": 60}
@@ -32,20 +34,22 @@ def run(*command, **environment):
 
 
 @pytest.mark.long
-def test_svhn_is_trained_packed_and_tested_in_every_mode(tmp_path):
+def test_svhn_is_trained_packed_and_tested_in_every_mode(tmp_path, capsys):
     folder = tmp_path / "SVHN" / "format2"
     folder.mkdir(parents=True)
     write(folder)
     out, packed = tmp_path / "net.npz", tmp_path / "net.packed.npz"
-    options = ["--set", "width=0.06", "--epochs", 1, "--batch-size", 20, "--data", tmp_path, "--out", out]
-    told = run("bash", ROOT / "train/train_svhn.sh", *options, XNORNET_LOGS=str(tmp_path))
+    given = ["--data", str(tmp_path)]
+    options = ["--set", "width=0.06", "--epochs", "1", "--batch-size", "20", "--out", out]
+    told = run("bash", ROOT / "train/train_svhn.sh", *options, *given, XNORNET_LOGS=str(tmp_path))
     assert told[0] == "svhn_convnet on svhn: 200 training, 4000 validation, 60 test images"
     error = told[-1].split("test error ")[1].split()[0]
-    pack = ["pack", "--model", out, "--calibrate", "svhn", "--data", tmp_path, "--out", packed]
-    run(sys.executable, "-m", "xnornet", *pack)
-    for model, mode in ((out, "float"), (out, "fixed"), (packed, "packed")):
-        script = [sys.executable, ROOT / "test/svhn_test.py", "--model", model, "--mode", mode]
-        last = run(*script, "--data", tmp_path)[-1]
-        assert f" on 60 images, mode {mode}, " in last
-        if mode == "float":
-            assert last.startswith(f"error {error} ")
+    (last,) = run(sys.executable, ROOT / "test/svhn_test.py", "--model", out, *given)
+    assert last.startswith(f"error {error} ") and " on 60 images, mode float, " in last
+
+    assert main(["pack", "--model", str(out), "--calibrate", "svhn", "--out", str(packed), *given]) == 0
+    for model, mode in ((out, "fixed"), (packed, "packed")):
+        assert main(["test", "--model", str(model), "--mode", mode, *given], dataset="svhn") == 0
+    *_, fixed, exact = capsys.readouterr().out.splitlines()
+    assert fixed.split(",")[0] == exact.split(",")[0]
+    assert " on 60 images, mode packed, " in exact
