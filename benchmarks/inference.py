@@ -253,17 +253,17 @@ def _table(cells, threads):
     """Lines of the cells of one work and batch, side by side the numbers of threads."""
     at = {(c["contender"], c["threads"]): c for c in cells}
     yield f"{'':28}" + "".join(f"{f'threads: {n}':>33}" for n in threads)
-    yield f"{'':28}" + f"{'ms':>15}{'ratio':>9}{'MiB':>9}" * len(threads)
+    yield f"{'':28}" + f"{'ms':>12}{'ratio':>13}{'MiB':>8}" * len(threads)
     for name in (name for name in CONTENDERS if any(c["contender"] == name for c in cells)):
         yield f"{CONTENDERS[name].title:28}" + "".join(_numbers(at.get((name, n))) for n in threads)
 
 
 def _numbers(cell):
     if cell is None:
-        return f"{'-':>15}{'-':>9}{'-':>9}"
+        return f"{'-':>12}{'-':>13}{'-':>8}"
     ratio = "-" if cell["ratio"] is None else f"{cell['ratio']:.2f}"
     memory = "-" if cell["memory_mib"] is None else f"{cell['memory_mib']:.1f}"
-    return f"{cell['ms_per_image']:15.3f}{ratio:>9}{memory:>9}"
+    return f"{cell['ms_per_image']:12.3f}{ratio:>13}{memory:>8}"
 
 
 if __name__ == "__main__":
