@@ -57,7 +57,7 @@ def test_plain_networks_have_the_parameters_of_ours(steps, network):
 def test_plain_scores_are_those_of_our_layers(steps):
     """With our layers' parameters, on images that a step is trained on."""
     images = T.tensor4()
-    layer = networks.cifar10_convnet(images, width=0.03)
+    layer = networks.cifar10_convnet(images, width=0.03, scale_inputs=True)
     net = steps["Plain"]()
     plain = steps["cifar10_convnet"](net, images, 0.03)
     random = np.random.default_rng(0)

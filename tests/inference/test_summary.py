@@ -36,7 +36,7 @@ def test_mnist_mlp_is_as_counted_by_hand():
     ]
     words = 3 * 2 * n + 2 * 2 * n + (10 * n + 10) + 2 * 10
     scalings, normalized = 3 * 2 * n, 2 * n + 10
-    assert counts(shipped.mnist_mlp(), "packed_bytes", "binary_macs", "real_macs") == [
+    assert counts(shipped.mnist_mlp(scale_inputs=True), "packed_bytes", "binary_macs", "real_macs") == [
         signs // 8 + 2 * words,
         signs,
         scalings + 10 * n + normalized,

@@ -227,6 +227,9 @@ class _Run:
     def epoch(self, stop):
         """One pass over the training images, or the rest of one."""
         self._pass(stop)
+        # A sign hides from the loss what is not finite below it.
+        if not all(np.isfinite(p.get_value(borrow=True)).all() for p in self.steps.params):
+            raise self._diverged("Weights are")
         count = len(self.tally.losses) * self._batch_size
         begun = time.monotonic()
         row = {
@@ -268,13 +271,16 @@ class _Run:
         loss, wrong = self.steps.step(*inputs)
         now = time.monotonic()
         if not np.isfinite(loss):
-            raise TrainingError(
-                f"The loss is no longer finite in epoch {len(self.history) + 1}; delete "
-                f"{checkpoint_path(self.out)}, and train with a smaller --lr"
-            )
+            raise self._diverged("The loss is")
         if not self.history and not self.tally.losses:
             self.report(f"first training step {now - self.started:.1f} s after the start")
         self.tally.add(loss, wrong, now - begun)
+
+    def _diverged(self, what):
+        return TrainingError(
+            f"{what} no longer finite in epoch {len(self.history) + 1}; delete "
+            f"{checkpoint_path(self.out)}, and train with a smaller --lr"
+        )
 
     @property
     def _batch_size(self):
