@@ -15,7 +15,15 @@ from xnornet.data.dataset import Pixels
 from xnornet.disk import lock
 from xnornet.model import ModelError, read_arrays, write_atomically
 
-__all__ = ["Tally", "checkpoint_path", "claim", "load_checkpoint", "run_identity", "save_checkpoint"]
+__all__ = [
+    "Tally",
+    "checkpoint_path",
+    "claim",
+    "count_and_sum",
+    "load_checkpoint",
+    "run_identity",
+    "save_checkpoint",
+]
 
 
 @dataclass
@@ -55,7 +63,7 @@ def run_identity(network, arguments, dataset, recipe, **further):
         "network": network,
         "arguments": arguments,
         "dataset": dataset.name,
-        "images": {name: _count_and_sum(getattr(dataset, name)) for name in ("train", "valid")},
+        "images": {name: count_and_sum(getattr(dataset, name)) for name in ("train", "valid")},
         "floatX": theano.config.floatX,
         **dataclasses.asdict(recipe),
         **further,
@@ -63,7 +71,7 @@ def run_identity(network, arguments, dataset, recipe, **further):
     return json.loads(json.dumps(identity))
 
 
-def _count_and_sum(split):
+def count_and_sum(split):
     """Number of images, and a checksum of them and their labels."""
     images = split.images.bytes if isinstance(split.images, Pixels) else split.images
     return [

@@ -1,0 +1,70 @@
+"""The models that ship: they load, run in every mode, and err as often as their table says."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from xnornet import data
+from xnornet.cli import main
+from xnornet.data import DataError
+from xnornet.engine import Engine
+from xnornet.model import load_packed
+from xnornet.training.checkpoint import count_and_sum
+
+MODELS = Path(__file__).resolve().parents[1] / "models"
+NAMES = ("digits_mlp", "mnist_mlp", "mnist_convnet", "cifar10_convnet")
+LARGEST = 6e6
+
+# | [`name`](name.npz) | ... | float | fixed | packed |
+ROW = re.compile(r"^\| \[`(\w+)`\]\(\1\.npz\) \|.*\| ([\d.]+)% \| ([\d.]+)% \| ([\d.]+)% \|$", re.MULTILINE)
+
+
+def told():
+    """Errors in float, fixed and packed mode of each model, in percent, as the table has them."""
+    text = (MODELS / "README.md").read_text(encoding="utf-8")
+    return {name: errors for name, *errors in ROW.findall(text)}
+
+
+def test_every_model_is_told_and_every_one_told_is_there():
+    assert set(told()) == set(NAMES) == {path.stem for path in MODELS.glob("*.npz")}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_model_is_small_and_says_what_it_is(name):
+    path = MODELS / f"{name}.npz"
+    assert path.stat().st_size < LARGEST
+    _, header = load_packed(path)
+    assert header["network"] == name
+    assert {"arguments", "dataset", "epochs", "epoch", "seed", "errors", "versions"} <= header.keys()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_fixed_and_packed_errors_are_close_to_float(name):
+    exact, *rounded = map(float, told()[name])
+    assert all(abs(error - exact) <= 0.2 for error in rounded)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_packed_model_errs_as_often_as_told(name):
+    model, header = load_packed(MODELS / f"{name}.npz")
+    try:
+        dataset = data.load(header["dataset"], download=False)
+    except DataError as error:
+        pytest.skip(f"needs the files of {header['dataset']}: {error}")
+    if header["images"]["train"] != count_and_sum(dataset.train):
+        pytest.skip(f"the {header['dataset']} at hand is another copy than the one that the table tells of")
+    engine = Engine(model)
+    batches = range(0, len(dataset.test), 500)
+    classes = np.concatenate([engine.predict(dataset.test.images[i : i + 500]) for i in batches])
+    error = np.mean(classes != dataset.test.labels)
+    assert f"{error:.2%}" == told()[name][2] + "%"
+
+
+@pytest.mark.parametrize(("place", "mode"), enumerate(["float", "fixed", "packed"]))
+def test_the_model_for_digits_errs_as_told_in_every_mode(place, mode, capsys):
+    options = ["test", "--model", str(MODELS / "digits_mlp.npz"), "--mode", mode]
+    assert main(options, dataset="digits") == 0
+    error = told()["digits_mlp"][place]
+    assert capsys.readouterr().out.startswith(f"error {error}% ")
