@@ -1,7 +1,7 @@
 """The networks that ship: one function each, from an input variable to Lasagne's output layer.
 
-They leave ``K`` and ``beta`` out unless told otherwise: these make training and the engine slower, and no
-network better. Losses, optimizers and epochs are left to ``xnornet.training``.
+They leave ``K`` and ``beta`` out unless told otherwise: these make training and the engine slower, and made
+none better that was tried. Losses, optimizers and epochs are left to ``xnornet.training``.
 """
 
 import inspect

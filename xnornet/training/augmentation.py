@@ -71,8 +71,8 @@ class Augmentation:
         return cropped.dimshuffle(0, 3, 1, 2)
 
 
-# A digit lies on black, and mirrored it is no digit. More than 2 pixels make photographs harder than binary
-# networks learn in a few dozen epochs.
+# A digit lies on black, and mirrored it is no digit. Photographs take the border that short runs learn most
+# with; docs/recipes.md tells why longer ones may want 4 pixels.
 AUGMENTATIONS = {
     "digits": Augmentation(1, fill=-FULL_SCALE),
     "mnist": Augmentation(1, fill=-FULL_SCALE),
