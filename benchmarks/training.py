@@ -272,7 +272,7 @@ def format_result(result):
     ]
     for network, batch in dict.fromkeys((c["network"], c["batch"]) for c in cells):
         chosen = {c["contender"]: c for c in cells if (c["network"], c["batch"]) == (network, batch)}
-        titles = f"{'ms':>12}{'images/s':>12}{'ratio':>9}{'first step':>13}{'MiB':>11}"
+        titles = f"{'ms':>12}{'images/s':>12}{'ratio':>13}{'first step':>13}{'MiB':>11}"
         lines += ["", f"{f'{network}, batch {batch}':32}{titles}"]
         lines += [_line(chosen[name]) for name in CONTENDERS if name in chosen]
     return "\n".join(line[:COLUMNS] for line in lines)
@@ -281,7 +281,7 @@ def format_result(result):
 def _line(cell):
     ratio = "-" if cell["ratio"] is None else f"{cell['ratio']:.2f}"
     memory = "-" if cell["memory_mib"] is None else f"{cell['memory_mib']:.1f}"
-    times = f"{cell['ms_per_step']:12.2f}{cell['images_per_s']:12.1f}{ratio:>9}{cell['first_step_s']:13.1f}"
+    times = f"{cell['ms_per_step']:12.2f}{cell['images_per_s']:12.1f}{ratio:>13}{cell['first_step_s']:13.1f}"
     return f"{CONTENDERS[cell['contender']].title:32}{times}{memory:>11}"
 
 
