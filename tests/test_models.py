@@ -62,7 +62,7 @@ def test_a_packed_model_errs_as_often_as_told(name):
     assert f"{error:.2%}" == told()[name][2] + "%"
 
 
-@pytest.mark.parametrize(("place", "mode"), enumerate(["float", "fixed", "packed"]))
+@pytest.mark.parametrize(("place", "mode"), [(0, "float"), (1, "fixed"), (2, "packed")])
 def test_the_model_for_digits_errs_as_told_in_every_mode(place, mode, capsys):
     options = ["test", "--model", str(MODELS / "digits_mlp.npz"), "--mode", mode]
     assert main(options, dataset="digits") == 0
