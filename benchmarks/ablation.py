@@ -24,7 +24,7 @@ from contest import counts, known_names  # noqa: E402
 from xnornet import data, networks  # noqa: E402
 from xnornet.cli.options import add_data_option, add_set_option, options_of  # noqa: E402
 from xnornet.model import write_atomically  # noqa: E402
-from xnornet.training import RECIPES, checkpoint_path, train  # noqa: E402
+from xnornet.training import RECIPES, Stopped, checkpoint_path, train  # noqa: E402
 
 __all__ = ["VARIANTS", "draw", "format_result"]
 
@@ -97,7 +97,12 @@ def _run(arguments, name, options, dataset, recipe):
             return run
         raise SystemExit(f"{finished}: is of other options; choose another --out, or delete it")
     resume = checkpoint_path(out).exists()
-    error = train(arguments.network, dataset, out, recipe, options, resume=resume, report=_tell(out.stem))
+    try:
+        error = train(arguments.network, dataset, out, recipe, options, resume=resume, report=_tell(out.stem))
+    except Stopped as stopped:
+        raise SystemExit(
+            f"{out}: {stopped.args[0].split(';')[0]}; the same command goes on from there"
+        ) from stopped
     with open(out.with_suffix(".log.csv")) as file:
         epochs = [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
     run = {"asked": asked, "test_error": error, "epochs": epochs}
