@@ -74,6 +74,7 @@ def _check_fit(model, layers):
             found = layer.W.get_value(borrow=True).shape
             fits = shape == (found if len(found) == 4 else found[::-1])
             fits = fits and (record.b is None) == (layer.b is None) and getattr(record, "c", None) is None
+            fits = fits and not getattr(layer, "scale_bias", False)
             fits = fits and getattr(layer, "scale_inputs", False) == getattr(record, "scale_inputs", False)
         if fits and kind is Affine:
             fits = layer.gamma is not None and layer.beta is not None
