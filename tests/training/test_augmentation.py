@@ -50,6 +50,16 @@ def test_draws_cover_their_range_evenly():
     assert (Augmentation(4).draw(np.random.default_rng(0), 100)[:, 2] == 0).all()
 
 
+def test_a_smaller_shift_crops_as_a_smaller_border_does():
+    images = np.random.default_rng(1).uniform(-1, 1, (20, 3, 6, 6)).astype(np.float32)
+    x, d = T.tensor4(), T.imatrix()
+    wide, narrow = Augmentation(4, flip=True), Augmentation(2, flip=True)
+    apply_wide = theano.function([x, d], wide.apply(x, d))
+    draws = narrow.draw(np.random.default_rng(0), 20)
+    expected = looped(images, draws, 2, 0.0)
+    np.testing.assert_array_equal(apply_wide(images, wide.draw(np.random.default_rng(0), 20, 2)), expected)
+
+
 def test_every_dataset_has_one_and_only_photographs_of_things_are_mirrored():
     assert set(AUGMENTATIONS) == set(data.NAMES)
     assert [name for name, a in AUGMENTATIONS.items() if a.flip] == ["cifar10"]

@@ -34,6 +34,14 @@ def add_train(command, dataset):
         help=f"how the rate gets from first to last{_default(own)}",
     )
     add(
+        "--restarts",
+        type=positive(int),
+        nargs="*",
+        metavar="E",
+        help="epochs after which the rate begins anew, at half of what it began at before, and crops shift "
+        f"twice as far, up to an eighth of the image; none if no number follows{_default(own)}",
+    )
+    add(
         "--augment",
         action=argparse.BooleanOptionalAction,
         help=f"crop training images at random, and mirror those of CIFAR-10{_default(own)}",
@@ -79,6 +87,11 @@ def _default(own):
     return " (default: the recipe's)" if own is None else f" (default: the recipe's, {own})"
 
 
+def _restarts(recipe):
+    reached = [str(epoch) for epoch in recipe.restarts if epoch < recipe.epochs]
+    return f", anew after epoch {' and '.join(reached)}" if reached else ""
+
+
 def _train(arguments, log, started):
     from xnornet import data, networks
     from xnornet.model import whitening_path
@@ -86,9 +99,14 @@ def _train(arguments, log, started):
 
     network = arguments.net or NETWORKS_OF[arguments.dataset][0]
     chosen = {field.name: getattr(arguments, field.name) for field in dataclasses.fields(Recipe)}
-    recipe = dataclasses.replace(
-        RECIPES[network], **{name: value for name, value in chosen.items() if value is not None}
-    )
+    if chosen["restarts"] is not None:
+        chosen["restarts"] = tuple(chosen["restarts"])
+    try:
+        recipe = dataclasses.replace(
+            RECIPES[network], **{name: value for name, value in chosen.items() if value is not None}
+        )
+    except ValueError as error:
+        raise UsageError(str(error)) from error
     try:
         options = networks.options(network, **options_of(arguments))
     except ValueError as error:
@@ -108,8 +126,8 @@ def _train(arguments, log, started):
     )
     log(
         f"{recipe.epochs} epoch{'s' * (recipe.epochs > 1)} of batches of {recipe.batch_size}, "
-        f"rate {recipe.lr:g} to {recipe.lr_end:g} ({recipe.schedule}), {'whitened, ' * bool(whiten)}"
-        f"{'augmented, ' * recipe.augment}seed {recipe.seed}"
+        f"rate {recipe.lr:g} to {recipe.lr_end:g} ({recipe.schedule}{_restarts(recipe)}), "
+        f"{'whitened, ' * bool(whiten)}{'augmented, ' * recipe.augment}seed {recipe.seed}"
     )
     train(
         network,

@@ -32,16 +32,26 @@ class Augmentation:
     flip: bool = False
     fill: float = 0.0
 
-    def draw(self, rng, count):
+    def draw(self, rng, count, shift=None):
         """Draw for ``count`` images.
+
+        Parameters
+        ----------
+        rng : numpy.random.Generator
+        count : int
+        shift : int, optional
+            How many rows and columns the crop moves at most, up to `padding`, which is the default.
 
         Returns
         -------
         int32 array, ``(count, 3)``
             First row and first column of the crop in the padded image, and 1 where it is mirrored.
         """
-        high = [2 * self.padding + 1, 2 * self.padding + 1, 2 if self.flip else 1]
-        return rng.integers(0, high, (count, 3), dtype=np.int32)
+        shift = self.padding if shift is None else shift
+        high = [2 * shift + 1, 2 * shift + 1, 2 if self.flip else 1]
+        draws = rng.integers(0, high, (count, 3), dtype=np.int32)
+        draws[:, :2] += self.padding - shift
+        return draws
 
     def apply(self, images, draws):
         """Expression of the augmented images.
@@ -71,8 +81,8 @@ class Augmentation:
         return cropped.dimshuffle(0, 3, 1, 2)
 
 
-# A digit lies on black, and mirrored it is no digit. Photographs take the border that short runs learn most
-# with; docs/recipes.md tells why longer ones may want 4 pixels.
+# A digit lies on black, and mirrored it is no digit. Photographs begin with the border that short runs learn
+# most with; after a restart it is twice as wide (docs/recipes.md).
 AUGMENTATIONS = {
     "digits": Augmentation(1, fill=-FULL_SCALE),
     "mnist": Augmentation(1, fill=-FULL_SCALE),

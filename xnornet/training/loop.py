@@ -7,7 +7,7 @@ validation images), ``NAME.log.csv``, ``NAME.curves.png``, and until it ends ``N
 import platform
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -143,7 +143,10 @@ class _Run:
         """Compile, and set the state to that of the last checkpoint, of given weights, or of none."""
         recipe = self.recipe
         arguments = networks.options(self.network, **self.arguments)
-        self.augmentation = _augmentation_of(self.dataset) if recipe.augment else None
+        self.augmentation = None
+        if recipe.augment:
+            self.narrow = _augmentation_of(self.dataset)
+            self.augmentation = replace(self.narrow, padding=self._shift_at(recipe.epochs - 1))
         self.steps = Steps(
             self.network, arguments, self.dataset, recipe.seed, self.augmentation, recipe.gradients
         )
@@ -254,7 +257,8 @@ class _Run:
         inputs = [batches]
         if self.augmentation is not None:
             rng = np.random.default_rng([self.recipe.seed, epoch, 1])
-            inputs.append(self.augmentation.draw(rng, batches.size).reshape(*batches.shape, -1))
+            draws = self.augmentation.draw(rng, batches.size, self._shift_at(epoch))
+            inputs.append(draws.reshape(*batches.shape, -1))
         self.steps.set_lr(self.recipe.lr_at(epoch))
         done = len(self.tally.losses)
         bar = {"total": batches.size, "initial": done * size, "unit": "img", "ncols": 100, "leave": False}
@@ -265,6 +269,11 @@ class _Run:
                 bar.set_postfix_str(f"loss {self.tally.losses[-1]:.4f}, error {errors:.2%}", refresh=False)
                 bar.update(size)
                 self._between(stop)
+
+    def _shift_at(self, epoch):
+        """How far crops shift: twice as far after each restart, up to an eighth of the image."""
+        shift = self.narrow.padding
+        return min(shift << self.recipe.cycle_at(epoch), max(shift, self.dataset.input_shape[1] // 8))
 
     def _step(self, inputs):
         begun = time.monotonic()

@@ -1,7 +1,9 @@
 """How each network is trained unless told otherwise."""
 
+import bisect
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 from xnornet.ops import ARITHMETICS
 
@@ -23,6 +25,10 @@ class Recipe:
     schedule : str
         How it gets from one to the other: ``'exponential'``, by the same factor each epoch, or
         ``'cosine'``, along half a wave.
+    restarts : tuple of int
+        Epochs after which the rate begins anew (warm restarts, Loshchilov and Hutter, arXiv 1608.03983), at
+        half of what it began at before, to end at `lr_end` again. Crops shift twice as far from then on,
+        up to an eighth of the image.
     augment : bool
         Crop, and for CIFAR-10 mirror, the training images at random.
     gradients : str
@@ -33,7 +39,8 @@ class Recipe:
     Raises
     ------
     ValueError
-        A number that is out of range, or an unknown schedule or arithmetic.
+        A number that is out of range, restarts that do not follow each other, or an unknown schedule or
+        arithmetic.
     """
 
     epochs: int
@@ -41,6 +48,7 @@ class Recipe:
     lr: float
     lr_end: float
     schedule: str = "exponential"
+    restarts: tuple = ()
     augment: bool = False
     gradients: str = "int16"
     seed: int = 0
@@ -52,23 +60,36 @@ class Recipe:
                 raise ValueError(f"{name} is {value}; it takes a positive number")
         if self.seed < 0:
             raise ValueError(f"seed is {self.seed}; it takes a number that is not negative")
+        if any(later <= earlier for earlier, later in pairwise((0, *self.restarts))):
+            raise ValueError(
+                f"restarts are {', '.join(map(str, self.restarts))}; they take numbers of epochs, each "
+                "larger than the one before"
+            )
         if self.schedule not in SCHEDULES:
             raise ValueError(f"schedule is {self.schedule!r}; it takes {' or '.join(SCHEDULES)}")
         if self.gradients not in ARITHMETICS:
             raise ValueError(f"gradients is {self.gradients!r}; it takes {' or '.join(ARITHMETICS)}")
 
+    def cycle_at(self, epoch):
+        """How many restarts came before an epoch, counted from 0."""
+        return bisect.bisect_right(self.restarts, epoch)
+
     def lr_at(self, epoch):
         """Adam's rate in an epoch, counted from 0."""
-        done = epoch / max(1, self.epochs - 1)
+        cycle = self.cycle_at(epoch)
+        begin = (0, *self.restarts)[cycle]
+        end = min((*self.restarts, self.epochs)[cycle], self.epochs)
+        lr = self.lr / 2**cycle
+        done = (epoch - begin) / max(1, end - begin - 1)
         if self.schedule == "cosine":
-            return self.lr_end + (self.lr - self.lr_end) * (1 + math.cos(math.pi * done)) / 2
-        return self.lr * (self.lr_end / self.lr) ** done
+            return self.lr_end + (lr - self.lr_end) * (1 + math.cos(math.pi * done)) / 2
+        return lr * (self.lr_end / lr) ** done
 
 
 RECIPES = {
     "digits_mlp": Recipe(epochs=40, batch_size=50, lr=0.01, lr_end=0.0003),
     "mnist_mlp": Recipe(20, 200, lr=0.01, lr_end=1e-5, schedule="cosine", augment=True),
     "mnist_convnet": Recipe(15, 100, lr=0.01, lr_end=1e-5, schedule="cosine", augment=True),
-    "cifar10_convnet": Recipe(21, 50, lr=0.005, lr_end=1e-5, schedule="cosine", augment=True),
+    "cifar10_convnet": Recipe(46, 50, lr=0.005, lr_end=1e-5, schedule="cosine", restarts=(21,), augment=True),
     "svhn_convnet": Recipe(30, 50, lr=0.005, lr_end=1e-5, schedule="cosine", augment=True),
 }
