@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from xnornet import data, networks
+from xnornet.data.dataset import Dataset, Split
 from xnornet.model import ModelError
 from xnornet.training import Recipe, TrainingError, train
+from xnornet.training.augmentation import Augmentation
 from xnornet.training.checkpoint import checkpoint_path, run_identity
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -164,6 +166,25 @@ def test_an_out_that_cannot_be_written_is_refused_before_training(digits, tmp_pa
 def test_a_network_that_does_not_fit_the_images_is_refused(digits, tmp_path):
     with pytest.raises(TrainingError, match="takes images of shape"):
         train("mnist_mlp", digits, tmp_path / "m.npz", Recipe(1, 50, 0.01, 0.001), {"num_units": 8})
+
+
+def test_crops_shift_twice_as_far_after_each_restart_up_to_an_eighth_of_the_image(tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    split = Split(rng.uniform(-1, 1, (20, 1, 28, 28)).astype(np.float32), np.arange(20, dtype=np.int32) % 10)
+    tops = []
+    draw = Augmentation.draw
+
+    def recorded(*arguments):
+        draws = draw(*arguments)
+        tops.append((draws[:, 0].min(), draws[:, 0].max()))
+        return draws
+
+    monkeypatch.setattr(Augmentation, "draw", recorded)
+    recipe = Recipe(4, 10, 0.01, 0.001, restarts=(1, 2, 3), augment=True)
+    dataset = Dataset("mnist", 10, split, split, split)
+    train("mnist_mlp", dataset, tmp_path / "net.npz", recipe, {"num_units": 8}, report=lambda line: None)
+    # Around the place of a border of 3 pixels, which is an eighth of 28: by 1, by 2, and by 3, not 4.
+    assert tops == [(2, 4), (1, 5), (0, 6), (0, 6)]
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(digits, tmp_path):
