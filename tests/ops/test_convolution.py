@@ -14,6 +14,7 @@ from sign_products import (
     draw_convolutions,
     draw_products,
     float32_error,
+    int8_error,
     int16_error,
 )
 
@@ -98,7 +99,9 @@ def test_products_are_exact_and_gradients_within_their_bounds(name):
     check()
 
 
-@pytest.mark.parametrize("arithmetic, error", [("float32", float32_error), ("bfloat16", bfloat16_error)])
+@pytest.mark.parametrize(
+    "arithmetic, error", [("float32", float32_error), ("bfloat16", bfloat16_error), ("int8", int8_error)]
+)
 def test_other_arithmetics_keep_their_bounds(arithmetic, error):
     @settings(max_examples=10)
     @given(cases, st.sampled_from(list(GRADIENTS)))
@@ -110,6 +113,18 @@ def test_other_arithmetics_keep_their_bounds(arithmetic, error):
         assert_as_loops(case, call(H, B, g), H, B, g, error(case, g))
 
     check()
+
+
+@pytest.mark.parametrize("case", [Product(8, 1, 1), Convolution((2, 2, 2, 1), (1, 1, 1, 1))], ids=str)
+def test_int8_takes_whole_steps(case):
+    """Where one sign meets each number, it comes back as it was rounded."""
+    H, B = case.draw_signs()
+    g = random_gradient(case)
+    with ops.gradients_in("int8"):
+        _, left, _ = compile_case(case, "float32", "JAX")(H, B, g)
+    steps = left * 127 / np.abs(g).max()
+    np.testing.assert_allclose(steps, np.rint(steps), atol=0.01)
+    assert np.abs(steps).max() == pytest.approx(127)
 
 
 def test_bfloat16_rounds():
@@ -285,7 +300,9 @@ def test_an_arithmetic_holds_within_its_block():
 
 def test_unknown_arithmetics_are_refused():
     with (
-        pytest.raises(ValueError, match="arithmetic is 'int8'; it takes one of int16, float32, bfloat16"),
-        ops.gradients_in("int8"),
+        pytest.raises(
+            ValueError, match="arithmetic is 'int4'; it takes one of int16, float32, bfloat16, int8"
+        ),
+        ops.gradients_in("int4"),
     ):
         pass

@@ -15,6 +15,7 @@ __all__ = [
     "draw_products",
     "float32_error",
     "int16_error",
+    "int8_error",
     "random_signs",
 ]
 
@@ -193,6 +194,12 @@ def int16_error(case, g, together):
     lost = np.broadcast_to(largest / (2 * 32767) + SMALLEST, g.shape)
     rounded = _error(case, np.abs(g.astype(float)) * 2**-20 + lost)
     return [1.001 * e for e in rounded]
+
+
+def int8_error(case, g):
+    """A step of 8 bits for each number, relative to the largest of all, and the errors of what follows."""
+    step = np.full(g.shape, np.abs(g.astype(float)).max() / 127 + SMALLEST)
+    return [sum(errors) for errors in zip(_error(case, step), int16_error(case, g, None), strict=True)]
 
 
 def bfloat16_error(case, g):

@@ -48,9 +48,9 @@ def add_train(command, dataset):
     )
     add(
         "--gradients",
-        choices=("int16", "float32", "bfloat16"),
+        choices=("int16", "float32", "bfloat16", "int8"),
         help="numbers that the gradients of binary layers are rounded to: int16 keeps errors below 1e-4 of a "
-        f"gradient's largest value, bfloat16 does not{_default(own)}",
+        f"gradient's largest value, bfloat16 and int8, which rounds at random, do not{_default(own)}",
     )
     if dataset in (None, *COLOR):
         add("--whiten", action="store_true", help="whiten the images (contrast normalization and ZCA)")
