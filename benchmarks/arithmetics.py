@@ -1,6 +1,6 @@
 """What the arithmetic of gradients does to training: the losses of first steps, and errors in the end.
 
-python benchmarks/arithmetics.py NETWORK [--only NAMES] [--seeds 0,1,2] [--epochs N] [--batch-size N]
+python benchmarks/arithmetics.py NETWORK [--only NAMES] [--seeds 1,2,3] [--epochs N] [--batch-size N]
                                  [--set OPTION=VALUE] [--data DIR] [--json]
 
 Every arithmetic of ``xnornet.ops`` trains from the same weights on the same batches, by the network's recipe

@@ -2,10 +2,10 @@
 
 python benchmarks/training_step.py NETWORK {xnornet,plain} [--batch N] [--width FACTOR]
 
-``xnornet`` takes the network of ``xnornet.networks`` as it is trained. ``plain`` writes a network with
-parameters of the same shapes in Theano's own operations, signs and scaling factors included and dropout left
-out, so that Theano-PyMC, which has neither our layers nor a Lasagne that it can import, builds the same
-graph. ``compile.py`` runs this program in fresh processes; it prints one JSON object.
+``xnornet`` takes the network of ``xnornet.networks``, with ``K`` as the plain one has it. ``plain`` writes a
+network with parameters of the same shapes in Theano's own operations, signs and scaling factors included and
+dropout left out, so that Theano-PyMC, which has neither our layers nor a Lasagne that it can import, builds
+the same graph. ``compile.py`` runs this program in fresh processes; it prints one JSON object.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """The networks that ship: one function each, from an input variable to Lasagne's output layer.
 
 They leave ``K`` and ``beta`` out unless told otherwise: these make training and the engine slower, and made
-none better that was tried. Losses, optimizers and epochs are left to ``xnornet.training``.
+none better that was tried (docs/recipes.md). Losses, optimizers and epochs are left to ``xnornet.training``.
 """
 
 import inspect
@@ -65,8 +65,8 @@ def digits_mlp(input_var=None, num_units=256, dropout=0.1, scale_inputs=False):
 def mnist_mlp(input_var=None, num_units=4096, dropout=0.0, scale_inputs=False):
     """Three XNOR layers on MNIST, the first on the signs of the image itself, then a real one.
 
-    Batch norm lies between the XNOR layers and behind the last layer, dropout behind the second and the
-    third, as in the ancestor of this project.
+    Batch norm lies between the XNOR layers and behind the last layer, and dropout, if there is any, behind
+    the second and the third, as in the ancestor of this project.
 
     Parameters
     ----------
@@ -140,7 +140,7 @@ def cifar10_convnet(
 
     128C3 (real) - 128C3 - MP2 - 256C3 - 256C3 - MP2 - 512C3 - 512C3 - MP2 - 1024FC - 1024FC - 10FC (real),
     as in the ancestor of this project: padded by 1, with batch norm after each layer, and behind the pooling
-    where there is one.
+    where there is one. The ancestor has none behind the last layer, and scales by ``K``.
 
     Parameters
     ----------

@@ -27,7 +27,11 @@ def add_train(command, dataset):
     add("--epochs", type=positive(int), help=f"passes over the training images{_default(own)}")
     add("--batch-size", type=positive(int), help=f"images in a step{_default(own)}")
     add("--lr", type=positive(float), help=f"Adam's rate in the first epoch{_default(own)}")
-    add("--lr-end", type=positive(float), help=f"Adam's rate in the last epoch{_default(own)}")
+    add(
+        "--lr-end",
+        type=positive(float),
+        help=f"Adam's rate in the last epoch, and before restarts{_default(own)}",
+    )
     add(
         "--schedule",
         choices=("exponential", "cosine"),

@@ -21,7 +21,8 @@ class Recipe:
     epochs : int
     batch_size : int
     lr, lr_end : float
-        Adam's rate in the first and in the last epoch.
+        Adam's rate in the first and in the last epoch, of the run and before a restart; one epoch alone takes
+        the first.
     schedule : str
         How it gets from one to the other: ``'exponential'``, by the same factor each epoch, or
         ``'cosine'``, along half a wave.
