@@ -17,18 +17,6 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 
 @pytest.fixture
-def run(monkeypatch, capsys):
-    monkeypatch.setattr(sys, "path", list(sys.path))
-
-    def run(*options):
-        monkeypatch.setattr(sys, "argv", [str(PROGRAM), *options])
-        runpy.run_path(str(PROGRAM), run_name="__main__")
-        return capsys.readouterr()
-
-    return run
-
-
-@pytest.fixture
 def stripes(monkeypatch):
     """Ten kinds of digits in MNIST's place: a bright stripe at one of ten heights, with noise."""
     rng = np.random.default_rng(0)
