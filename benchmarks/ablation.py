@@ -155,6 +155,7 @@ def draw(result, path):
     curves.legend(fontsize=8)
     points.set_yticks(range(len(result["variants"])), [MEANINGS[name] for name in result["variants"]])
     points.set(title="test error, each seed and mean", ylim=(len(result["variants"]) - 0.5, -0.5))
+    points.xaxis.set_major_locator(MaxNLocator(5))
     points.xaxis.set_major_formatter(PercentFormatter(1, decimals=1))
     for axes in (curves, points):
         axes.grid(alpha=0.3)
