@@ -169,7 +169,7 @@ def test_the_commands_offer_every_network_with_its_dataset():
 
 def test_the_arithmetics_offered_are_those_that_there_are(capsys):
     with pytest.raises(SystemExit):
-        main(["train", "--gradients", "int8"], dataset="digits")
+        main(["train", "--gradients", "int4"], dataset="digits")
     line = capsys.readouterr().err.splitlines()[-1]
     assert re.findall(r"\w+", line.partition("choose from")[2]) == list(ARITHMETICS)
 
