@@ -4,13 +4,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-__all__ = ["LEVELS", "round_at_random"]
+from xnornet.ops.kernels import SMALLEST
+
+__all__ = ["round_at_random"]
 
 # Largest whole number that a real one is rounded to.
 LEVELS = 127
-
-# Where no number is larger, all are 0, so that no step is subnormal.
-SMALLEST = np.float32(2.0**-110)
 
 
 def round_at_random(g):
