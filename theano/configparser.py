@@ -165,6 +165,8 @@ def _choose_platform(device, before):
         jax.config.update("jax_platforms", os.environ.get("JAX_PLATFORMS") or "cpu")
         return
     jax.config.update("jax_platforms", "cuda,cpu")
+    # float32 means float32, as on the processor; tensor cores would round it to 11 bits.
+    jax.config.update("jax_default_matmul_precision", "highest")
     number = device.lstrip("cudagp")
     if number:
         jax.config.update("jax_cuda_visible_devices", number)

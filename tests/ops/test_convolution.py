@@ -16,12 +16,13 @@ from sign_products import (
     float32_error,
     int8_error,
     int16_error,
+    tensor_cores_error,
 )
 
 import theano
 import theano.tensor as T
 from xnornet import ops
-from xnornet.ops import native
+from xnornet.ops import native, tensor_cores
 
 # Each compiles a program, and so do both gradients.
 cases = draw_convolutions(widest_pad=1, strides=((1, 1), (1, 1), (2, 2), (1, 2))) | draw_products()
@@ -31,12 +32,14 @@ cases = draw_convolutions(widest_pad=1, strides=((1, 1), (1, 1), (2, 2), (1, 2))
 def way(name):
     """Compute in JAX with kernels, in JAX without, or in Python; gives the mode."""
     with pytest.MonkeyPatch.context() as patch:
-        if name == "XLA":
+        if name in ("XLA", "tensor cores"):
             patch.setattr(native, "available", lambda: False)
+        if name == "tensor cores":
+            patch.setattr(tensor_cores, "available", lambda: True)
         yield "FAST_COMPILE" if name == "Python" else "JAX"
 
 
-WAYS = ("kernels", "XLA", "Python")
+WAYS = ("kernels", "XLA", "tensor cores", "Python")
 
 
 def channels_first(case, images):
@@ -94,6 +97,8 @@ def test_products_are_exact_and_gradients_within_their_bounds(name):
         errors = float32_error(case, g)
         if name == "kernels":
             errors = map(np.maximum, errors, int16_error(case, g, None))
+        elif name == "tensor cores":
+            errors = tensor_cores_error(case, g)
         assert_as_loops(case, found, H, B, g, list(errors))
 
     check()

@@ -32,7 +32,7 @@ import theano
 import theano.tensor as T
 from theano.gof import Apply, Op
 from theano.tensor import TensorType
-from xnornet.ops import native
+from xnornet.ops import native, tensor_cores
 from xnornet.ops.rounding import round_at_random
 
 __all__ = ["ARITHMETICS", "convolve_signs", "gradients_in", "multiply_signs"]
@@ -106,9 +106,17 @@ class _Convolution(Op):
     def correlate(self, H, B, **options):
         """The product in XLA."""
         B = B[:, :, ::-1, ::-1] if self.flip else B
-        dims = ("NHWC", "HWIO", "NHWC")
+        dims, pad = ("NHWC", "HWIO", "NHWC"), self.pad
+        if not self.pads_less(B):
+            # By itself the gradient to the images would pad by negative widths, and XLA's CPU code then
+            # reads what lies beside the array.
+            H, pad = jnp.pad(H, [(0, 0), *pad, (0, 0)]), "VALID"
         B = B.transpose(2, 3, 1, 0)
-        return jax.lax.conv_general_dilated(H, B, self.stride, self.pad, dimension_numbers=dims, **options)
+        return jax.lax.conv_general_dilated(H, B, self.stride, pad, dimension_numbers=dims, **options)
+
+    def pads_less(self, B):
+        """Whether padding is shorter than filters."""
+        return all(max(p) < k for p, k in zip(self.pad, B.shape[2:], strict=True))
 
 
 class SignConvolution(_Convolution):
@@ -149,11 +157,12 @@ def _jax_sign_convolution(op, **kwargs):
     def sign_convolution(H, B):
         if op.has_kernel(H, B, H.dtype):
             out = native.convolve(_int8(H), _int8(B), op.pad, op.flip)
+        elif _on_tensor_cores(H):
+            out = tensor_cores.convolve(H, B, op.pad, op.stride, op.flip)
         elif jax.default_backend() == "cpu":
             out = op.correlate(_int8(H), _int8(B), preferred_element_type=jnp.int32)
         else:
-            # However signs are rounded they stay signs, and sums are float32.
-            out = op.correlate(H, B)
+            out = op.correlate(H, B, precision="highest")
         return out.astype(H.dtype)
 
     return sign_convolution
@@ -193,10 +202,12 @@ def _jax_grad_images(op, **kwargs):
         g = _rounded(op.arithmetic, g)
         if op.arithmetic in KERNELS and op.has_kernel(H, B, g.dtype):
             return native.image_gradient(g, _int8(B), H.shape, op.pad, op.flip)
+        parts = _parts(op.arithmetic, g)
+        if parts and op.stride == (1, 1) and op.pads_less(B):
+            return tensor_cores.image_gradient(parts, B, op.pad, op.flip)
         shape, B = jax.ShapeDtypeStruct(H.shape, g.dtype), B.astype(g.dtype)
-        parts, options = _parts(op.arithmetic, g)
-        transpose = jax.linear_transpose(lambda H: op.correlate(H, B, **options), shape)
-        return sum(transpose(part)[0] for part in parts)
+        transpose = jax.linear_transpose(lambda H: op.correlate(H, B, precision="highest"), shape)
+        return transpose(_upper(op.arithmetic, g))[0]
 
     return grad_images
 
@@ -234,10 +245,11 @@ def _jax_grad_filters(op, **kwargs):
         g = _rounded(op.arithmetic, g)
         if op.arithmetic in KERNELS and op.has_kernel(H, B, g.dtype):
             return native.filter_gradient(_int8(H), g, B.shape, op.pad, op.flip)
+        if parts := _parts(op.arithmetic, g):
+            return tensor_cores.filter_gradient(H, parts, B.shape[2:], op.pad, op.stride, op.flip)
         shape, H = jax.ShapeDtypeStruct(B.shape, g.dtype), H.astype(g.dtype)
-        parts, options = _parts(op.arithmetic, g)
-        transpose = jax.linear_transpose(lambda B: op.correlate(H, B, **options), shape)
-        return sum(transpose(part)[0] for part in parts)
+        transpose = jax.linear_transpose(lambda B: op.correlate(H, B, precision="highest"), shape)
+        return transpose(_upper(op.arithmetic, g))[0]
 
     return grad_filters
 
@@ -293,7 +305,9 @@ def _jax_sign_product(op, **kwargs):
     def sign_product(H, B):
         if op.has_kernel((len(H), *B.shape), H.dtype):
             return native.multiply(_int8(H), _int8(B)).astype(H.dtype)
-        return H @ B
+        if _on_tensor_cores(H):
+            return tensor_cores.multiply(_bfloat16(H), _bfloat16(B))
+        return jnp.matmul(H, B, precision="highest")
 
     return sign_product
 
@@ -325,8 +339,9 @@ def _jax_grad_rows(op, **kwargs):
         g = _rounded(op.arithmetic, g)
         if op.arithmetic in KERNELS and op.has_kernel((len(g), *B.shape), g.dtype):
             return native.row_gradient(g, _int8(B))
-        parts, options = _parts(op.arithmetic, g)
-        return sum(jnp.matmul(part, B.T.astype(g.dtype), **options) for part in parts)
+        if parts := _parts(op.arithmetic, g):
+            return sum(tensor_cores.multiply(part, _bfloat16(B.T)) for part in parts)
+        return jnp.matmul(_upper(op.arithmetic, g), B.T.astype(g.dtype), precision="highest")
 
     return grad_rows
 
@@ -358,8 +373,9 @@ def _jax_grad_matrix(op, **kwargs):
         g = _rounded(op.arithmetic, g)
         if op.arithmetic in KERNELS and op.has_kernel((*H.shape, g.shape[1]), g.dtype):
             return native.matrix_gradient(_int8(H), g)
-        parts, options = _parts(op.arithmetic, g)
-        return sum(jnp.matmul(H.T.astype(g.dtype), part, **options) for part in parts)
+        if parts := _parts(op.arithmetic, g):
+            return sum(tensor_cores.multiply(_bfloat16(H.T), part) for part in parts)
+        return jnp.matmul(H.T.astype(g.dtype), _upper(op.arithmetic, g), precision="highest")
 
     return grad_matrix
 
@@ -373,21 +389,25 @@ def _rounded(arithmetic, g):
     return round_at_random(g) if arithmetic == "int8" and g.dtype == np.float32 else g
 
 
+def _upper(arithmetic, g):
+    """What XLA shall multiply with signs in place of ``g``."""
+    rounded = arithmetic == "bfloat16" and g.dtype == np.float32
+    return jax.lax.reduce_precision(g, exponent_bits=8, mantissa_bits=7) if rounded else g
+
+
+def _on_tensor_cores(x):
+    return tensor_cores.available() and x.dtype == np.float32
+
+
 def _parts(arithmetic, g):
-    """Numbers whose sum stands for ``g``, and how XLA shall multiply them with signs.
-
-    A GPU's tensor cores take parts of at most 11 bits, and exactly: float32's two upper parts have 16.
-    """
-    on_gpu = jax.default_backend() != "cpu"
-    if g.dtype != np.float32 or arithmetic == "float32" or (arithmetic in KERNELS and not on_gpu):
-        return [g], {"precision": "highest"}
-    upper = _as_bfloat16(g)
-    return [upper] if arithmetic == "bfloat16" else [upper, _as_bfloat16(g - upper)], {}
+    """Parts of ``g`` that a GPU's tensor cores shall multiply with signs, or none."""
+    if arithmetic == "float32" or not _on_tensor_cores(g):
+        return []
+    return tensor_cores.parts(g, 1 if arithmetic == "bfloat16" else 2)
 
 
-def _as_bfloat16(x):
-    """Round float32, and not by conversions there and back, which XLA may leave out."""
-    return jax.lax.reduce_precision(x, exponent_bits=8, mantissa_bits=7)
+def _bfloat16(signs):
+    return signs.astype(jnp.bfloat16)
 
 
 def convolve_signs(H, B, pad, stride, flip, training=False):
