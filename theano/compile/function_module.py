@@ -219,9 +219,57 @@ class Function:
         """Run on the given values. Returns NumPy arrays in the form of ``outputs``."""
         if kwargs or len(args) != len(self.inputs):
             args = self._bind(args, kwargs)
-        values = [self._filter(f, a, i) for i, (f, a) in enumerate(zip(self._filters, args, strict=True))]
-        if self._fallback is not None:
-            return self._pack(self._run_fallback(values))
+        values = self._filtered(args)
+        if self._fallback is None:
+            try:
+                return self._pack(self._run(values, each=False))
+            except _NotForJax as error:
+                self._fall_back(error.__cause__)
+        return self._pack(self._run_fallback(values))
+
+    def each(self, *args):
+        """Run on each entry of the given arrays, one after another; where JAX can, in one program.
+
+        Parameters
+        ----------
+        *args : array
+            One for each input, with an axis more, the first, whose entries are what calls would get.
+
+        Returns
+        -------
+        As calls do, with the results of all of them along a first axis.
+
+        Raises
+        ------
+        ValueError
+            There is no input, or arrays are not of one length, of at least 1.
+        """
+        counts = {len(a) for a in args}
+        if len(args) != len(self.inputs) or len(counts) != 1 or counts == {0}:
+            told = ", ".join(str(len(a)) for a in args) or "none"
+            raise ValueError(
+                f"{self}.each takes {len(self.inputs)} arrays of one length, at least 1; got lengths {told}"
+            )
+        calls = [self._filtered(entry) for entry in zip(*args, strict=True)]
+        alike = len({tuple(v.shape for v in values) for values in calls}) == 1
+        if self._fallback is None and not self._lengths and alike:
+            try:
+                stacked = [np.stack(values) for values in zip(*calls, strict=True)]
+                return self._pack(self._run(stacked, each=True))
+            except _NotForJax:
+                # Calls tell why.
+                pass
+        found = [self(*values) for values in calls]
+        if self._keys is None:
+            return [np.stack(results) for results in zip(*found, strict=True)]
+        if self._keys == "single":
+            return np.stack(found)
+        return {key: np.stack([results[key] for results in found]) for key in self._keys}
+
+    def _filtered(self, args):
+        return [self._filter(f, a, i) for i, (f, a) in enumerate(zip(self._filters, args, strict=True))]
+
+    def _run(self, values, each):
         fixed = [to_device(s.container) for s in self._fixed]
         state = [to_device(s.container) for s in self._updated]
         key = tuple([v.shape for v in values] + [v.shape for v in fixed] + [v.shape for v in state])
@@ -229,15 +277,15 @@ class Function:
         if self._lengths:
             lengths = self._lengths(key, values + fixed + state)
             key = key, lengths
+        key = key, each
         version = self._versions.get(key)
         if version is None:
             try:
-                version, results = self._compile(values, fixed, state, lengths)
+                version, results = self._compile(values, fixed, state, lengths, each)
             except Exception as error:
                 if not _is_for_jax(error):
                     raise
-                self._fall_back(error)
-                return self._pack(self._run_fallback(values))
+                raise _NotForJax from error
             self._keep(key, version)
         else:
             self._versions.move_to_end(key)
@@ -251,7 +299,7 @@ class Function:
             jax.block_until_ready(results)
         if index_error is not None:
             raise_index_error(index_error, self)
-        return self._pack([np.array(o) for o in outputs])
+        return [np.array(o) for o in outputs]
 
     @property
     def versions(self):
@@ -297,16 +345,17 @@ class Function:
             return outputs
         return outputs[0] if self._keys == "single" else dict(zip(self._keys, outputs, strict=True))
 
-    def _compile(self, values, fixed, state, lengths):
+    def _compile(self, values, fixed, state, lengths, each):
         """A new version for arguments of these shapes, and its results for them."""
         variables = [i.variable for i in self.inputs] + self._fixed + self._updated
-        shapes = {v: a.shape for v, a in zip(variables, values + fixed + state, strict=True)}
+        shapes = [v.shape[1:] if each else v.shape for v in values] + [v.shape for v in fixed + state]
+        shapes = dict(zip(variables, shapes, strict=True))
         numbers = self._lengths.describe(lengths) if lengths else {}
-        program = self._specialise(shapes, lengths)
+        program = self._specialise(shapes, lengths, each)
         version = Version(shapes, numbers, self._fixed, self._updated, program)
         return version, _first_call(program, values, fixed, state)
 
-    def _specialise(self, shapes, lengths):
+    def _specialise(self, shapes, lengths, each):
         arguments = {v: TensorType(v.type.dtype, shape=s)(name=v.name) for v, s in shapes.items()}
         # Inferring shapes, PyTensor divides by the length of an empty batch.
         with np.errstate(divide="ignore"):
@@ -320,6 +369,8 @@ class Function:
             results = call(*values, *fixed, *state)
             return results[:n], results[n:], None
 
+        if each:
+            program = _for_each(program)
         return jax.jit(with_checked_indices(program) if may_miss else program, donate_argnums=2)
 
     def _keep(self, key, version):
@@ -401,6 +452,28 @@ def _is_for_jax(error):
     # JAX has no type of its own for a shape or slice that depends on values.
     signs = ("concrete values", "must be static")
     return any(sign in str(error) for sign in signs)
+
+
+class _NotForJax(Exception):
+    """JAX cannot express a graph; the cause says why."""
+
+
+def _for_each(program):
+    """The program for arguments of many calls, stacked."""
+
+    def run(values, fixed, state):
+        def call(state, values):
+            outputs, new_state, _ = program(values, fixed, state)
+            return new_state, outputs
+
+        first = [v[0] for v in values]
+        shapes = [[a.shape for a in arrays] for arrays in (state, jax.eval_shape(call, state, first)[0])]
+        if shapes[0] != shapes[1]:
+            raise NotImplementedError("a shared variable changes its shape from call to call")
+        state, outputs = jax.lax.scan(call, state, values)
+        return outputs, state, None
+
+    return run
 
 
 def _first_call(program, *arguments):

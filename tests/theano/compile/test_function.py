@@ -771,3 +771,42 @@ def test_eval_reads_shared_variables_that_functions_have_used():
     f()
     np.testing.assert_array_equal(doubled.eval(), 2 * (array(3) + 2))
     np.testing.assert_array_equal(s.eval(), array(3) + 2)
+
+
+def test_each_is_as_many_calls():
+    x, n = T.vector("x"), T.iscalar("n")
+    stored = [theano.shared(np.float32(1)) for _ in range(2)]
+    functions = [
+        theano.function([x, n], {"sum": x.sum() * s, "last": x[-1] + n}, updates={s: s + x[0]})
+        for s in stored
+    ]
+    xs, ns = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32), np.arange(5, dtype=np.int32)
+    found = functions[0].each(xs, ns)
+    calls = [functions[1](*entry) for entry in zip(xs, ns, strict=True)]
+    for key in ("sum", "last"):
+        np.testing.assert_array_equal(found[key], [call[key] for call in calls])
+    assert stored[0].get_value() == stored[1].get_value() != 1
+    assert functions[0].compilations == 1
+
+
+def test_each_does_what_one_program_cannot():
+    x = T.vector("x")
+    grown = theano.shared(np.zeros(1, np.float32))
+    function = theano.function([x], grown.sum(), updates={grown: T.concatenate([grown, x])})
+    np.testing.assert_array_equal(function.each(np.ones((3, 2), np.float32)), [0, 2, 4])
+    assert len(grown.get_value()) == 7
+    python = theano.function([x], [x * 2], mode="FAST_COMPILE")
+    np.testing.assert_array_equal(python.each(np.ones((3, 2), np.float32))[0], np.full((3, 2), 2))
+    n = T.iscalar("n")
+    sliced = theano.function([x, n], x[:n].sum())
+    np.testing.assert_array_equal(sliced.each(np.ones((3, 4), np.float32), np.arange(3)), [0, 1, 2])
+
+
+def test_each_tells_what_does_not_fit():
+    x, i = T.vector("x"), T.ivector("i")
+    function = theano.function([x, i], x[i], name="pick")
+    for arguments in ([], [np.ones((2, 3))], [np.ones((2, 3)), np.zeros((3, 1))], [np.ones((0, 3)), []]):
+        with pytest.raises(ValueError, match="each takes 2 arrays of one length, at least 1; got lengths"):
+            function.each(*arguments)
+    with pytest.raises(IndexError, match="'pick' was asked for elements that do not exist"):
+        function.each(np.ones((2, 3), np.float32), np.array([[1], [3]], np.int32))
