@@ -55,7 +55,7 @@ def measure(width, batch_size, count):
     seconds = {name: [] for name in kinds}
     for turn in tqdm(range(-3, count), leave=False, disable=None):
         rows = rng.integers(0, IMAGES, batch_size)
-        draws = augmentation.draw(rng, batch_size)
+        draws = augmentation.draw(rng, batch_size, (32, 32))
         for name in kinds:
             begun = time.perf_counter()
             steps[name].step(rows, *([draws] if kinds[name] else []))

@@ -52,7 +52,7 @@ def compete(load, version, variants, peak=None):
     """Be a trainer: do what the command line says.
 
     The time to the first step begins where the parent process says that it started this one, and ends with
-    that step's loss: it holds the interpreter's start, imports, the images, the graph and its compilation.
+    that step's loss, or with chunks the first one's last: it holds the interpreter's start, imports, the images, the graph and its compilation.
     Two more steps are not timed. Memory is the process's peak above what it held after its imports, the
     images and whatever compiles within the process included; on a GPU it is the peak of what was allocated
     there.
@@ -78,7 +78,7 @@ def compete(load, version, variants, peak=None):
     def rows(steps):
         return random.randint(len(images), size=(steps, arguments.batch)).astype(np.int32)
 
-    run(rows(1))
+    run(rows(arguments.chunk))
     told = {"first_step_s": time.time() - arguments.begun, "version": version, "seconds": []}
     for _ in range(WARM_UPS):
         run(rows(arguments.chunk))

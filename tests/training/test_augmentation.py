@@ -1,4 +1,4 @@
-"""Random crops and mirror images, against a loop over images."""
+"""Random crops, mirror images and holes, against a loop over images."""
 
 import numpy as np
 import pytest
@@ -11,16 +11,18 @@ from xnornet import data
 from xnornet.training.augmentation import AUGMENTATIONS, Augmentation
 
 
-def looped(images, draws, padding, fill):
+def looped(images, draws, padding, fill, hole):
     batch, channels, height, width = images.shape
     result = np.full_like(images, fill)
-    for i, (top, left, mirrored) in enumerate(draws):
+    for i, (top, left, mirrored, *first) in enumerate(draws):
         for y in range(height):
             for x in range(width):
                 row = top + y - padding
                 column = left + (width - 1 - x if mirrored else x) - padding
                 if 0 <= row < height and 0 <= column < width:
                     result[i, :, y, x] = images[i, :, row, column]
+                if hole and first[0] <= y < first[0] + hole and first[1] <= x < first[1] + hole:
+                    result[i, :, y, x] = fill
     return result
 
 
@@ -29,40 +31,40 @@ def looped(images, draws, padding, fill):
     shape=st.tuples(*[st.integers(1, 4)] * 2, *[st.integers(2, 6)] * 2),
     padding=st.integers(0, 3),
     fill=st.sampled_from([0.0, -127 / 128]),
+    hole=st.sampled_from([0, 1, 2, 5]),
     seed=st.integers(0, 100),
 )
-def test_images_are_cropped_and_mirrored_as_drawn(shape, padding, fill, seed):
+def test_images_are_cropped_and_mirrored_and_get_holes_as_drawn(shape, padding, fill, hole, seed):
     rng = np.random.default_rng(seed)
     images = rng.uniform(-1, 1, shape).astype(np.float32)
-    augmentation = Augmentation(padding, flip=True, fill=fill)
-    draws = augmentation.draw(rng, len(images))
+    augmentation = Augmentation(padding, flip=True, fill=fill, hole=hole)
+    draws = augmentation.draw(rng, len(images), shape[2:])
     x, d = T.tensor4(), T.imatrix()
     got = theano.function([x, d], augmentation.apply(x, d))(images, draws)
-    np.testing.assert_array_equal(got, looped(images, draws, padding, fill))
+    np.testing.assert_array_equal(got, looped(images, draws, padding, fill, hole))
 
 
 def test_draws_cover_their_range_evenly():
-    draws = Augmentation(4, flip=True).draw(np.random.default_rng(0), 90_000)
+    draws = Augmentation(4, flip=True).draw(np.random.default_rng(0), 90_000, (32, 32))
     for column, values in enumerate((9, 9, 2)):
         counts = np.bincount(draws[:, column], minlength=values)
         assert len(counts) == values
         assert np.abs(counts / 90_000 * values - 1).max() < 0.05
-    assert (Augmentation(4).draw(np.random.default_rng(0), 100)[:, 2] == 0).all()
+    assert (Augmentation(4).draw(np.random.default_rng(0), 100, (32, 32))[:, 2] == 0).all()
 
 
-def test_a_smaller_shift_crops_as_a_smaller_border_does():
-    images = np.random.default_rng(1).uniform(-1, 1, (20, 3, 6, 6)).astype(np.float32)
-    x, d = T.tensor4(), T.imatrix()
-    wide, narrow = Augmentation(4, flip=True), Augmentation(2, flip=True)
-    apply_wide = theano.function([x, d], wide.apply(x, d))
-    draws = narrow.draw(np.random.default_rng(0), 20)
-    expected = looped(images, draws, 2, 0.0)
-    np.testing.assert_array_equal(apply_wide(images, wide.draw(np.random.default_rng(0), 20, 2)), expected)
+def test_the_middle_of_a_hole_is_anywhere_in_the_image():
+    draws = Augmentation(0, hole=3).draw(np.random.default_rng(0), 40_000, (4, 5))
+    for column, length in ((3, 4), (4, 5)):
+        counts = np.bincount(draws[:, column] + 1, minlength=length)
+        assert len(counts) == length
+        assert np.abs(counts / 40_000 * length - 1).max() < 0.05
 
 
-def test_every_dataset_has_one_and_only_photographs_of_things_are_mirrored():
+def test_every_dataset_has_one_and_only_photographs_of_things_are_mirrored_and_get_holes():
     assert set(AUGMENTATIONS) == set(data.NAMES)
     assert [name for name, a in AUGMENTATIONS.items() if a.flip] == ["cifar10"]
+    assert [name for name, a in AUGMENTATIONS.items() if a.hole] == ["cifar10"]
 
 
 @pytest.mark.parametrize("name", AUGMENTATIONS)

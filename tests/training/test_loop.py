@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from xnornet import data, networks
-from xnornet.data.dataset import Dataset, Split
 from xnornet.model import ModelError
 from xnornet.training import Recipe, TrainingError, train
-from xnornet.training.augmentation import Augmentation
 from xnornet.training.checkpoint import checkpoint_path, run_identity
+from xnornet.training.steps import Steps
+from xnornet.training.stop import Stopped
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = {"num_units": 32}
@@ -168,23 +168,32 @@ def test_a_network_that_does_not_fit_the_images_is_refused(digits, tmp_path):
         train("mnist_mlp", digits, tmp_path / "m.npz", Recipe(1, 50, 0.01, 0.001), {"num_units": 8})
 
 
-def test_crops_shift_twice_as_far_after_each_restart_up_to_an_eighth_of_the_image(tmp_path, monkeypatch):
-    rng = np.random.default_rng(0)
-    split = Split(rng.uniform(-1, 1, (20, 1, 28, 28)).astype(np.float32), np.arange(20, dtype=np.int32) % 10)
-    tops = []
-    draw = Augmentation.draw
+def test_steps_that_are_done_together_give_the_same_weights(digits, tmp_path, monkeypatch):
+    recipe = Recipe(2, 50, 0.01, 0.001, augment=True)
 
-    def recorded(*arguments):
-        draws = draw(*arguments)
-        tops.append((draws[:, 0].min(), draws[:, 0].max()))
-        return draws
+    def go(out, **options):
+        train("digits_mlp", digits, out, recipe, SMALL, report=lambda line: None, **options)
+        with np.load(out) as file:
+            return [file[name] for name in file.files]
 
-    monkeypatch.setattr(Augmentation, "draw", recorded)
-    recipe = Recipe(4, 10, 0.01, 0.001, restarts=(1, 2, 3), augment=True)
-    dataset = Dataset("mnist", 10, split, split, split)
-    train("mnist_mlp", dataset, tmp_path / "net.npz", recipe, {"num_units": 8}, report=lambda line: None)
-    # Around the place of a border of 3 pixels, which is an eighth of 28: by 1, by 2, and by 3, not 4.
-    assert tops == [(2, 4), (1, 5), (0, 6), (0, 6)]
+    expected = go(tmp_path / "one.npz")
+    # A run that stops after a first step and goes on where several are done in a call.
+    out = tmp_path / "other.npz"
+    with pytest.raises(Stopped):
+        go(out, max_minutes=1e-9)
+    calls = []
+    steps = Steps.steps
+    # 1197 images are 23 steps of 50.
+    monkeypatch.setattr(Steps, "together", lambda self, count: {23: 4}[count])
+    monkeypatch.setattr(
+        Steps, "steps", lambda self, rows, *draws: (calls.append(len(rows)), steps(self, rows, *draws))[1]
+    )
+    with pytest.raises(Stopped):
+        go(out, resume=True, max_minutes=1e-9)
+    found = go(out, resume=True)
+    assert calls == [1, 1, 1, *[4] * 4, 1, 1, 1, *[4] * 5, 1, 1, 1]
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(digits, tmp_path):

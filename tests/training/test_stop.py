@@ -223,6 +223,7 @@ def test_checkpoints_are_written_during_long_epochs(digits, tmp_path, monkeypatc
     written = []
     save = loop.save_checkpoint
     monkeypatch.setattr(loop, "SECONDS_BETWEEN_CHECKPOINTS", 0)
+    monkeypatch.setattr(loop, "SECONDS_WORTH_A_CHECKPOINT", 0)
     monkeypatch.setattr(
         loop, "save_checkpoint", lambda *args: (written.append(len(args[3].losses)), save(*args))
     )

@@ -42,13 +42,14 @@ def add_train(command, dataset):
         type=positive(int),
         nargs="*",
         metavar="E",
-        help="epochs after which the rate begins anew, at half of what it began at before, and crops shift "
-        f"twice as far, up to an eighth of the image; none if no number follows{_default(own)}",
+        help="epochs after which the rate begins anew, at half of what it began at before; "
+        f"none if no number follows{_default(own)}",
     )
     add(
         "--augment",
         action=argparse.BooleanOptionalAction,
-        help=f"crop training images at random, and mirror those of CIFAR-10{_default(own)}",
+        help="crop training images at random; those of CIFAR-10 are mirrored too, and get holes"
+        f"{_default(own)}",
     )
     add(
         "--gradients",

@@ -1,4 +1,4 @@
-"""Random crops and flips: drawn on the host, a few bytes an image, and done on the device.
+"""Random crops, flips and holes: drawn on the host, a few bytes an image, and done on the device.
 
 Draws depend on seed and epoch alone, so a resumed run repeats them. They are of the training images; what is
 evaluated stays as it is.
@@ -16,7 +16,7 @@ __all__ = ["AUGMENTATIONS", "Augmentation"]
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Crop each image, padded, to its own size at a random place, and mirror one in two.
+    """Crop each image, padded, to its own size at a random place, mirror one in two, and put a hole in it.
 
     Attributes
     ----------
@@ -25,33 +25,39 @@ class Augmentation:
     flip : bool
         Mirror left and right, with probability one half.
     fill : float
-        What the padding is filled with.
+        What the padding and the hole are filled with.
+    hole : int
+        Side of a square that is filled, in pixels, with its middle anywhere in the image (cutout, DeVries and
+        Taylor, arXiv 1708.04552).
     """
 
     padding: int
     flip: bool = False
     fill: float = 0.0
+    hole: int = 0
 
-    def draw(self, rng, count, shift=None):
+    def draw(self, rng, count, size):
         """Draw for ``count`` images.
 
         Parameters
         ----------
         rng : numpy.random.Generator
         count : int
-        shift : int, optional
-            How many rows and columns the crop moves at most, up to `padding`, which is the default.
+        size : (int, int)
+            Height and width of the images.
 
         Returns
         -------
-        int32 array, ``(count, 3)``
-            First row and first column of the crop in the padded image, and 1 where it is mirrored.
+        int32 array, ``(count, 3)``, or ``(count, 5)`` with holes
+            First row and first column of the crop in the padded image, 1 where it is mirrored, and first row
+            and first column of the hole in what comes out.
         """
-        shift = self.padding if shift is None else shift
-        high = [2 * shift + 1, 2 * shift + 1, 2 if self.flip else 1]
-        draws = rng.integers(0, high, (count, 3), dtype=np.int32)
-        draws[:, :2] += self.padding - shift
-        return draws
+        places = 2 * self.padding + 1
+        draws = rng.integers(0, [places, places, 2 if self.flip else 1], (count, 3), dtype=np.int32)
+        if not self.hole:
+            return draws
+        middles = rng.integers(0, size, (count, 2), dtype=np.int32)
+        return np.hstack([draws, middles - np.int32(self.hole // 2)])
 
     def apply(self, images, draws):
         """Expression of the augmented images.
@@ -59,7 +65,7 @@ class Augmentation:
         Parameters
         ----------
         images : 4D expression, ``(batch, channels, height, width)``
-        draws : integer matrix, ``(batch, 3)``, from :meth:`draw`
+        draws : integer matrix, ``(batch, 3)`` or ``(batch, 5)``, from :meth:`draw`
 
         Returns
         -------
@@ -78,14 +84,22 @@ class Augmentation:
         image = T.arange(batch).dimshuffle(0, "x", "x")
         # Indices apart from each other put their axes first and the channels last.
         cropped = padded[image, :, y.dimshuffle(0, 1, "x"), x.dimshuffle(0, "x", 1)]
+        if self.hole:
+            rows, columns = self._in_hole(draws[:, 3:4], height), self._in_hole(draws[:, 4:5], width)
+            hole = T.and_(rows.dimshuffle(0, 1, "x", "x"), columns.dimshuffle(0, "x", 1, "x"))
+            cropped = T.switch(hole, np.asarray(self.fill, images.dtype), cropped)
         return cropped.dimshuffle(0, 3, 1, 2)
 
+    def _in_hole(self, first, length):
+        at = T.arange(length)
+        return T.and_(T.ge(at, first), T.lt(at, first + self.hole))
 
-# A digit lies on black, and mirrored it is no digit. Photographs begin with the border that short runs learn
-# most with; after a restart it is twice as wide (docs/recipes.md).
+
+# A digit lies on black, and mirrored it is no digit. CIFAR-10's are for long runs: short ones learn more from
+# less (docs/recipes.md).
 AUGMENTATIONS = {
     "digits": Augmentation(1, fill=-FULL_SCALE),
     "mnist": Augmentation(1, fill=-FULL_SCALE),
-    "cifar10": Augmentation(2, flip=True),
+    "cifar10": Augmentation(4, flip=True, hole=10),
     "svhn": Augmentation(2),
 }

@@ -7,7 +7,7 @@ validation images), ``NAME.log.csv``, ``NAME.curves.png``, and until it ends ``N
 import platform
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -52,8 +52,9 @@ IMAGES_FOR_STATISTICS = 2000
 # Epochs that are shorter get their picture when the run ends.
 SECONDS_WORTH_A_PICTURE = 10
 
-# What a run that is killed loses at most.
+# What a run that is killed loses at most, and what it may lose where an epoch takes less.
 SECONDS_BETWEEN_CHECKPOINTS = 300
+SECONDS_WORTH_A_CHECKPOINT = 10
 
 
 class TrainingError(Exception):
@@ -143,10 +144,7 @@ class _Run:
         """Compile, and set the state to that of the last checkpoint, of given weights, or of none."""
         recipe = self.recipe
         arguments = networks.options(self.network, **self.arguments)
-        self.augmentation = None
-        if recipe.augment:
-            self.narrow = _augmentation_of(self.dataset)
-            self.augmentation = replace(self.narrow, padding=self._shift_at(recipe.epochs - 1))
+        self.augmentation = _augmentation_of(self.dataset) if recipe.augment else None
         self.steps = Steps(
             self.network, arguments, self.dataset, recipe.seed, self.augmentation, recipe.gradients
         )
@@ -231,7 +229,7 @@ class _Run:
         """One pass over the training images, or the rest of one."""
         self._pass(stop)
         # A sign hides from the loss what is not finite below it.
-        if not all(np.isfinite(p.get_value(borrow=True)).all() for p in self.steps.params):
+        if not self.steps.finite():
             raise self._diverged("Weights are")
         count = len(self.tally.losses) * self._batch_size
         begun = time.monotonic()
@@ -257,33 +255,35 @@ class _Run:
         inputs = [batches]
         if self.augmentation is not None:
             rng = np.random.default_rng([self.recipe.seed, epoch, 1])
-            draws = self.augmentation.draw(rng, batches.size, self._shift_at(epoch))
+            draws = self.augmentation.draw(rng, batches.size, self.dataset.input_shape[1:])
             inputs.append(draws.reshape(*batches.shape, -1))
         self.steps.set_lr(self.recipe.lr_at(epoch))
         done = len(self.tally.losses)
+        together = self.steps.together(len(batches))
         bar = {"total": batches.size, "initial": done * size, "unit": "img", "ncols": 100, "leave": False}
         with tqdm(desc=f"epoch {epoch + 1}/{self.recipe.epochs}", disable=None, **bar) as bar:
-            for step in range(done, len(batches)):
-                self._step([values[step] for values in inputs])
-                errors = self.tally.errors / ((step + 1) * size)
+            while done < len(batches):
+                # One by one where a run goes on between, and at the end: another number is another program.
+                alone = done % together or len(batches) - done < together
+                count = 1 if alone else together
+                self._step([values[done : done + count] for values in inputs])
+                done += count
+                errors = self.tally.errors / (done * size)
                 bar.set_postfix_str(f"loss {self.tally.losses[-1]:.4f}, error {errors:.2%}", refresh=False)
-                bar.update(size)
+                bar.update(count * size)
                 self._between(stop)
 
-    def _shift_at(self, epoch):
-        """How far crops shift: twice as far after each restart, up to an eighth of the image."""
-        shift = self.narrow.padding
-        return min(shift << self.recipe.cycle_at(epoch), max(shift, self.dataset.input_shape[1] // 8))
-
     def _step(self, inputs):
+        """One step, or several in one call."""
         begun = time.monotonic()
-        loss, wrong = self.steps.step(*inputs)
+        losses, errors = self.steps.steps(*inputs)
         now = time.monotonic()
-        if not np.isfinite(loss):
+        if not np.isfinite(losses).all():
             raise self._diverged("The loss is")
         if not self.history and not self.tally.losses:
             self.report(f"first training step {now - self.started:.1f} s after the start")
-        self.tally.add(loss, wrong, now - begun)
+        for loss, wrong in zip(losses, errors, strict=True):
+            self.tally.add(loss, wrong, (now - begun) / len(losses))
 
     def _diverged(self, what):
         return TrainingError(
@@ -296,7 +296,7 @@ class _Run:
         return min(self.recipe.batch_size, len(self.dataset.train))
 
     def _keep(self, row):
-        """Write all that an epoch leaves. The checkpoint comes last: one killed before repeats it."""
+        """Write what an epoch leaves. The checkpoint comes last: a run killed before repeats the epoch."""
         history, recipe = self.history, self.recipe
         if row["valid_error"] <= min(r["valid_error"] for r in history):
             if self.dataset.whitening is not None:
@@ -307,7 +307,8 @@ class _Run:
         if row["seconds"] > SECONDS_WORTH_A_PICTURE or row["epoch"] == recipe.epochs:
             title = f"{self.network} on {self.dataset.name}"
             write_curves(self.out.with_suffix(".curves.png"), history, title)
-        self.save()
+        if time.monotonic() - self.saved > SECONDS_WORTH_A_CHECKPOINT:
+            self.save()
         self.report(_summary(row, history, recipe))
 
     def finish(self, stop):

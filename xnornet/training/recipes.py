@@ -28,8 +28,7 @@ class Recipe:
         ``'cosine'``, along half a wave.
     restarts : tuple of int
         Epochs after which the rate begins anew (warm restarts, Loshchilov and Hutter, arXiv 1608.03983), at
-        half of what it began at before, to end at `lr_end` again. Crops shift twice as far from then on,
-        up to an eighth of the image.
+        half of what it began at before, to end at `lr_end` again.
     augment : bool
         Crop, and for CIFAR-10 mirror, the training images at random.
     gradients : str
@@ -91,6 +90,6 @@ RECIPES = {
     "digits_mlp": Recipe(epochs=40, batch_size=50, lr=0.01, lr_end=0.0003),
     "mnist_mlp": Recipe(20, 200, lr=0.01, lr_end=1e-5, schedule="cosine", augment=True),
     "mnist_convnet": Recipe(15, 100, lr=0.01, lr_end=1e-5, schedule="cosine", augment=True),
-    "cifar10_convnet": Recipe(46, 50, lr=0.005, lr_end=1e-5, schedule="cosine", restarts=(21,), augment=True),
+    "cifar10_convnet": Recipe(160, 100, lr=0.005, lr_end=1e-5, schedule="cosine", augment=True),
     "svhn_convnet": Recipe(30, 50, lr=0.005, lr_end=1e-5, schedule="cosine", augment=True),
 }

@@ -1,5 +1,6 @@
 """The compiled functions of a training run, and the state that they change."""
 
+import jax
 import lasagne
 import numpy as np
 
@@ -11,6 +12,9 @@ from xnornet.layers import clip_weights
 from xnornet.ops import gradients_in
 
 __all__ = ["Steps", "on_device", "squared_hinge"]
+
+# At the most, so that the progress bar moves and a run stops soon when it is told to.
+STEPS_TOGETHER = 50
 
 
 def squared_hinge(scores, labels, num_classes):
@@ -84,6 +88,8 @@ class Steps:
             self._step = self._compile_step(images, labels, dataset, augmentation)
         scores = lasagne.layers.get_output(self.layer, deterministic=True)
         self._classify = theano.function([images], scores.argmax(axis=1), name="classify")
+        largest = T.stack([abs(p).max() for p in self.params])
+        self._finite = theano.function([], T.lt(largest, np.inf).all(), name="finite")
 
     def _compile_step(self, images, labels, dataset, augmentation):
         scores = lasagne.layers.get_output(self.layer)
@@ -116,6 +122,23 @@ class Steps:
         """Train on the images of the given rows, changed as drawn. Returns loss and number of errors."""
         loss, errors = self._step(rows.astype(np.int32), *draws)
         return float(loss), int(errors)
+
+    def together(self, count):
+        """How many of ``count`` steps a call best takes: a GPU would wait for the host between two calls."""
+        most = STEPS_TOGETHER if jax.default_backend() == "gpu" else 1
+        return max(size for size in range(1, most + 1) if count % size == 0)
+
+    def steps(self, rows, *draws):
+        """:meth:`step` for each entry of the arrays, in turn. Returns lists of losses and errors."""
+        if len(rows) == 1:
+            found = [self.step(rows[0], *(d[0] for d in draws))]
+            return [list(column) for column in zip(*found, strict=True)]
+        losses, errors = self._step.each(rows.astype(np.int32), *draws)
+        return losses.tolist(), errors.tolist()
+
+    def finite(self):
+        """Whether all weights and statistics are finite numbers."""
+        return bool(self._finite())
 
     def error(self, split, batch_size=500, between=lambda: None):
         """Share of a split that the network, deterministic, gets wrong.
