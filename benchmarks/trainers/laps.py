@@ -52,7 +52,8 @@ def compete(load, version, variants, peak=None):
     """Be a trainer: do what the command line says.
 
     The time to the first step begins where the parent process says that it started this one, and ends with
-    that step's loss, or with chunks the first one's last: it holds the interpreter's start, imports, the images, the graph and its compilation.
+    that step's loss, or with those of the first chunk: it holds the interpreter's start, imports, the images,
+    the graph and its compilation.
     Two more steps are not timed. Memory is the process's peak above what it held after its imports, the
     images and whatever compiles within the process included; on a GPU it is the peak of what was allocated
     there.
