@@ -169,6 +169,16 @@ def test_gradients_of_what_is_not_finite_are_not(case, value, name):
     assert not np.isfinite(left).all() and not np.isfinite(right).all()
 
 
+@pytest.mark.parametrize("name", WAYS)
+def test_padding_may_be_as_long_as_filters(name):
+    case = Convolution((2, 1, 4, 8), (8, 8, 1, 3), ((0, 0), (4, 1)))
+    H, B = case.draw_signs()
+    g = random_gradient(case)
+    with way(name) as mode:
+        found = compile_case(case, "float32", mode)(H, B, g)
+    assert_as_loops(case, found, H, B, g, tensor_cores_error(case, g))
+
+
 LONG = [
     Convolution((1, 2, 2, 2**13 + 1), (2, 2**13 + 1, 2, 2)),
     Convolution((1, 2, 2, 1), (2**14 + 1, 1, 2, 2)),

@@ -8,6 +8,7 @@ channels last, which its CPU convolutions prefer by a factor of two; what lies b
 import itertools
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytensor.tensor as pt
 from pytensor.gradient import disconnected_type
@@ -150,11 +151,18 @@ class _Geometry(Op):
         """The correlation in XLA, channels last inside."""
         n = kernel.ndim - 2
         names = "DHW"[-n:]
+        image = image if self.channels_last else image.transpose(0, *range(2, n + 2), 1)
+        widths = self.widths(kernel.shape[2:])
+        spans = ((k - 1) * d + 1 for k, d in zip(kernel.shape[2:], self.dilation, strict=True))
+        if any(max(p) >= s for p, s in zip(widths, spans, strict=True)):
+            # By itself the gradient to the image would pad by negative widths, and XLA's CPU code then reads
+            # what lies beside the array.
+            image, widths = jnp.pad(image, [(0, 0), *widths, (0, 0)]), [(0, 0)] * n
         out = jax.lax.conv_general_dilated(
-            image if self.channels_last else image.transpose(0, *range(2, n + 2), 1),
+            image,
             kernel.transpose(*range(2, n + 2), 1, 0),
             window_strides=self.stride,
-            padding=self.widths(kernel.shape[2:]),
+            padding=widths,
             rhs_dilation=self.dilation,
             dimension_numbers=(f"N{names}C", f"{names}IO", f"N{names}C"),
             feature_group_count=self.groups,

@@ -153,6 +153,20 @@ def test_every_border_mode_of_conv2d_equals_scipy(mode, border_mode):
     check_convolution({**case, "dilation": (1, 2), "groups": 2, "flip": True, "seed": 0}, mode)
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_padding_longer_than_the_kernel_keeps_gradients_in_single_precision(mode):
+    random = np.random.default_rng(0)
+    kernel, g = (random.normal(size=s).astype("float32") for s in ((8, 8, 1, 3), (2, 8, 1, 7)))
+    x, w, cotangent = (T.tensor4(dtype="float32") for _ in range(3))
+    out = conv2d(x, w, border_mode=((0, 0), (4, 1)), filter_flip=False)
+    gradient = theano.function([x, w, cotangent], T.grad(None, x, known_grads={out: cotangent}), mode=mode)
+    found = gradient(np.zeros((2, 8, 1, 4), "float32"), kernel, g)
+    expected = np.zeros((2, 8, 1, 4 + 4 + 1))
+    for tap in range(3):
+        expected[..., tap : tap + 7] += np.einsum("nohw,oc->nchw", g, kernel[:, :, 0, tap])
+    np.testing.assert_allclose(found, expected[..., 4:8], atol=1e-5)
+
+
 def test_half_padding_of_an_odd_kernel_keeps_the_size():
     x = T.tensor4()
     out = conv2d(x, np.ones((1, 1, 5, 3), "float32"), border_mode="half")
