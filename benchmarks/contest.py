@@ -135,6 +135,8 @@ def missing_theano(python):
 def environment(caches, ours, **flags):
     """The caller's environment with empty caches of its own and none of the caller's settings of Theano.
 
+    Ours finds what the caller's ``PYTHONPATH`` has; the others are not to find our ``theano`` there.
+
     Parameters
     ----------
     caches : str
@@ -152,7 +154,7 @@ def environment(caches, ours, **flags):
     kept.update(THEANORC=os.devnull, TORCHINDUCTOR_CACHE_DIR=caches, TRITON_CACHE_DIR=caches)
     if ours:
         kept.update(
-            PYTHONPATH=str(ROOT),
+            PYTHONPATH=os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),
             PYTENSOR_FLAGS=f"base_compiledir={caches}",
             NUMBA_CACHE_DIR=caches,
             JAX_ENABLE_COMPILATION_CACHE="false",
