@@ -39,6 +39,8 @@ def test_on_a_gpu_products_are_exact_and_gradients_near():
     run = subprocess.run(
         [sys.executable, "-W", "ignore", program], capture_output=True, text=True, env=environment
     )
+    if "finds no such GPU" in run.stderr:
+        pytest.skip("JAX finds no GPU; pip install 'xnornet[cuda]' brings what it needs")
     assert run.returncode == 0, run.stderr
     for line in run.stdout.splitlines():
         single, double, _ = line.split(maxsplit=2)

@@ -39,9 +39,15 @@ server = multiprocessing.get_context("forkserver")
 server.set_forkserver_preload(["xnornet.cli", "xnornet.training", "sklearn.datasets", "matplotlib.figure"])
 
 
-def start(out, *more):
+def run(argv, seconds):
+    """Train with checkpoints after epochs if the last one is so many seconds old."""
+    loop.SECONDS_WORTH_A_CHECKPOINT = seconds
+    main(argv, "digits")
+
+
+def start(out, *more, seconds=0):
     argv = ["train", "--out", str(out), "--log", str(out.with_suffix(".log")), *OPTIONS, *more]
-    process = server.Process(target=main, args=(argv, "digits"))
+    process = server.Process(target=run, args=(argv, seconds))
     process.start()
     return process
 
@@ -66,7 +72,9 @@ def test_kill_at_twenty_random_moments_changes_nothing(uninterrupted, tmp_path):
         out = tmp_path / str(runs) / "net.npz"
         out.parent.mkdir()
         while not finished(out):
-            process = start(out, *(["--resume"] if checkpoint_path(out).exists() else []))
+            more = ["--resume"] if checkpoint_path(out).exists() else []
+            # Every other run has checkpoints that are older than its weights.
+            process = start(out, *more, seconds=runs % 2)
             process.join(rng.uniform(0, seconds) if kills < KILLS else None)
             if process.is_alive():
                 process.kill()

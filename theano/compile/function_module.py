@@ -162,8 +162,10 @@ class Version:
         ``program(inputs, fixed, state) -> (outputs, new_state, index_error)``, the first two of them lists of
         arrays. ``state`` holds the values of ``updated``, whose buffers the program takes over.
         ``index_error`` tells whether an index was out of range; None where none can be.
+    each : bool
+        Whether it is for the inputs of many calls, stacked; ``shapes`` are those of one.
     calls : int
-        How often it has run.
+        How often it has run, of many calls each.
     """
 
     shapes: dict[Variable, tuple[int, ...]]
@@ -171,12 +173,13 @@ class Version:
     fixed: list[SharedVariable]
     updated: list[SharedVariable]
     program: Callable
+    each: bool = False
     calls: int = 0
 
     def __str__(self):
         told = {**self.shapes, **self.numbers}
         told = ", ".join(f"{what} {value}" for what, value in told.items())
-        return f"{told or 'no inputs'}: {self.calls} calls"
+        return f"{'each of ' * self.each}{told or 'no inputs'}: {self.calls} calls"
 
 
 class Function:
@@ -206,6 +209,7 @@ class Function:
         self.compilations = self.evictions = 0
         self._versions = OrderedDict()
         self._fallback = None
+        self._one_by_one = False
         self._lengths = None
         mode = config.mode if mode is None else mode
         if not _is_jax(mode):
@@ -237,28 +241,30 @@ class Function:
 
         Returns
         -------
-        As calls do, with the results of all of them along a first axis.
+        As calls do, with the results of all of them, which must be of one shape, along a first axis.
 
         Raises
         ------
         ValueError
             There is no input, or arrays are not of one length, of at least 1.
+        IndexError
+            An index is out of range in one of the calls; those after it have run as well.
         """
-        counts = {len(a) for a in args}
-        if len(args) != len(self.inputs) or len(counts) != 1 or counts == {0}:
-            told = ", ".join(str(len(a)) for a in args) or "none"
+        args = [np.asarray(a) for a in args]
+        lengths = {a.shape[:1] for a in args}
+        if len(args) != len(self.inputs) or len(lengths) != 1 or lengths & {(), (0,)}:
+            told = ", ".join(str(a.shape) for a in args) or "none"
             raise ValueError(
-                f"{self}.each takes {len(self.inputs)} arrays of one length, at least 1; got lengths {told}"
+                f"{self}.each takes {len(self.inputs)} arrays of one length, at least 1; got shapes {told}"
             )
         calls = [self._filtered(entry) for entry in zip(*args, strict=True)]
-        alike = len({tuple(v.shape for v in values) for values in calls}) == 1
-        if self._fallback is None and not self._lengths and alike:
+        if self._fallback is None and not self._lengths and not self._one_by_one:
             try:
                 stacked = [np.stack(values) for values in zip(*calls, strict=True)]
                 return self._pack(self._run(stacked, each=True))
             except _NotForJax:
-                # Calls tell why.
-                pass
+                # If not in one program, then perhaps in many; these tell why if not.
+                self._one_by_one = True
         found = [self(*values) for values in calls]
         if self._keys is None:
             return [np.stack(results) for results in zip(*found, strict=True)]
@@ -290,7 +296,7 @@ class Function:
         else:
             self._versions.move_to_end(key)
             results = version.program(values, fixed, state)
-        version.calls += 1
+        version.calls += len(values[0]) if each else 1
         outputs, new_state, index_error = results
         for shared, value in zip(self._updated, new_state, strict=True):
             shared.container.storage[0] = value
@@ -352,7 +358,7 @@ class Function:
         shapes = dict(zip(variables, shapes, strict=True))
         numbers = self._lengths.describe(lengths) if lengths else {}
         program = self._specialise(shapes, lengths, each)
-        version = Version(shapes, numbers, self._fixed, self._updated, program)
+        version = Version(shapes, numbers, self._fixed, self._updated, program, each)
         return version, _first_call(program, values, fixed, state)
 
     def _specialise(self, shapes, lengths, each):
@@ -383,7 +389,7 @@ class Function:
                     f"{self} met more sets of shapes than the {config.compiled_versions} whose programs it "
                     "keeps, and compiles those that it drops anew; pad its inputs to fewer shapes, or raise "
                     "theano.config.compiled_versions",
-                    stacklevel=3,
+                    stacklevel=4,
                 )
             self.evictions += 1
 

@@ -9,7 +9,8 @@ the gradients a sign meets a real number, and an arithmetic says how they are mu
     of one, and all else is exact. Errors of layers' gradients stay below 1e-4 of the largest value. Where a
     number is not finite, neither is what its image or part gives. The default. Where the processor has no
     instructions for it, for other strides than 1, padding as long as filters, sums of more than ``2**16``
-    and in float64 it is ``"float32"``.
+    and in float64 it is ``"float32"``. A GPU takes the upper 16 bits of each number and sums in float32, but
+    with such strides and padding the gradient to images is ``"float32"`` there too.
 ``"float32"``
     Nothing is rounded but sums; in float64 it means float64.
 ``"bfloat16"``

@@ -148,7 +148,7 @@ def _correlate(images, filters, pad, stride, dtype):
 
 
 def _is_aligned(filters):
-    """Whether cuDNN convolves in the processor's short types, which it does by several channels at once."""
+    """Whether cuDNN convolves in short types, which it does by several channels at once."""
     return all(channels % ALIGNMENT == 0 for channels in filters.shape[:2])
 
 

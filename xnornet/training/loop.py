@@ -86,7 +86,7 @@ def train(
     arguments : dict, optional
         Options of the network.
     resume : bool
-        Go on from the last checkpoint. The result is bit for bit that of a run that never stopped.
+        Go on from the last checkpoint. On a CPU the result is bit for bit that of a run that never stopped.
     report : callable
         Called with each line for people to read.
     started : float, optional

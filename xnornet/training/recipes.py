@@ -30,7 +30,7 @@ class Recipe:
         Epochs after which the rate begins anew (warm restarts, Loshchilov and Hutter, arXiv 1608.03983), at
         half of what it began at before, to end at `lr_end` again.
     augment : bool
-        Crop, and for CIFAR-10 mirror, the training images at random.
+        Crop the training images at random; mirror those of CIFAR-10, and put holes in them.
     gradients : str
         Arithmetic of the binary layers' gradients, one of ``xnornet.ops.ARITHMETICS``.
     seed : int
@@ -70,13 +70,9 @@ class Recipe:
         if self.gradients not in ARITHMETICS:
             raise ValueError(f"gradients is {self.gradients!r}; it takes {' or '.join(ARITHMETICS)}")
 
-    def cycle_at(self, epoch):
-        """How many restarts came before an epoch, counted from 0."""
-        return bisect.bisect_right(self.restarts, epoch)
-
     def lr_at(self, epoch):
         """Adam's rate in an epoch, counted from 0."""
-        cycle = self.cycle_at(epoch)
+        cycle = bisect.bisect_right(self.restarts, epoch)
         begin = (0, *self.restarts)[cycle]
         end = min((*self.restarts, self.epochs)[cycle], self.epochs)
         lr = self.lr / 2**cycle

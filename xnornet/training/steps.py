@@ -124,9 +124,14 @@ class Steps:
         return float(loss), int(errors)
 
     def together(self, count):
-        """How many of ``count`` steps a call best takes: a GPU would wait for the host between two calls."""
-        most = STEPS_TOGETHER if jax.default_backend() == "gpu" else 1
-        return max(size for size in range(1, most + 1) if count % size == 0)
+        """How many of ``count`` steps a call best takes: a GPU would wait for the host between two calls.
+
+        If it can be, a number that divides ``count``: the rest needs a program of its own.
+        """
+        if jax.default_backend() != "gpu":
+            return 1
+        size = max(size for size in range(1, STEPS_TOGETHER + 1) if count % size == 0)
+        return size if size > STEPS_TOGETHER // 5 else min(count, STEPS_TOGETHER)
 
     def steps(self, rows, *draws):
         """:meth:`step` for each entry of the arrays, in turn. Returns lists of losses and errors."""

@@ -775,7 +775,7 @@ def test_eval_reads_shared_variables_that_functions_have_used():
 
 def test_each_is_as_many_calls():
     x, n = T.vector("x"), T.iscalar("n")
-    stored = [theano.shared(np.float32(1)) for _ in range(2)]
+    stored = [theano.shared(np.float32(1), "s") for _ in range(2)]
     functions = [
         theano.function([x, n], {"sum": x.sum() * s, "last": x[-1] + n}, updates={s: s + x[0]})
         for s in stored
@@ -786,7 +786,8 @@ def test_each_is_as_many_calls():
     for key in ("sum", "last"):
         np.testing.assert_array_equal(found[key], [call[key] for call in calls])
     assert stored[0].get_value() == stored[1].get_value() != 1
-    assert functions[0].compilations == 1
+    assert [f.compilations for f in functions] == [1, 1]
+    assert str(functions[0].versions[0]) == "each of x (3,), n (), s (): 5 calls"
 
 
 def test_each_does_what_one_program_cannot():
@@ -805,8 +806,9 @@ def test_each_does_what_one_program_cannot():
 def test_each_tells_what_does_not_fit():
     x, i = T.vector("x"), T.ivector("i")
     function = theano.function([x, i], x[i], name="pick")
-    for arguments in ([], [np.ones((2, 3))], [np.ones((2, 3)), np.zeros((3, 1))], [np.ones((0, 3)), []]):
-        with pytest.raises(ValueError, match="each takes 2 arrays of one length, at least 1; got lengths"):
+    ones = np.ones((2, 3))
+    for arguments in ([], [ones], [ones, np.zeros((3, 1))], [np.ones((0, 3)), []], [1, 2]):
+        with pytest.raises(ValueError, match="each takes 2 arrays of one length, at least 1; got shapes"):
             function.each(*arguments)
     with pytest.raises(IndexError, match="'pick' was asked for elements that do not exist"):
         function.each(np.ones((2, 3), np.float32), np.array([[1], [3]], np.int32))
