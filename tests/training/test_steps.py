@@ -1,6 +1,8 @@
 """The loss and the training step."""
 
+import jax
 import numpy as np
+import pytest
 
 import theano
 import theano.tensor as T
@@ -48,3 +50,24 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others():
     )
     np.testing.assert_array_equal(first, same)
     assert (first != other).any()
+
+
+def test_what_is_not_finite_is_found_under_signs():
+    steps = Steps("digits_mlp", {"num_units": 8}, data.load("digits"), seed=0)
+    assert steps.finite()
+    W = next(p for p in steps.params if p.name == "W" and p.get_value().shape == (8, 8))
+    for bad in (np.nan, np.inf, -np.inf):
+        value = W.get_value()
+        value[3, 5] = bad
+        W.set_value(value)
+        assert not steps.finite()
+    W.set_value(np.zeros((8, 8), np.float32))
+    assert steps.finite()
+
+
+@pytest.mark.parametrize("count, together", [(450, 50), (351, 39), (353, 50), (23, 23), (1, 1)])
+def test_a_gpu_takes_many_steps_together(monkeypatch, count, together):
+    steps = Steps("digits_mlp", {"num_units": 8}, data.load("digits"), seed=0)
+    assert steps.together(count) == 1
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    assert steps.together(count) == together
