@@ -6,6 +6,8 @@ Gradients to filters, and convolutions that cuDNN does not take, are products of
 the elements of each window in a row.
 """
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -128,10 +130,11 @@ def filter_gradient(H, g, window, pad, stride, flip):
     float32 array, ``(filters, channels, kh, kw)``
     """
     windows = columns(H.astype(jnp.bfloat16), window, pad, stride)
-    windows = windows.reshape(-1, windows.shape[-1])
-    filters = g[0].shape[-1]
-    g = jnp.concatenate([part.reshape(-1, filters) for part in g], axis=1)
-    out = multiply(windows.T, g).reshape(*window, H.shape[-1], -1, filters).sum(3)
+    *pixels, filters = g[0].shape
+    rows = math.prod(pixels)
+    g = [part.reshape(rows, filters) for part in g]
+    out = multiply(windows.reshape(rows, windows.shape[-1]).T, jnp.concatenate(g, axis=1))
+    out = out.reshape(*window, H.shape[-1], len(g), filters).sum(3)
     return _turned(out.transpose(3, 2, 0, 1), flip)
 
 
@@ -158,4 +161,4 @@ def _turned(B, flip):
 
 def _matrix(B):
     """Filters as the columns of a matrix, their elements in the order of :func:`columns`."""
-    return B.transpose(2, 3, 1, 0).reshape(-1, B.shape[0])
+    return B.transpose(2, 3, 1, 0).reshape(math.prod(B.shape[1:]), B.shape[0])
