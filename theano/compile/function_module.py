@@ -223,13 +223,7 @@ class Function:
         """Run on the given values. Returns NumPy arrays in the form of ``outputs``."""
         if kwargs or len(args) != len(self.inputs):
             args = self._bind(args, kwargs)
-        values = self._filtered(args)
-        if self._fallback is None:
-            try:
-                return self._pack(self._run(values, each=False))
-            except _NotForJax as error:
-                self._fall_back(error.__cause__)
-        return self._pack(self._run_fallback(values))
+        return self._pack(self._call(self._filtered(args)))
 
     def each(self, *args):
         """Run on each entry of the given arrays, one after another; where JAX can, in one program.
@@ -258,22 +252,32 @@ class Function:
                 f"{self}.each takes {len(self.inputs)} arrays of one length, at least 1; got shapes {told}"
             )
         calls = [self._filtered(entry) for entry in zip(*args, strict=True)]
-        if self._fallback is None and not self._lengths and not self._one_by_one:
-            try:
-                stacked = [np.stack(values) for values in zip(*calls, strict=True)]
-                return self._pack(self._run(stacked, each=True))
-            except _NotForJax:
-                # If not in one program, then perhaps in many; these tell why if not.
-                self._one_by_one = True
-        found = [self(*values) for values in calls]
-        if self._keys is None:
-            return [np.stack(results) for results in zip(*found, strict=True)]
-        if self._keys == "single":
-            return np.stack(found)
-        return {key: np.stack([results[key] for results in found]) for key in self._keys}
+        together = self._call_together(calls)
+        if together is None:
+            together = [np.stack(a) for a in zip(*(self._call(values) for values in calls), strict=True)]
+        return self._pack(together)
 
     def _filtered(self, args):
         return [self._filter(f, a, i) for i, (f, a) in enumerate(zip(self._filters, args, strict=True))]
+
+    def _call(self, values):
+        if self._fallback is None:
+            try:
+                return self._run(values, each=False)
+            except _NotForJax as error:
+                self._fall_back(error.__cause__)
+        return self._run_fallback(values)
+
+    def _call_together(self, calls):
+        """Results of many calls, stacked, from one program, or None where JAX has none."""
+        if self._fallback is not None or self._lengths or self._one_by_one:
+            return None
+        try:
+            return self._run([np.stack(values) for values in zip(*calls, strict=True)], each=True)
+        except _NotForJax:
+            # If not in one program, then perhaps in many; these tell why if not.
+            self._one_by_one = True
+            return None
 
     def _run(self, values, each):
         fixed = [to_device(s.container) for s in self._fixed]
@@ -389,7 +393,7 @@ class Function:
                     f"{self} met more sets of shapes than the {config.compiled_versions} whose programs it "
                     "keeps, and compiles those that it drops anew; pad its inputs to fewer shapes, or raise "
                     "theano.config.compiled_versions",
-                    stacklevel=4,
+                    stacklevel=5,
                 )
             self.evictions += 1
 
@@ -398,7 +402,7 @@ class Function:
         backend = get_mode(None)
         warnings.warn(
             f"{self} runs on PyTensor's {type(backend.linker).__name__}, since JAX cannot: {reason}",
-            stacklevel=3,
+            stacklevel=4,
         )
         self._fallback = self._compile_fallback(backend)
         self._versions.clear()
