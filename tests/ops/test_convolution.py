@@ -170,8 +170,15 @@ def test_gradients_of_what_is_not_finite_are_not(case, value, name):
 
 
 @pytest.mark.parametrize("name", WAYS)
-def test_padding_may_be_as_long_as_filters(name):
-    case = Convolution((2, 1, 4, 8), (8, 8, 1, 3), ((0, 0), (4, 1)))
+@pytest.mark.parametrize(
+    "case",
+    [
+        Convolution((2, 1, 4, 8), (8, 8, 1, 3), ((0, 0), (4, 1))),
+        Convolution((1, 1, 1, 1), (17, 1, 1, 1), ((0, 0), (0, 1)), flip=False),
+    ],
+    ids=str,
+)
+def test_padding_may_be_as_long_as_filters(case, name):
     H, B = case.draw_signs()
     g = random_gradient(case)
     with way(name) as mode:

@@ -33,8 +33,9 @@ import theano
 import theano.tensor as T
 from theano.gof import Apply, Op
 from theano.tensor import TensorType
+from theano.tensor.nnet.abstract_conv import pad_if_long, pads_less
 from xnornet.ops import native, tensor_cores
-from xnornet.ops.rounding import round_at_random
+from xnornet.ops.rounding import round_at_random, round_to_bfloat16
 
 __all__ = ["ARITHMETICS", "convolve_signs", "gradients_in", "multiply_signs"]
 
@@ -104,20 +105,14 @@ class _Convolution(Op):
             tap = (kernel[0] - 1 - i, kernel[1] - 1 - j) if self.flip else (i, j)
             yield tap, (slice(None), *place), padded
 
-    def correlate(self, H, B, **options):
-        """The product in XLA."""
+    def correlate(self, H, B, to_transpose=False, **options):
+        """The product in XLA; if ``to_transpose``, for its gradient to the images."""
         B = B[:, :, ::-1, ::-1] if self.flip else B
         dims, pad = ("NHWC", "HWIO", "NHWC"), self.pad
-        if not self.pads_less(B):
-            # By itself the gradient to the images would pad by negative widths, and XLA's CPU code then
-            # reads what lies beside the array.
-            H, pad = jnp.pad(H, [(0, 0), *pad, (0, 0)]), "VALID"
+        if to_transpose:
+            H, pad = pad_if_long(H, pad, B.shape[2:])
         B = B.transpose(2, 3, 1, 0)
         return jax.lax.conv_general_dilated(H, B, self.stride, pad, dimension_numbers=dims, **options)
-
-    def pads_less(self, B):
-        """Whether padding is shorter than filters."""
-        return all(max(p) < k for p, k in zip(self.pad, B.shape[2:], strict=True))
 
 
 class SignConvolution(_Convolution):
@@ -204,10 +199,10 @@ def _jax_grad_images(op, **kwargs):
         if op.arithmetic in KERNELS and op.has_kernel(H, B, g.dtype):
             return native.image_gradient(g, _int8(B), H.shape, op.pad, op.flip)
         parts = _parts(op.arithmetic, g)
-        if parts and op.stride == (1, 1) and op.pads_less(B):
+        if parts and op.stride == (1, 1) and pads_less(op.pad, B.shape[2:]):
             return tensor_cores.image_gradient(parts, B, op.pad, op.flip)
         shape, B = jax.ShapeDtypeStruct(H.shape, g.dtype), B.astype(g.dtype)
-        transpose = jax.linear_transpose(lambda H: op.correlate(H, B, precision="highest"), shape)
+        transpose = jax.linear_transpose(lambda H: op.correlate(H, B, True, precision="highest"), shape)
         return transpose(_upper(op.arithmetic, g))[0]
 
     return grad_images
@@ -393,7 +388,7 @@ def _rounded(arithmetic, g):
 def _upper(arithmetic, g):
     """What XLA shall multiply with signs in place of ``g``."""
     rounded = arithmetic == "bfloat16" and g.dtype == np.float32
-    return jax.lax.reduce_precision(g, exponent_bits=8, mantissa_bits=7) if rounded else g
+    return round_to_bfloat16(g) if rounded else g
 
 
 def _on_tensor_cores(x):

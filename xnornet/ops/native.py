@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from theano.tensor.nnet.abstract_conv import pads_less
 from xnornet.ops import kernels
 from xnornet.ops.custom_calls import CustomCall
 from xnornet.vectors import BLOCK, PAIR_BLOCK, multiplies_pairs
@@ -68,7 +69,7 @@ def works():
 def takes_convolution(images, filters, pad):
     """Whether the kernels take arrays of these shapes, as :func:`convolve` does, and their gradients."""
     _, channels, kh, kw = filters
-    padded = all(max(p) < k for p, k in zip(pad, (kh, kw), strict=True))
+    padded = pads_less(pad, (kh, kw))
     columns = images[2] + sum(pad[1]) - kw + 1
     short = channels * kh * kw <= MOST_SIGNS and max(filters[0] * kh * kw, columns) <= MOST_PRODUCTS
     return available() and min(*images, *filters) > 0 and padded and short and works()

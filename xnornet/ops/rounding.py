@@ -1,4 +1,4 @@
-"""Rounding to few bits at random, up or down, so that it is right in the mean."""
+"""Rounding to few bits: at random, up or down, so that it is right in the mean, and to bfloat16."""
 
 import jax
 import jax.numpy as jnp
@@ -6,7 +6,7 @@ import numpy as np
 
 from xnornet.ops.kernels import SMALLEST
 
-__all__ = ["round_at_random"]
+__all__ = ["round_at_random", "round_to_bfloat16"]
 
 # Largest whole number that a real one is rounded to.
 LEVELS = 127
@@ -43,3 +43,11 @@ def _uniform(g):
     bits = (bits ^ bits >> 16) * np.uint32(0x85EBCA6B)
     bits = (bits ^ bits >> 13) * np.uint32(0xC2B2AE35)
     return ((bits ^ bits >> 16) >> 8).astype(jnp.float32) * np.float32(2.0**-24)
+
+
+def round_to_bfloat16(x):
+    """Round float32 to the 8 bits of bfloat16, and leave it float32.
+
+    Not by conversions there and back, which XLA may leave out.
+    """
+    return jax.lax.reduce_precision(x, exponent_bits=8, mantissa_bits=7)

@@ -12,10 +12,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-__all__ = ["available", "columns", "convolve", "filter_gradient", "image_gradient", "multiply", "parts"]
+from xnornet.ops.rounding import round_to_bfloat16
 
-# Bits of bfloat16, the first of which is not stored.
-BITS = 8
+__all__ = ["available", "columns", "convolve", "filter_gradient", "image_gradient", "multiply", "parts"]
 
 # Channels that cuDNN takes at once.
 ALIGNMENT = 16
@@ -41,8 +40,7 @@ def parts(x, count):
     """
     result = []
     for _ in range(count):
-        # Not by conversions there and back, which XLA may leave out.
-        part = jax.lax.reduce_precision(x, exponent_bits=8, mantissa_bits=BITS - 1)
+        part = round_to_bfloat16(x)
         result.append(part.astype(jnp.bfloat16))
         x = x - part
     return result

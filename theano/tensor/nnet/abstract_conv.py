@@ -147,17 +147,15 @@ class _Geometry(Op):
         cut = (self.groups, shape[axis] // self.groups)
         return array.reshape(shape[:axis] + cut + shape[axis + 1 :])
 
-    def lax_convolve(self, image, kernel):
-        """The correlation in XLA, channels last inside."""
+    def lax_convolve(self, image, kernel, to_transpose=False):
+        """The correlation in XLA, channels last inside. ``to_transpose``: for its gradient to the image."""
         n = kernel.ndim - 2
         names = "DHW"[-n:]
         image = image if self.channels_last else image.transpose(0, *range(2, n + 2), 1)
+        spans = [(k - 1) * d + 1 for k, d in zip(kernel.shape[2:], self.dilation, strict=True)]
         widths = self.widths(kernel.shape[2:])
-        spans = ((k - 1) * d + 1 for k, d in zip(kernel.shape[2:], self.dilation, strict=True))
-        if any(max(p) >= s for p, s in zip(widths, spans, strict=True)):
-            # By itself the gradient to the image would pad by negative widths, and XLA's CPU code then reads
-            # what lies beside the array.
-            image, widths = jnp.pad(image, [(0, 0), *widths, (0, 0)]), [(0, 0)] * n
+        if to_transpose:
+            image, widths = pad_if_long(image, widths, spans)
         out = jax.lax.conv_general_dilated(
             image,
             kernel.transpose(*range(2, n + 2), 1, 0),
@@ -169,6 +167,22 @@ class _Geometry(Op):
             precision=jax.lax.Precision.HIGHEST,
         )
         return out if self.channels_last else out.transpose(0, n + 1, *range(1, n + 1))
+
+
+def pads_less(widths, spans):
+    """Whether padding is shorter than what a kernel spans, along all axes."""
+    return all(max(p) < s for p, s in zip(widths, spans, strict=True))
+
+
+def pad_if_long(image, widths, spans):
+    """An image, channels last, padded if the padding is as long as a kernel, and the padding that is left.
+
+    XLA would give it a gradient that pads by negative widths, and its CPU code then reads what lies beside
+    the array.
+    """
+    if pads_less(widths, spans):
+        return image, widths
+    return jnp.pad(image, [(0, 0), *widths, (0, 0)]), [(0, 0)] * len(widths)
 
 
 class Correlation(_Geometry):
@@ -269,7 +283,7 @@ def _jax_grad_inputs(op, node, **kwargs):
     def grad_inputs(image, kernel, g):
         kernel = kernel.astype(dtype)
         shape = jax.ShapeDtypeStruct(image.shape, dtype)
-        return jax.linear_transpose(lambda i: op.lax_convolve(i, kernel), shape)(g.astype(dtype))[0]
+        return jax.linear_transpose(lambda i: op.lax_convolve(i, kernel, True), shape)(g.astype(dtype))[0]
 
     return grad_inputs
 
