@@ -4,10 +4,11 @@ python benchmarks/arithmetics.py NETWORK [--only NAMES] [--seeds 1,2,3] [--epoch
                                  [--set OPTION=VALUE] [--data DIR] [--json]
 
 Every arithmetic of ``xnornet.ops`` trains from the same weights on the same batches, by the network's recipe
-but for ``--epochs`` and ``--batch-size``. Signs make any two ways of rounding part, so there is a measure for
-it: ``float32, reordered`` has the images of each batch in another order, which changes nothing but how sums
-are rounded, and where there is dropout which masks images meet. "apart" is how far a loss is from that of
-``float32``, as a share of it, in the first 100 steps.
+but for ``--batch-size`` and ``--epochs``; ``--epochs 0`` is about the losses of the first steps alone. Signs
+make any two ways of rounding part, so there is a measure for it: ``float32, reordered`` has the images of
+each batch in another order, which changes nothing but how sums are rounded, and where there is dropout which
+masks images meet. "apart" is how far a loss is from that of ``float32``, as a share of it, in the first 100
+steps.
 """
 
 import argparse
@@ -41,11 +42,12 @@ def main():
     arguments = _arguments()
     options = networks.options(arguments.network, **options_of(arguments))
     dataset = data.load(networks.DATASETS[arguments.network], arguments.data)
-    chosen = {"epochs": arguments.epochs, "batch_size": arguments.batch_size}
+    to_the_end = arguments.epochs != 0
+    chosen = {"epochs": arguments.epochs if to_the_end else None, "batch_size": arguments.batch_size}
     chosen = {name: value for name, value in chosen.items() if value is not None}
     recipe = dataclasses.replace(RECIPES[arguments.network], **chosen)
     losses = {name: [] for name in (*arguments.only, REORDERED)}
-    errors = {name: [] for name in arguments.only}
+    errors = {name: [] for name in arguments.only if to_the_end}
     for seed in arguments.seeds:
         for name, own in losses.items():
             own.append(_first_losses(name, options, dataset, arguments.network, recipe, seed))
@@ -54,7 +56,7 @@ def main():
     result = {
         "network": arguments.network,
         "options": options,
-        "epochs": recipe.epochs,
+        "epochs": recipe.epochs if to_the_end else 0,
         "batch_size": recipe.batch_size,
         "seeds": arguments.seeds,
         "test_errors": errors,
@@ -68,7 +70,7 @@ def _arguments():
     parser.add_argument("network", choices=list(networks.NETWORKS))
     parser.add_argument("--only", type=known_names(ARITHMETICS), default=list(ARITHMETICS), metavar="NAMES")
     parser.add_argument("--seeds", type=counts, default=[1, 2, 3], metavar="N,N")
-    parser.add_argument("--epochs", type=int)
+    parser.add_argument("--epochs", type=int, help="0: losses of the first steps only, no errors")
     parser.add_argument("--batch-size", type=int)
     parser.add_argument("--json", action="store_true")
     add_set_option(parser)
@@ -116,7 +118,7 @@ def format_result(result):
         f"{', '.join(map(str, result['seeds']))}",
         f"{'':20}{'test errors':>30}{'mean':>8}{'apart: each':>14}{'largest':>9}{'of means':>10}",
     ]
-    for name in (*result["test_errors"], REORDERED):
+    for name in result["test_errors"] | result["apart"]:
         errors, distance = result["test_errors"].get(name), result["apart"].get(name)
         told = (
             f"{' '.join(f'{e:.2%}' for e in errors):>30}{statistics.mean(errors):8.2%}"

@@ -28,6 +28,16 @@ def test_arithmetics_train_the_digits_alike(run):
     assert told["apart"]["int16"]["mean"] < 2 * told["apart"]["float32, reordered"]["mean"] + 0.01
 
 
+def test_no_epochs_leave_the_losses_of_first_steps(run):
+    options = ["digits_mlp", "--only", "float32,int16", "--seeds", "1", "--epochs", "0"]
+    told = json.loads(run(*options, "--json").out)
+    assert told["epochs"] == 0 and told["test_errors"] == {}
+    assert set(told["apart"]) == {"int16", "float32, reordered"}
+    lines = run(*options).out.splitlines()
+    assert [line[:20].strip() for line in lines[2:]] == ["int16", "float32, reordered"]
+    assert all(re.fullmatch(r"( +[\d.]+%){3}", line[20:]) for line in lines[2:])
+
+
 def test_a_comparison_without_float32_is_refused_in_one_line(run, capsys):
     with pytest.raises(SystemExit):
         run("digits_mlp", "--only", "int16")
