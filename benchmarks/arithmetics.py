@@ -42,12 +42,11 @@ def main():
     arguments = _arguments()
     options = networks.options(arguments.network, **options_of(arguments))
     dataset = data.load(networks.DATASETS[arguments.network], arguments.data)
-    to_the_end = arguments.epochs != 0
-    chosen = {"epochs": arguments.epochs if to_the_end else None, "batch_size": arguments.batch_size}
+    chosen = {"epochs": arguments.epochs or None, "batch_size": arguments.batch_size}
     chosen = {name: value for name, value in chosen.items() if value is not None}
     recipe = dataclasses.replace(RECIPES[arguments.network], **chosen)
     losses = {name: [] for name in (*arguments.only, REORDERED)}
-    errors = {name: [] for name in arguments.only if to_the_end}
+    errors = {name: [] for name in arguments.only if arguments.epochs != 0}
     for seed in arguments.seeds:
         for name, own in losses.items():
             own.append(_first_losses(name, options, dataset, arguments.network, recipe, seed))
@@ -56,7 +55,7 @@ def main():
     result = {
         "network": arguments.network,
         "options": options,
-        "epochs": recipe.epochs if to_the_end else 0,
+        "epochs": recipe.epochs if errors else 0,
         "batch_size": recipe.batch_size,
         "seeds": arguments.seeds,
         "test_errors": errors,
