@@ -23,9 +23,7 @@ from pytensor.tensor.extra_ops import Repeat
 from pytensor.tensor.shape import Reshape, Shape, Shape_i, SpecifyShape
 from pytensor.tensor.subtensor import (
     AdvancedIncSubtensor,
-    AdvancedIncSubtensor1,
     AdvancedSubtensor,
-    AdvancedSubtensor1,
     IncSubtensor,
     Subtensor,
     flatten_index_variables,
@@ -35,13 +33,14 @@ from pytensor.tensor.type import integer_dtypes
 
 from theano.compile.rebuilding import rebuild
 from theano.sandbox.rng_mrg import Draw
+from theano.versions import ADVANCED_INC_SUBTENSOR1, ADVANCED_SUBTENSOR1
 
 __all__ = ["Lengths", "must_check_indices", "raise_index_error", "with_checked_indices"]
 
 INTO = (IncSubtensor, AdvancedIncSubtensor)
 OUT_OF = (Subtensor, AdvancedSubtensor)
-INTO_BY_INDEX = (*INTO, AdvancedIncSubtensor1)
-BY_INDEX = (*INTO_BY_INDEX, *OUT_OF, AdvancedSubtensor1)
+INTO_BY_INDEX = INTO + ADVANCED_INC_SUBTENSOR1
+BY_INDEX = INTO_BY_INDEX + OUT_OF + ADVANCED_SUBTENSOR1
 # From which input on an Op takes lengths, and up to which.
 LENGTHS = {
     Alloc: slice(1, None),

@@ -1,0 +1,62 @@
+"""The versions of PyTensor and JAX that this package is tested with, and names that differ among them.
+
+All that a version of either may take away is asked for here, so that a new one has one file to change.
+"""
+
+import re
+import warnings
+from importlib import metadata
+
+__all__ = ["ADVANCED_SUBTENSOR1", "ADVANCED_INC_SUBTENSOR1", "check_version"]
+
+# Least version, and the first that is not tested.
+TESTED = {"pytensor": ("3.0.7", "3.4"), "jax": ("0.10", "0.13")}
+
+
+def check_version(name, tested=TESTED):
+    """Compare an installed library with what was tested.
+
+    Parameters
+    ----------
+    name : str
+        Of the distribution.
+    tested : dict
+        For each, the least version and the first that is not tested.
+
+    Raises
+    ------
+    ImportError
+        It is missing or too old. A newer one is a warning.
+    """
+    least, end = tested[name]
+    remedy = f"run `pip install '{name}>={least},<{end}'`"
+    try:
+        found = metadata.version(name)
+    except metadata.PackageNotFoundError:
+        raise ImportError(f"{name} is not installed; {remedy}") from None
+    if _numbers(found) < _numbers(least):
+        raise ImportError(f"{name} {found} is installed; at least {least} is required: {remedy}")
+    if _numbers(found) >= _numbers(end):
+        warnings.warn(
+            f"{name} {found} is newer than what was tested; if anything fails, {remedy}", stacklevel=3
+        )
+
+
+def _numbers(version):
+    """The leading numbers of a version, without trailing zeros."""
+    numbers = [int(n) for n in re.match(r"\d+(\.\d+)*", version)[0].split(".")]
+    while numbers and numbers[-1] == 0:
+        numbers.pop()
+    return numbers
+
+
+for _name in TESTED:
+    check_version(_name)
+
+try:
+    # Until PyTensor 3.1; from 3.2 on AdvancedSubtensor and AdvancedIncSubtensor do their work.
+    from pytensor.tensor.subtensor import AdvancedIncSubtensor1, AdvancedSubtensor1
+
+    ADVANCED_SUBTENSOR1, ADVANCED_INC_SUBTENSOR1 = (AdvancedSubtensor1,), (AdvancedIncSubtensor1,)
+except ImportError:
+    ADVANCED_SUBTENSOR1 = ADVANCED_INC_SUBTENSOR1 = ()
