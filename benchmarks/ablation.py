@@ -22,7 +22,7 @@ sys.path += [str(HERE.parent), str(HERE)]
 from contest import counts, known_names  # noqa: E402
 
 from xnornet import data, networks  # noqa: E402
-from xnornet.cli.options import add_data_option, add_set_option, options_of  # noqa: E402
+from xnornet.cli.options import add_data_option, add_set_option, in_single_precision, options_of  # noqa: E402
 from xnornet.model import write_atomically  # noqa: E402
 from xnornet.training import RECIPES, Stopped, checkpoint_path, train  # noqa: E402
 
@@ -47,6 +47,7 @@ MEANINGS = {
 
 def main():
     arguments = _arguments()
+    in_single_precision()
     dataset = data.load(networks.DATASETS[arguments.network], arguments.data)
     recipe = RECIPES[arguments.network]
     if arguments.epochs is not None:

@@ -27,7 +27,7 @@ sys.path += [str(HERE.parent), str(HERE)]
 from contest import counts, known_names  # noqa: E402
 
 from xnornet import data, networks  # noqa: E402
-from xnornet.cli.options import add_data_option, add_set_option, options_of  # noqa: E402
+from xnornet.cli.options import add_data_option, add_set_option, in_single_precision, options_of  # noqa: E402
 from xnornet.ops import ARITHMETICS  # noqa: E402
 from xnornet.training import RECIPES, train  # noqa: E402
 from xnornet.training.steps import Steps  # noqa: E402
@@ -75,6 +75,7 @@ def _arguments():
     add_set_option(parser)
     add_data_option(parser)
     arguments = parser.parse_args()
+    in_single_precision()
     if "float32" not in arguments.only:
         parser.error("--only needs float32, which the others are compared with")
     return arguments

@@ -16,6 +16,7 @@ from tqdm import tqdm
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
 
+import theano  # noqa: E402
 from xnornet.data.dataset import Dataset, Pixels, Split  # noqa: E402
 from xnornet.training.augmentation import AUGMENTATIONS  # noqa: E402
 from xnornet.training.steps import Steps  # noqa: E402
@@ -30,6 +31,7 @@ def main():
     parser.add_argument("--steps", type=int, default=60, help="timed steps of each kind")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     arguments = parser.parse_args()
+    theano.config.set_defaults(floatX="float32")
     result = measure(arguments.width, arguments.batch_size, arguments.steps)
     if arguments.json:
         print(json.dumps(result))

@@ -29,6 +29,8 @@ sys.path += [str(HERE.parent), str(HERE / "trainers")]
 from nets import NETS, random_data, scaled  # noqa: E402
 from ours import build  # noqa: E402
 
+from theano.compile.translation import with_64_bits  # noqa: E402
+
 __all__ = ["kind_of", "kinds", "timed"]
 
 
@@ -90,7 +92,8 @@ def _program(steps, rows):
     function = steps._step
     (version,) = function.versions
     fixed, state = ([s.container.storage[0] for s in group] for group in (version.fixed, version.updated))
-    return version.program.lower([rows], fixed, state).compile().as_text()
+    with with_64_bits():
+        return version.program.lower([rows], fixed, state, state).compile().as_text()
 
 
 def timed(events, steps):

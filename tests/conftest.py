@@ -6,7 +6,8 @@ from hypothesis import settings
 
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["THEANORC"] = os.devnull
-os.environ.pop("THEANO_FLAGS", None)
+# As the commands have it; floatX is float64 otherwise.
+os.environ["THEANO_FLAGS"] = "floatX=float32"
 
 settings.register_profile("local", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)

@@ -4,6 +4,7 @@ What PyTensor has is re-exported under Theano's name; what it dropped (convoluti
 random streams, a few legacy names) is written here. This package knows nothing of xnornet or Lasagne.
 """
 
+from theano import versions  # isort: skip  (an old PyTensor or JAX is reported before it fails)
 from theano.configparser import config  # isort: skip  (settings must be applied before graphs exist)
 
 import importlib.metadata
@@ -53,6 +54,7 @@ __all__ = [
     "scan",
     "shared",
     "tensor",
+    "versions",
 ]
 
 __version__ = "1.1.0+xnornet"

@@ -1,6 +1,7 @@
 """Theano's settings: ``THEANO_FLAGS``, ``.theanorc`` and ``theano.config``, applied to PyTensor and JAX.
 
-Only the settings that still mean something are kept; any other is ignored with a warning.
+Only the settings that still mean something are kept; any other is ignored with a warning. What nobody sets
+stays as PyTensor and JAX have it: other programs in the process share them.
 """
 
 import configparser
@@ -12,18 +13,17 @@ from pathlib import Path
 
 import jax
 import pytensor
-import pytensor.link.jax.dispatch  # noqa: F401  (it sets jax_enable_x64 from PyTensor's floatX)
 
 __all__ = ["CHOICES", "config"]
 
 _DEFAULTS = {
-    "floatX": "float32",
     "device": "cpu",
     "mode": "JAX",
     "optimizer": "fast_run",
-    "exception_verbosity": "low",
     "compiled_versions": 64,
 }
+# Settings of PyTensor's that are checked here.
+_PYTENSORS = ("floatX", "exception_verbosity")
 CHOICES = {
     "floatX": ("float16", "float32", "float64"),
     "mode": (
@@ -55,10 +55,11 @@ class Config:
 
     Attributes
     ----------
-    floatX : {'float32', 'float64', 'float16'}
+    floatX : {'float64', 'float32', 'float16'}
+        PyTensor's setting, float64 unless changed, as in Theano. Nets train fastest in float32.
     device : str
         ``cpu``, or ``cuda`` for JAX's GPU; ``gpu`` means the same, and a number after either chooses one of
-        several. Read once, before JAX starts.
+        several. Without a flag JAX chooses, whatever this says. Read once, before JAX starts.
     mode : str
         What ``theano.function`` compiles to unless told otherwise.
     optimizer : str
@@ -74,11 +75,13 @@ class Config:
     """
 
     def __init__(self, flags):
-        super().__setattr__("_values", {})
+        super().__setattr__("_values", dict(_DEFAULTS))
         super().__setattr__("_ignored", set())
-        for name, default in _DEFAULTS.items():
-            setattr(self, name, flags.get(name, default))
-        self._warn_of(set(flags) - set(_DEFAULTS))
+        super().__setattr__("_given", set(flags))
+        known = [name for name in (*_DEFAULTS, *_PYTENSORS) if name in flags]
+        for name in known:
+            self._set(name, flags[name])
+        self._warn_of(set(flags) - set(known))
 
     def __getattr__(self, name):
         values = object.__getattribute__(self, "_values")
@@ -91,7 +94,12 @@ class Config:
         return getattr(pytensor.config, name)
 
     def __setattr__(self, name, value):
-        if name in _DEFAULTS:
+        if name in _DEFAULTS or name in _PYTENSORS:
+            if name == "device" and _checked(name, value) != self.device:
+                raise ValueError(
+                    f"theano.config.device cannot change from {self.device!r} to {value!r} after import; "
+                    f"start with THEANO_FLAGS=device={value}"
+                )
             self._set(name, value)
         elif hasattr(pytensor.config, name):
             setattr(pytensor.config, name, value)
@@ -100,11 +108,11 @@ class Config:
 
     def _set(self, name, value):
         value = _checked(name, value)
-        if name in ("floatX", "exception_verbosity"):
+        if name in _PYTENSORS:
             setattr(pytensor.config, name, value)
             return
-        if name == "device":
-            _choose_platform(value, self._values.get("device"))
+        if name == "device" and "device" in self._given:
+            _choose_platform(value)
         self._values[name] = value
 
     def _warn_of(self, names):
@@ -113,6 +121,12 @@ class Config:
         if names:
             message = f"Theano flags ignored, no longer in use: {', '.join(sorted(names))}"
             warnings.warn(message, stacklevel=3)
+
+    def set_defaults(self, **values):
+        """Set what neither ``THEANO_FLAGS`` nor a ``.theanorc`` gives."""
+        for name, value in values.items():
+            if name not in self._given:
+                setattr(self, name, value)
 
     @contextmanager
     def change_flags(self, **changes):
@@ -153,20 +167,13 @@ def _checked(name, value):
     return value
 
 
-def _choose_platform(device, before):
-    if device == before:
-        return
-    if before is not None:
-        raise ValueError(
-            f"theano.config.device cannot change from {before!r} to {device!r} after import; "
-            f"start with THEANO_FLAGS=device={device}"
-        )
+def _choose_platform(device):
+    """Let JAX run where a flag says, unless the user has set that for JAX itself."""
+    platforms = "cpu" if device == "cpu" else "cuda,cpu"
+    if not jax.config.jax_platforms:
+        jax.config.update("jax_platforms", platforms)
     if device == "cpu":
-        jax.config.update("jax_platforms", os.environ.get("JAX_PLATFORMS") or "cpu")
         return
-    jax.config.update("jax_platforms", "cuda,cpu")
-    # float32 means float32, as on the processor; tensor cores would round it to 11 bits.
-    jax.config.update("jax_default_matmul_precision", "highest")
     number = device.lstrip("cudagp")
     if number:
         jax.config.update("jax_cuda_visible_devices", number)
@@ -175,7 +182,7 @@ def _choose_platform(device, before):
     except RuntimeError as error:
         raise ValueError(
             f"theano.config.device is {device!r}, and JAX finds no such GPU ({str(error).splitlines()[0]}); "
-            "install JAX for CUDA, as in pip install 'jax[cuda12]', or take THEANO_FLAGS=device=cpu"
+            "install JAX for CUDA, as in pip install 'xnornet[cuda]', or take THEANO_FLAGS=device=cpu"
         ) from None
 
 
@@ -213,4 +220,3 @@ def _read_file(file):
 
 
 config = Config(_read_flags())
-jax.config.update("jax_enable_x64", True)

@@ -7,7 +7,7 @@ import re
 import warnings
 from importlib import metadata
 
-__all__ = ["ADVANCED_SUBTENSOR1", "ADVANCED_INC_SUBTENSOR1", "check_version"]
+__all__ = ["ADVANCED_INC_SUBTENSOR1", "ADVANCED_SUBTENSOR1", "check_version", "x64_of_process"]
 
 # Least version, and the first that is not tested.
 TESTED = {"pytensor": ("3.0.7", "3.4"), "jax": ("0.10", "0.13")}
@@ -53,6 +53,8 @@ def _numbers(version):
 for _name in TESTED:
     check_version(_name)
 
+import jax  # noqa: E402  (an old one may not even import)
+
 try:
     # Until PyTensor 3.1; from 3.2 on AdvancedSubtensor and AdvancedIncSubtensor do their work.
     from pytensor.tensor.subtensor import AdvancedIncSubtensor1, AdvancedSubtensor1
@@ -60,3 +62,8 @@ try:
     ADVANCED_SUBTENSOR1, ADVANCED_INC_SUBTENSOR1 = (AdvancedSubtensor1,), (AdvancedIncSubtensor1,)
 except ImportError:
     ADVANCED_SUBTENSOR1 = ADVANCED_INC_SUBTENSOR1 = ()
+
+
+def x64_of_process():
+    """Whether JAX has 64-bit types where no scope says otherwise."""
+    return jax.enable_x64.get_global()

@@ -12,11 +12,14 @@ import jax  # noqa: E402
 from laps import compete  # noqa: E402
 from nets import CLASSES, RATE, scaled  # noqa: E402
 
+import theano  # noqa: E402
 from xnornet import __version__  # noqa: E402
 from xnornet.data.dataset import Dataset, Pixels, Split  # noqa: E402
 from xnornet.training.steps import Steps  # noqa: E402
 
 __all__ = ["VARIANTS", "build", "load"]
+
+theano.config.set_defaults(floatX="float32")
 
 VERSION = f"xnornet {__version__} (jax {importlib.metadata.version('jax')})"
 # Options of Steps.

@@ -23,9 +23,26 @@ def python(program, **environment):
     return process.returncode, process.stdout.split("\n"), process.stderr
 
 
-def test_without_settings_nets_are_float32_on_jax():
+def test_without_settings_nets_are_float64_on_jax_as_in_theano():
     status, output, errors = python("print(theano.config.floatX, theano.config.mode, theano.config.device)")
-    assert (status, output[0], errors) == (0, "float32 JAX cpu", "")
+    assert (status, output[0], errors) == (0, "float64 JAX cpu", "")
+
+
+def test_defaults_of_a_program_yield_to_flags_and_to_files(tmp_path):
+    program = "theano.config.set_defaults(floatX='float32'); print(theano.config.floatX)"
+    assert python(program)[1][0] == "float32"
+    assert python(program, THEANO_FLAGS="floatX=float16")[1][0] == "float16"
+    file = tmp_path / "theanorc"
+    file.write_text("[global]\nfloatX = float64\n")
+    assert python(program, THEANORC=str(file))[1][0] == "float64"
+
+
+def test_the_platform_is_left_to_jax_unless_a_flag_chooses_it_and_the_user_has_not():
+    program = "import jax; print(jax.config.jax_platforms)"
+    kept = {"JAX_PLATFORMS": ""}
+    assert python(program, **kept)[1][0] in ("None", "")
+    assert python(program, THEANO_FLAGS="device=cpu", **kept)[1][0] == "cpu"
+    assert python(program, THEANO_FLAGS="device=cpu", JAX_PLATFORMS="cuda,cpu")[1][0] == "cuda,cpu"
 
 
 def test_floatX_float64_makes_float64_nets_in_jax():
@@ -88,7 +105,7 @@ def test_a_file_that_is_none_of_settings_is_said_in_one_line(tmp_path, content):
 
 def test_a_flag_without_a_value_is_warned_about():
     status, output, errors = python("print(theano.config.floatX)", THEANO_FLAGS="floatX,mode=FAST_RUN,")
-    assert (status, output[0]) == (0, "float32")
+    assert (status, output[0]) == (0, "float64")
     assert "'floatX' is ignored; a flag is name=value" in errors
 
 

@@ -10,6 +10,7 @@ import warnings
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache, wraps
 from typing import Any
 
 import jax
@@ -23,15 +24,21 @@ from pytensor.graph.basic import Variable
 from pytensor.graph.fg import FunctionGraph
 from pytensor.graph.replace import clone_replace
 from pytensor.graph.traversal import ancestors, get_var_by_name
-from pytensor.link.jax.dispatch import jax_funcify
 from pytensor.scan.op import Scan
 from pytensor.tensor.type import TensorType
 
-import theano.compile.jax_types  # noqa: F401
 from theano.compile.channels_last import with_channels_last
 from theano.compile.indexing import Lengths, must_check_indices, raise_index_error, with_checked_indices
-from theano.compile.rebuilding import with_static_shapes
-from theano.compile.sharedvalue import to_device, to_host
+from theano.compile.rebuilding import with_counted_lengths, with_static_shapes
+from theano.compile.sharedvalue import (
+    TensorSharedVariable,
+    give_back_spare,
+    store_together,
+    take_spare,
+    to_device,
+    to_host,
+)
+from theano.compile.translation import translate, with_64_bits
 from theano.configparser import CHOICES, config
 
 __all__ = ["Function", "In", "Out", "UnusedInputError", "Version", "function"]
@@ -143,6 +150,8 @@ def function(
         expressions = _clone(expressions, givens, rebuild_strict)
     _check_inputs(inputs, expressions, _choice("on_unused_input", on_unused_input or "raise", _ON_UNUSED))
     updated, expressions = _join_aliases(list(updates), expressions)
+    expressions = with_counted_lengths(expressions)
+    _let_variables_evaluate()
     return Function(inputs, keys, expressions, updated, mode, name)
 
 
@@ -159,9 +168,10 @@ class Version:
     fixed, updated : list of shared variables
         Those that are only read, and those that the function stores into.
     program : callable
-        ``program(inputs, fixed, state) -> (outputs, new_state, index_error)``, the first two of them lists of
-        arrays. ``state`` holds the values of ``updated``, whose buffers the program takes over.
-        ``index_error`` tells whether an index was out of range; None where none can be.
+        ``program(inputs, fixed, state, spare) -> (outputs, new_state, index_error)``, the first two of them
+        lists of arrays. ``state`` holds the values of ``updated``, and ``spare`` arrays of the same shapes
+        (or None), whose buffers the program takes over for ``new_state``. ``index_error`` says whether an
+        index was out of range; None where none can be.
     each : bool
         Whether it is for the inputs of many calls, stacked; ``shapes`` are those of one.
     calls : int
@@ -280,33 +290,40 @@ class Function:
             return None
 
     def _run(self, values, each):
-        fixed = [to_device(s.container) for s in self._fixed]
-        state = [to_device(s.container) for s in self._updated]
-        key = tuple([v.shape for v in values] + [v.shape for v in fixed] + [v.shape for v in state])
-        lengths = None
-        if self._lengths:
-            lengths = self._lengths(key, values + fixed + state)
-            key = key, lengths
-        key = key, each
-        version = self._versions.get(key)
-        if version is None:
-            try:
-                version, results = self._compile(values, fixed, state, lengths, each)
-            except Exception as error:
-                if not _is_for_jax(error):
-                    raise
-                raise _NotForJax from error
-            self._keep(key, version)
-        else:
-            self._versions.move_to_end(key)
-            results = version.program(values, fixed, state)
+        """Outputs for values of the inputs; the updated variables change all at once, or not at all.
+
+        Their values stay untouched until those that replace them are computed: the program writes into the
+        buffers of the values before, the spare ones. So an exception, at whatever moment, loses nothing.
+        """
+        with with_64_bits():
+            fixed = [to_device(s.container) for s in self._fixed]
+            state = [to_device(s.container) for s in self._updated]
+            key = tuple([v.shape for v in values] + [v.shape for v in fixed] + [v.shape for v in state])
+            lengths = None
+            if self._lengths:
+                lengths = self._lengths(key, values + fixed + state)
+                key = key, lengths
+            key = key, each
+            version = self._versions.get(key)
+            spare = [take_spare(s.container, v) for s, v in zip(self._updated, state, strict=True)]
+            if version is None:
+                try:
+                    version, results = self._compile(values, fixed, state, spare, lengths, each)
+                except Exception as error:
+                    if not _is_for_jax(error):
+                        raise
+                    raise _NotForJax from error
+                self._keep(key, version)
+            else:
+                self._versions.move_to_end(key)
+                results = version.program(values, fixed, state, spare)
+            # What fails on the device fails here. And until all is computed JAX may read the caller's arrays,
+            # which are free to change afterwards.
+            outputs, new_state, index_error = jax.block_until_ready(results)
         version.calls += len(values[0]) if each else 1
-        outputs, new_state, index_error = results
-        for shared, value in zip(self._updated, new_state, strict=True):
-            shared.container.storage[0] = value
-        if values:
-            # Until all is computed JAX may read the caller's arrays, which are free to change from here on.
-            jax.block_until_ready(results)
+        store_together(self._updated, new_state)
+        for shared, value in zip(self._updated, state, strict=True):
+            give_back_spare(shared.container, value)
         if index_error is not None:
             raise_index_error(index_error, self)
         return [np.array(o) for o in outputs]
@@ -355,7 +372,7 @@ class Function:
             return outputs
         return outputs[0] if self._keys == "single" else dict(zip(self._keys, outputs, strict=True))
 
-    def _compile(self, values, fixed, state, lengths, each):
+    def _compile(self, values, fixed, state, spare, lengths, each):
         """A new version for arguments of these shapes, and its results for them."""
         variables = [i.variable for i in self.inputs] + self._fixed + self._updated
         shapes = [v.shape[1:] if each else v.shape for v in values] + [v.shape for v in fixed + state]
@@ -363,7 +380,7 @@ class Function:
         numbers = self._lengths.describe(lengths) if lengths else {}
         program = self._specialise(shapes, lengths, each)
         version = Version(shapes, numbers, self._fixed, self._updated, program, each)
-        return version, _first_call(program, values, fixed, state)
+        return version, _first_call(program, values, fixed, state, spare)
 
     def _specialise(self, shapes, lengths, each):
         arguments = {v: TensorType(v.type.dtype, shape=s)(name=v.name) for v, s in shapes.items()}
@@ -376,12 +393,19 @@ class Function:
         n = self._num_outputs
 
         def program(values, fixed, state):
-            results = call(*values, *fixed, *state)
-            return results[:n], results[n:], None
+            arguments = [*values, *fixed, *state]
+            results = call(*arguments)
+            return results[:n], _own_arrays(results[n:], arguments), None
 
         if each:
             program = _for_each(program)
-        return jax.jit(with_checked_indices(program) if may_miss else program, donate_argnums=2)
+        if may_miss:
+            program = with_checked_indices(program)
+
+        def into_spare(values, fixed, state, spare):
+            return program(values, fixed, state)
+
+        return jax.jit(into_spare, donate_argnums=3, keep_unused=True)
 
     def _keep(self, key, version):
         self._versions[key] = version
@@ -459,9 +483,8 @@ def _is_for_jax(error):
     """Whether an error means that JAX cannot express a graph, rather than that the graph is wrong."""
     if isinstance(error, NotImplementedError | jax.errors.JAXTypeError | jax.errors.JAXIndexError):
         return True
-    # JAX has no type of its own for a shape or slice that depends on values.
-    signs = ("concrete values", "must be static")
-    return any(sign in str(error) for sign in signs)
+    # JAX has no type of its own for a shape or slice that depends on values; but its message shows the value.
+    return isinstance(error, TypeError | IndexError) and "Tracer" in str(error)
 
 
 class _NotForJax(Exception):
@@ -486,9 +509,22 @@ def _for_each(program):
     return run
 
 
+def _own_arrays(results, arguments):
+    """Results, each an array of its own where two of them, or one and an argument, are the same.
+
+    JAX would give one array for both, and the buffer of what becomes spare must be nobody else's.
+    """
+    seen = {id(a) for a in arguments}
+    own = []
+    for result in results:
+        own.append(jnp.copy(result) if id(result) in seen else result)
+        seen.add(id(result))
+    return own
+
+
 def _first_call(program, *arguments):
     with warnings.catch_warnings():
-        # The old value of a variable that changes its shape cannot hold the new one; no harm in that.
+        # The buffer of a variable that changes its shape cannot hold the new value; no harm in that.
         warnings.filterwarnings("ignore", message="Some donated buffers were not usable")
         return program(*arguments)
 
@@ -513,7 +549,7 @@ def _to_jax(arguments, expressions, name):
             mode.optimizer(fgraph)
             # PyTensor would move the transpositions back to where the images come from.
             fgraph = FunctionGraph(fgraph.inputs, with_channels_last(fgraph.outputs), clone=False)
-        call = jax_funcify(fgraph, fgraph_name=name.replace(" ", "_"))
+        call = translate(fgraph, name.replace(" ", "_"))
     dtypes = [o.type.dtype for o in expressions]
     return lambda *values: [jnp.asarray(r, d) for r, d in zip(call(*values), dtypes, strict=True)]
 
@@ -680,16 +716,25 @@ def _shared_variables(expressions, updated):
     return list(dict.fromkeys(list(updated) + found))
 
 
-def _evaluate(variable, inputs_to_values=None, **options):
-    """Value of a variable, given those of its inputs by variable or name.
+@cache
+def _let_variables_evaluate():
+    """Let ``variable.eval()`` read shared variables that rest in JAX, which PyTensor's own method cannot.
 
-    ``options`` are those of :func:`function`.
+    Graphs without one are PyTensor's affair as before.
     """
-    values = {_find(variable, k): v for k, v in (inputs_to_values or {}).items()}
-    compiled = {} if options else variable.__dict__.setdefault("_fn_cache", {})
-    if tuple(values) not in compiled:
-        compiled[tuple(values)] = function(list(values), variable, **options)
-    return compiled[tuple(values)](*values.values())
+    pytensors = Variable.eval
+
+    @wraps(pytensors)
+    def evaluate(variable, inputs_to_values=None, **options):
+        if not any(isinstance(v, TensorSharedVariable) for v in ancestors([variable])):
+            return pytensors(variable, inputs_to_values, **options)
+        values = {_find(variable, k): v for k, v in (inputs_to_values or {}).items()}
+        compiled = {} if options else variable.__dict__.setdefault("_theano_functions", {})
+        if tuple(values) not in compiled:
+            compiled[tuple(values)] = function(list(values), variable, **options)
+        return compiled[tuple(values)](*values.values())
+
+    Variable.eval = evaluate
 
 
 def _find(variable, key):
@@ -701,7 +746,3 @@ def _find(variable, key):
             f"{len(found)} variables in the graph of {variable} are named {key!r}; eval needs one"
         )
     return found[0]
-
-
-# PyTensor's own method cannot read shared values that rest in JAX.
-Variable.eval = _evaluate

@@ -16,7 +16,6 @@ from pytensor.graph.basic import Apply, Constant
 from pytensor.graph.op import Op
 from pytensor.graph.replace import clone_replace
 from pytensor.graph.traversal import toposort
-from pytensor.link.jax.dispatch import jax_funcify
 from pytensor.scan.op import Scan
 from pytensor.tensor.basic import Alloc, AllocEmpty, ARange, Eye, Split
 from pytensor.tensor.extra_ops import Repeat
@@ -32,6 +31,7 @@ from pytensor.tensor.subtensor import (
 from pytensor.tensor.type import integer_dtypes
 
 from theano.compile.rebuilding import rebuild
+from theano.compile.translation import jax_version
 from theano.sandbox.rng_mrg import Draw
 from theano.versions import ADVANCED_INC_SUBTENSOR1, ADVANCED_SUBTENSOR1
 
@@ -74,7 +74,7 @@ class Window(Op):
         output_storage[0][0] = x[(slice(None),) * self.axis + (slice(start, start + self.length),)].copy()
 
 
-@jax_funcify.register(Window)
+@jax_version(Window)
 def _jax_window(op, **kwargs):
     return lambda x, start: jax.lax.dynamic_slice_in_dim(x, start, op.length, op.axis)
 
@@ -96,7 +96,7 @@ class SetWindow(Op):
         out[(slice(None),) * self.axis + (slice(start, start + y.shape[self.axis]),)] = y
 
 
-@jax_funcify.register(SetWindow)
+@jax_version(SetWindow)
 def _jax_set_window(op, **kwargs):
     return lambda x, y, start: jax.lax.dynamic_update_slice_in_dim(x, y, start, op.axis)
 

@@ -8,11 +8,14 @@ import pytensor.tensor as pt
 from pytensor.graph.basic import Apply
 from pytensor.graph.op import Op
 from pytensor.graph.traversal import toposort
-from pytensor.link.jax.dispatch import jax_funcify
 from pytensor.scan.op import Scan
+from pytensor.tensor.basic import MakeVector, get_scalar_constant_value
 from pytensor.tensor.elemwise import Elemwise
+from pytensor.tensor.shape import Reshape
 
-__all__ = ["rebuild", "with_static_shapes"]
+from theano.compile.translation import jax_version
+
+__all__ = ["rebuild", "with_counted_lengths", "with_static_shapes"]
 
 
 class HideOnes(Op):
@@ -35,7 +38,7 @@ class HideOnes(Op):
         return shapes
 
 
-@jax_funcify.register(HideOnes)
+@jax_version(HideOnes)
 def _jax_hide_ones(op, **kwargs):
     return lambda x: x
 
@@ -63,6 +66,32 @@ def rebuild(expressions, replace, new):
             outputs = node.clone_with_new_inputs(inputs, strict=False, clone_inner_graph=True).outputs
         new.update((o, n) for o, n in zip(node.outputs, outputs, strict=True) if o not in new)
     return [new.get(e, e) for e in expressions]
+
+
+def with_counted_lengths(expressions):
+    """Copy a graph so that no last length of a reshape is left to be guessed, as ``x.flatten(2)`` does.
+
+    A guess fails for an empty batch. What is meant is that the last axis takes up all that come after the
+    others. Graphs without such a reshape are returned as they are.
+    """
+
+    def replace(node, inputs):
+        if node in guessed:
+            x, lengths = inputs
+            kept = [lengths[i] for i in range(node.op.ndim - 1)]
+            return [x.reshape([*kept, pt.prod(x.shape[len(kept) :], dtype="int64")])]
+
+    guessed = {node for node in toposort(expressions) if _guesses_the_last(node)}
+    return rebuild(expressions, replace, {}) if guessed else expressions
+
+
+def _guesses_the_last(node):
+    if not isinstance(node.op, Reshape) or not isinstance(
+        getattr(node.inputs[1].owner, "op", None), MakeVector
+    ):
+        return False
+    last = node.inputs[1].owner.inputs[-1]
+    return get_scalar_constant_value(last, raise_not_constant=False) == -1
 
 
 def with_static_shapes(expressions, arguments):

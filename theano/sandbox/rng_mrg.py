@@ -11,10 +11,10 @@ import pytensor.tensor as pt
 from pytensor.gradient import disconnected_type
 from pytensor.graph.basic import Apply
 from pytensor.graph.op import Op
-from pytensor.link.jax.dispatch import jax_funcify
 from pytensor.tensor.basic import infer_static_shape
 
 from theano.compile.sharedvalue import shared
+from theano.compile.translation import jax_version
 from theano.configparser import config
 
 __all__ = ["MRG_RandomStreams"]
@@ -60,7 +60,7 @@ class Draw(Op):
         return [disconnected_type() for _ in inputs]
 
 
-@jax_funcify.register(Draw)
+@jax_version(Draw)
 def _jax_draw(op, node, **kwargs):
     shape = node.outputs[0].type.shape
     if None in shape:

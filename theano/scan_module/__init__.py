@@ -5,10 +5,11 @@ Which loops JAX can run is PyTensor's affair, but for the words in which it refu
 
 import warnings
 
-from pytensor.link.jax.dispatch import jax_funcify
 from pytensor.scan.basic import scan as _scan
 from pytensor.scan.op import Scan
 from pytensor.scan.utils import until
+
+from theano.compile.translation import refine
 
 __all__ = ["foldl", "foldr", "map", "reduce", "scan", "until"]
 
@@ -58,12 +59,9 @@ def _quietly(call, *args, **kwargs):
         return call(*args, **kwargs)
 
 
-_translate = jax_funcify.dispatch(Scan)
-
-
-@jax_funcify.register(Scan)
-def _jax_scan(op, node, **kwargs):
-    compute = _translate(op, node=node, **kwargs)
+@refine(Scan)
+def _jax_scan(original, op, node, **options):
+    compute = original(op, node=node, **options)
 
     def loop(*inputs):
         try:

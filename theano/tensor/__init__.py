@@ -15,7 +15,6 @@ from pytensor.tensor.math import abs, reciprocal
 from pytensor.tensor.sharedvar import TensorSharedVariable
 from pytensor.tensor.subtensor import Subtensor
 from pytensor.tensor.variable import TensorVariable as _TensorVariable
-from pytensor.tensor.variable import _tensor_py_operators
 
 import theano.tensor.signal as signal  # `from theano.tensor` would find PyTensor's
 from theano.gradient import Lop, Rop
@@ -86,10 +85,6 @@ def flatten(x, ndim=1):
         return x
     kept = [x.shape[i] for i in range(ndim - 1)]
     return x.reshape((*kept, pytensor.tensor.prod(x.shape[ndim - 1 :])))
-
-
-# PyTensor's own leaves the last length to be guessed, which an empty batch does not allow.
-_tensor_py_operators.flatten = flatten
 
 
 def addbroadcast(x, *axes):

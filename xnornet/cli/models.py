@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from xnornet.cli.options import NETWORKS_OF, UsageError, bits, int_bits, positive
+from xnornet.cli.options import NETWORKS_OF, UsageError, bits, in_single_precision, int_bits, positive
 
 __all__ = [
     "CALIBRATION_IMAGES",
@@ -130,6 +130,7 @@ def _load_network(arguments, header, dataset, log):
     from xnornet.inference import ancestor_network
     from xnornet.model import header_path, load_weights
 
+    in_single_precision()
     found = None if header else ancestor_network(arguments.model, T.tensor4("images"))
     if found is not None:
         network, layer = found

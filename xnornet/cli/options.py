@@ -10,6 +10,7 @@ __all__ = [
     "add_data_option",
     "add_set_option",
     "bits",
+    "in_single_precision",
     "int_bits",
     "natural",
     "options_of",
@@ -97,3 +98,10 @@ def int_bits(text):
     if not -1000 <= value <= 1000:
         raise argparse.ArgumentTypeError(f"{text} is not between -1000 and 1000")
     return value
+
+
+def in_single_precision():
+    """Let nets be float32, as the kernels are, unless ``THEANO_FLAGS`` or a ``.theanorc`` says otherwise."""
+    import theano
+
+    theano.config.set_defaults(floatX="float32")

@@ -2,7 +2,7 @@
 
 import json
 
-from xnornet.cli.options import NETWORKS_OF, UsageError, add_set_option, options_of
+from xnornet.cli.options import NETWORKS_OF, UsageError, add_set_option, in_single_precision, options_of
 
 __all__ = ["add_summary"]
 
@@ -19,6 +19,7 @@ def _summary(arguments, log, started):
     from xnornet import networks
     from xnornet.inference import format_summary, summarize, total
 
+    in_single_precision()
     options = options_of(arguments)
     try:
         rows = summarize(networks.build(arguments.network, **options))

@@ -14,7 +14,7 @@ from xnornet.cli.models import (
     load_model,
     quantized,
 )
-from xnornet.cli.options import NETWORKS_OF, UsageError, add_data_option, positive
+from xnornet.cli.options import NETWORKS_OF, UsageError, add_data_option, in_single_precision, positive
 
 __all__ = ["add_test"]
 
@@ -124,6 +124,7 @@ def _scores(arguments, loaded, images):
     if arguments.mode == "float":
         from xnornet.inference import compute_scores, float_network, real_network
 
+        in_single_precision()
         packed = loaded.packed
         network = float_network(loaded.trained) if packed is None else real_network(packed)
         return compute_scores(network, images, arguments.batch_size, True), None

@@ -10,6 +10,7 @@ from xnornet.cli.options import (
     UsageError,
     add_data_option,
     add_set_option,
+    in_single_precision,
     natural,
     options_of,
     positive,
@@ -102,6 +103,7 @@ def _train(arguments, log, started):
     from xnornet.model import whitening_path
     from xnornet.training import RECIPES, Recipe, check_out, checkpoint_path, train
 
+    in_single_precision()
     network = arguments.net or NETWORKS_OF[arguments.dataset][0]
     chosen = {field.name: getattr(arguments, field.name) for field in dataclasses.fields(Recipe)}
     if chosen["restarts"] is not None:

@@ -27,10 +27,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from pytensor.gradient import disconnected_type
-from pytensor.link.jax.dispatch import jax_funcify
 
 import theano
 import theano.tensor as T
+from theano.compile.translation import jax_version
 from theano.gof import Apply, Op
 from theano.tensor import TensorType
 from theano.tensor.nnet.abstract_conv import pad_if_long, pads_less
@@ -148,7 +148,7 @@ class SignConvolution(_Convolution):
         return [SignConvolutionGradImages(*props)(H, B, g), SignConvolutionGradFilters(*props)(H, B, g)]
 
 
-@jax_funcify.register(SignConvolution)
+@jax_version(SignConvolution)
 def _jax_sign_convolution(op, **kwargs):
     def sign_convolution(H, B):
         if op.has_kernel(H, B, H.dtype):
@@ -192,7 +192,7 @@ class SignConvolutionGradImages(_Convolution):
         return [disconnected_type(), theano.grad((out * g).sum(), B, consider_constant=[g, gg]), out]
 
 
-@jax_funcify.register(SignConvolutionGradImages)
+@jax_version(SignConvolutionGradImages)
 def _jax_grad_images(op, **kwargs):
     def grad_images(H, B, g):
         g = _rounded(op.arithmetic, g)
@@ -235,7 +235,7 @@ class SignConvolutionGradFilters(_Convolution):
         return [theano.grad((out * g).sum(), H, consider_constant=[g, gg]), disconnected_type(), out]
 
 
-@jax_funcify.register(SignConvolutionGradFilters)
+@jax_version(SignConvolutionGradFilters)
 def _jax_grad_filters(op, **kwargs):
     def grad_filters(H, B, g):
         g = _rounded(op.arithmetic, g)
@@ -296,7 +296,7 @@ class SignProduct(_Product):
         return [SignProductGradRows(self.arithmetic)(g, B), SignProductGradMatrix(self.arithmetic)(H, g)]
 
 
-@jax_funcify.register(SignProduct)
+@jax_version(SignProduct)
 def _jax_sign_product(op, **kwargs):
     def sign_product(H, B):
         if op.has_kernel((len(H), *B.shape), H.dtype):
@@ -329,7 +329,7 @@ class SignProductGradRows(_Product):
         return [T.dot(gg, B), T.dot(gg.T, g)]
 
 
-@jax_funcify.register(SignProductGradRows)
+@jax_version(SignProductGradRows)
 def _jax_grad_rows(op, **kwargs):
     def grad_rows(g, B):
         g = _rounded(op.arithmetic, g)
@@ -363,7 +363,7 @@ class SignProductGradMatrix(_Product):
         return [T.dot(g, gg.T), T.dot(H, gg)]
 
 
-@jax_funcify.register(SignProductGradMatrix)
+@jax_version(SignProductGradMatrix)
 def _jax_grad_matrix(op, **kwargs):
     def grad_matrix(H, g):
         g = _rounded(op.arithmetic, g)

@@ -2,10 +2,10 @@
 
 import jax.numpy as jnp
 import numpy as np
-from pytensor.link.jax.dispatch import jax_funcify
 
 import theano.tensor as T
 from theano.compile.channels_last import channels_last, elementwise
+from theano.compile.translation import jax_version
 from theano.gof import Apply, Op
 from theano.tensor.signal.pool import Pool
 
@@ -35,7 +35,7 @@ class Binarize(Op):
         return [g * T.le(abs(x), 1).astype(x.dtype)]
 
 
-@jax_funcify.register(Binarize)
+@jax_version(Binarize)
 def _jax_binarize(op, **kwargs):
     return lambda x: jnp.where(x >= 0, 1, -1).astype(x.dtype)
 

@@ -504,7 +504,7 @@ def test_a_version_tells_its_shapes_and_calls():
     (version,) = f.versions
     assert version.shapes == {x: (2, 3), s: (3,)}
     assert str(version) == "x (2, 3), s (3,): 2 calls"
-    outputs, state, index_error = version.program([array(2, 3)], [], [array(3)])
+    outputs, state, index_error = version.program([array(2, 3)], [], [array(3)], [array(3)])
     np.testing.assert_array_equal(outputs, [array(2, 3) @ array(3)])
     np.testing.assert_array_equal(state, [array(3) + 1])
     np.testing.assert_array_equal(s.get_value(), array(3) + 2)
@@ -755,7 +755,7 @@ def test_errors_of_the_graph_are_raised_and_not_taken_for_a_missing_feature():
 def test_eval_computes_a_variable_from_its_inputs():
     x, y = T.scalar("x"), T.scalar("y")
     assert (x - y).eval({x: 5, y: 3}) == 2
-    difference = x - y
+    difference = x - y + theano.shared(np.float32(0))
     assert difference.eval({"x": 5, "y": 3}) == 2
     assert difference.eval({y: 1, x: 5}) == 4
     with pytest.raises(ValueError, match="0 variables .* named 'z'"):

@@ -14,9 +14,9 @@ import pytensor.tensor as pt
 from pytensor.gradient import disconnected_type
 from pytensor.graph.basic import Apply
 from pytensor.graph.op import Op
-from pytensor.link.jax.dispatch import jax_funcify
 
 from theano.compile.channels_last import Last, channels_last
+from theano.compile.translation import jax_version
 from theano.tensor.nnet.absent import absent
 
 __all__ = [
@@ -226,7 +226,7 @@ class Correlation(_Geometry):
         ]
 
 
-@jax_funcify.register(Correlation)
+@jax_version(Correlation)
 def _jax_correlation(op, node, **kwargs):
     dtype = node.outputs[0].type.dtype
     return lambda image, kernel: op.lax_convolve(image.astype(dtype), kernel.astype(dtype))
@@ -276,7 +276,7 @@ class CorrelationGradInputs(_Geometry):
         return [disconnected_type(), to_kernel, Correlation(*props)(gg, kernel).astype(g.dtype)]
 
 
-@jax_funcify.register(CorrelationGradInputs)
+@jax_version(CorrelationGradInputs)
 def _jax_grad_inputs(op, node, **kwargs):
     dtype = node.outputs[0].type.dtype
 
@@ -330,7 +330,7 @@ class CorrelationGradWeights(_Geometry):
         return [to_image, disconnected_type(), Correlation(*props)(image, gg).astype(g.dtype)]
 
 
-@jax_funcify.register(CorrelationGradWeights)
+@jax_version(CorrelationGradWeights)
 def _jax_grad_weights(op, node, **kwargs):
     dtype = node.outputs[0].type.dtype
 

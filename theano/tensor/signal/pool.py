@@ -14,9 +14,9 @@ import pytensor.tensor as pt
 from pytensor.gradient import grad_not_implemented
 from pytensor.graph.basic import Apply
 from pytensor.graph.op import Op
-from pytensor.link.jax.dispatch import jax_funcify
 
 from theano.compile.channels_last import Last, channels_last
+from theano.compile.translation import jax_version
 from theano.tensor.nnet.absent import absent
 
 __all__ = ["Pool", "PoolGrad", "max_pool_2d_same_size", "pool_2d", "pool_3d"]
@@ -138,7 +138,7 @@ class Pool(Op):
         return [PoolGrad(self)(inputs[0], outputs[0], cotangents[0])]
 
 
-@jax_funcify.register(Pool)
+@jax_version(Pool)
 def _jax_pool(op, **kwargs):
     return lambda x: op.pool(jnp, x)
 
@@ -212,7 +212,7 @@ class PoolGrad(Op):
         return [x.zeros_like(), to_out, self.forward(gg)]
 
 
-@jax_funcify.register(PoolGrad)
+@jax_version(PoolGrad)
 def _jax_pool_grad(op, **kwargs):
     def pool_grad(x, out, g):
         if op.forward.tiles(x):
