@@ -32,9 +32,7 @@ from theano.compile.indexing import Lengths, must_check_indices, raise_index_err
 from theano.compile.rebuilding import with_counted_lengths, with_static_shapes
 from theano.compile.sharedvalue import (
     TensorSharedVariable,
-    give_back_spare,
     store_together,
-    take_spare,
     to_device,
     to_host,
 )
@@ -42,6 +40,9 @@ from theano.compile.translation import translate, with_64_bits
 from theano.configparser import CHOICES, config
 
 __all__ = ["Function", "In", "Out", "UnusedInputError", "Version", "function"]
+
+# Bytes from which on new memory costs more than to hand over old memory: malloc gets as much from the kernel.
+WORTH_KEEPING = 1 << 17
 
 
 @dataclass(eq=False)
@@ -169,8 +170,8 @@ class Version:
         Those that are only read, and those that the function stores into.
     program : callable
         ``program(inputs, fixed, state, spare) -> (outputs, new_state, index_error)``, the first two of them
-        lists of arrays. ``state`` holds the values of ``updated``, and ``spare`` arrays of the same shapes
-        (or None), whose buffers the program takes over for ``new_state``. ``index_error`` says whether an
+        lists of arrays. ``state`` holds the values of ``updated``, and ``spare`` arrays of the shapes of the
+        large ones, whose memory the program takes over for ``new_state``. ``index_error`` says whether an
         index was out of range; None where none can be.
     each : bool
         Whether it is for the inputs of many calls, stacked; ``shapes`` are those of one.
@@ -220,6 +221,10 @@ class Function:
         self._versions = OrderedDict()
         self._fallback = None
         self._one_by_one = False
+        # Shapes of the updated variables, which of them are large, and the values of these before the last
+        # call.
+        self._spare = None, None, None
+        self._storages = [s.container.storage for s in updated]
         self._lengths = None
         mode = config.mode if mode is None else mode
         if not _is_jax(mode):
@@ -293,19 +298,24 @@ class Function:
         """Outputs for values of the inputs; the updated variables change all at once, or not at all.
 
         Their values stay untouched until those that replace them are computed: the program writes into the
-        buffers of the values before, the spare ones. So an exception, at whatever moment, loses nothing.
+        memory of the values before, the spare ones. So an exception, at whatever moment, loses nothing.
         """
         with with_64_bits():
             fixed = [to_device(s.container) for s in self._fixed]
             state = [to_device(s.container) for s in self._updated]
-            key = tuple([v.shape for v in values] + [v.shape for v in fixed] + [v.shape for v in state])
+            shapes = tuple([v.shape for v in state])
+            key = tuple([v.shape for v in values] + [v.shape for v in fixed]) + shapes
             lengths = None
             if self._lengths:
                 lengths = self._lengths(key, values + fixed + state)
                 key = key, lengths
             key = key, each
             version = self._versions.get(key)
-            spare = [take_spare(s.container, v) for s, v in zip(self._updated, state, strict=True)]
+            # Nobody's, until the call is over.
+            (spare_shapes, large, spare), self._spare = self._spare, (None, None, None)
+            if spare_shapes != shapes:
+                large = [i for i, v in enumerate(state) if v.nbytes >= WORTH_KEEPING]
+                spare = [jax.device_put(np.empty(state[i].shape, state[i].dtype)) for i in large]
             if version is None:
                 try:
                     version, results = self._compile(values, fixed, state, spare, lengths, each)
@@ -321,9 +331,8 @@ class Function:
             # which are free to change afterwards.
             outputs, new_state, index_error = jax.block_until_ready(results)
         version.calls += len(values[0]) if each else 1
-        store_together(self._updated, new_state)
-        for shared, value in zip(self._updated, state, strict=True):
-            give_back_spare(shared.container, value)
+        store_together(self._storages, new_state)
+        self._spare = shapes, large, [state[i] for i in large]
         if index_error is not None:
             raise_index_error(index_error, self)
         return [np.array(o) for o in outputs]

@@ -1,8 +1,7 @@
 """Shared variables, whose value may rest on the device as a JAX array between calls.
 
 The container of a shared variable holds a NumPy array until a compiled function first uses it, and a JAX
-array from then on. ``get_value`` gives NumPy in either case. Beside it lies the value before, as the buffer
-that the next one is written into.
+array from then on. ``get_value`` gives NumPy in either case.
 """
 
 from collections import deque
@@ -19,10 +18,8 @@ from pytensor.tensor.type import TensorType
 __all__ = [
     "SharedVariable",
     "TensorSharedVariable",
-    "give_back_spare",
     "shared",
     "store_together",
-    "take_spare",
     "to_device",
     "to_host",
 ]
@@ -42,7 +39,7 @@ class TensorSharedVariable(_PyTensorSharedVariable):
             keeps the value that it had. Pass what is to be stored to :meth:`set_value`.
         return_internal_type : bool
             Give what is stored: a JAX array once a compiled function has used the variable. The second call
-            that updates the variable takes its buffer over.
+            that updates the variable takes over its memory.
         """
         value = self.container.storage[0]
         if return_internal_type:
@@ -149,28 +146,14 @@ def to_device(container):
 
 def to_host(container):
     """Value of a container as PyTensor's other backends want it, moved back if need be."""
-    vars(container).pop("spare", None)
     value = container.storage[0]
     if not isinstance(value, np.ndarray) and hasattr(value, "addressable_shards"):
         container.storage[0] = np.array(value)
 
 
-def take_spare(container, value):
-    """A JAX array of the shape and type of ``value``, that nobody reads and a program may take over."""
-    spare = vars(container).pop("spare", None)
-    if spare is None or spare.is_deleted() or spare.shape != value.shape:
-        spare = jax.device_put(np.empty(value.shape, value.dtype))
-    return spare
-
-
-def give_back_spare(container, value):
-    """Keep a value that has been replaced as the buffer of one to come."""
-    container.spare = value
-
-
-def store_together(variables, values):
-    """Give many shared variables new values on the device, all of them or none.
+def store_together(storages, values):
+    """Put each value into its storage, all of them or none.
 
     It is one call of C from the first to the last, and Python handles signals between calls.
     """
-    deque(map(setitem, [v.container.storage for v in variables], repeat(0), values), maxlen=0)
+    deque(map(setitem, storages, repeat(0), values), maxlen=0)

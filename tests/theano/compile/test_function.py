@@ -504,7 +504,7 @@ def test_a_version_tells_its_shapes_and_calls():
     (version,) = f.versions
     assert version.shapes == {x: (2, 3), s: (3,)}
     assert str(version) == "x (2, 3), s (3,): 2 calls"
-    outputs, state, index_error = version.program([array(2, 3)], [], [array(3)], [array(3)])
+    outputs, state, index_error = version.program([array(2, 3)], [], [array(3)], [])
     np.testing.assert_array_equal(outputs, [array(2, 3) @ array(3)])
     np.testing.assert_array_equal(state, [array(3) + 1])
     np.testing.assert_array_equal(s.get_value(), array(3) + 2)

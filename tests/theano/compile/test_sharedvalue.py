@@ -144,15 +144,13 @@ def test_a_training_step_moves_nothing_to_the_host_but_its_loss(monkeypatch):
     assert moved[5:] == [(6, 5)]
 
 
-def test_parameters_stay_in_their_place_on_the_device():
+def test_data_stays_in_its_place_and_parameters_on_the_device():
     step, data, state = training_step()
-    places, spare = [], buffers(state)
+    before = buffers(data)
     for i in range(5):
         step(np.arange(i, i + 8, dtype="int32"))
         assert all(isinstance(v.get_value(return_internal_type=True), jax.Array) for v in data + state)
-        places.append((buffers(data), sorted(buffers(state))))
-    assert places[2:] == [places[0], places[1], places[0]]
-    assert len({*places[0][1], *places[1][1]} - {*spare}) == len(state)
+    assert buffers(data) == before
 
 
 @pytest.mark.parametrize(
