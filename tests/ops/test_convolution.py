@@ -329,3 +329,14 @@ def test_unknown_arithmetics_are_refused():
         ops.gradients_in("int4"),
     ):
         pass
+
+
+def test_training_in_float64_by_default_is_warned_about():
+    x, W = T.tensor4(dtype="float64"), T.tensor4(dtype="float64")
+    with theano.config.change_flags(floatX="float64"):
+        with pytest.warns(UserWarning, match="floatX = 'float32'"):
+            ops.convolve_signs(
+                ops.binarize(x), ops.binarize(W), ((1, 1), (1, 1)), (1, 1), True, training=True
+            )
+        with pytest.warns(UserWarning, match="floatX = 'float32'"):
+            ops.multiply_signs(T.dmatrix(), T.dmatrix(), training=True)

@@ -20,6 +20,7 @@ the gradients a sign meets a real number, and an arithmetic says how they are mu
     the mean; then as ``"int16"``. For experiments with coarse gradients: it is no faster.
 """
 
+import warnings
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -406,6 +407,15 @@ def _bfloat16(signs):
     return signs.astype(jnp.bfloat16)
 
 
+def _warn_of_float64(H, training):
+    if training and H.dtype == "float64" and theano.config.floatX == "float64":
+        warnings.warn(
+            "A binary layer in float64 trains without kernels, many times slower; set theano.config.floatX = "
+            "'float32' before you build the network, or THEANO_FLAGS=floatX=float32",
+            stacklevel=4,
+        )
+
+
 def convolve_signs(H, B, pad, stride, flip, training=False):
     """Convolve images with filters; both are signs.
 
@@ -430,6 +440,7 @@ def convolve_signs(H, B, pad, stride, flip, training=False):
     ValueError
         Filters do not fit on the images.
     """
+    _warn_of_float64(H, training)
     native.prepare_convolution(gradients=training)
     convolution = SignConvolution(pad, stride, flip, _arithmetic.get())
     return convolution(H.dimshuffle(0, 2, 3, 1), B).dimshuffle(0, 3, 1, 2)
@@ -449,6 +460,7 @@ def multiply_signs(H, B, training=False):
     -------
     expression, ``(..., outputs)``, of whole numbers
     """
+    _warn_of_float64(H, training)
     native.prepare_product(gradients=training)
     product = SignProduct(_arithmetic.get())
     if H.ndim == 2:
