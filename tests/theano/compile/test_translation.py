@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from pytensor.graph.basic import Apply
 from pytensor.graph.op import Op
-from pytensor.link.jax.dispatch import jax_funcify
 
 import theano
 import theano.tensor as T
+from theano.compile.translation import jax_version
 
 
 class Witness(Op):
@@ -25,7 +25,7 @@ class Witness(Op):
         output_storage[0][0] = inputs[0]
 
 
-@jax_funcify.register(Witness)
+@jax_version(Witness)
 def _jax_witness(op, **kwargs):
     def note(x):
         op.seen = str(x.dtype)
