@@ -1,13 +1,14 @@
-"""Files on disk that are whole or not there, and that one program at a time writes.
+"""Files on disk: whole or not there, written by one program at a time, and where the user's caches are.
 
 What goes wrong is raised as the operating system tells it; those who call know what to advise.
 """
 
 import os
+import sys
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["lock", "probe", "replacing"]
+__all__ = ["lock", "probe", "replacing", "user_cache"]
 
 
 @contextmanager
@@ -76,3 +77,34 @@ def lock(file):
     except OSError:
         pass
     return True
+
+
+def user_cache():
+    """Return the folder of this package among the user's caches, which need not exist yet.
+
+    Returns
+    -------
+    Path
+        ``$XDG_CACHE_HOME/xnornet``, by default ``~/.cache/xnornet``; ``~/Library/Caches/xnornet`` on macOS;
+        ``%LOCALAPPDATA%\\xnornet\\xnornet\\Cache`` on Windows.
+
+    Raises
+    ------
+    OSError
+        Neither the environment nor the system knows the user's home folder.
+    """
+    if sys.platform == "darwin":
+        return _home() / "Library/Caches/xnornet"
+    if sys.platform == "win32":
+        local = os.environ.get("LOCALAPPDATA")
+        return (Path(local) if local else _home() / "AppData/Local") / "xnornet/xnornet/Cache"
+    chosen = os.environ.get("XDG_CACHE_HOME", "")
+    # The XDG specification has relative paths ignored.
+    return (Path(chosen) if os.path.isabs(chosen) else _home() / ".cache") / "xnornet"
+
+
+def _home():
+    try:
+        return Path.home()
+    except RuntimeError as error:
+        raise OSError("the home folder is unknown; set HOME") from error

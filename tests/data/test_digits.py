@@ -5,11 +5,11 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import pooch
 import pytest
 from sklearn.datasets import load_digits
 
 from xnornet import data
+from xnornet.disk import user_cache
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,17 @@ def test_data_path_without_environment_is_the_cache(monkeypatch, value):
     monkeypatch.delenv("PYLEARN2_DATA_PATH", raising=False)
     if value is not None:
         monkeypatch.setenv("PYLEARN2_DATA_PATH", value)
-    assert data.data_path() == Path(pooch.os_cache("xnornet"))
+    assert data.data_path() == user_cache()
+
+
+def test_without_any_folder_for_data_the_error_names_the_remedy(monkeypatch):
+    def nowhere():
+        raise OSError("the home folder is unknown; set HOME")
+
+    monkeypatch.delenv("PYLEARN2_DATA_PATH", raising=False)
+    monkeypatch.setattr("xnornet.data.dataset.user_cache", nowhere)
+    with pytest.raises(data.DataError, match="home folder is unknown; set HOME, or PYLEARN2_DATA_PATH"):
+        data.data_path()
 
 
 def test_data_path_expands_the_home_folder(monkeypatch):
@@ -92,7 +102,7 @@ def test_data_path_expands_the_home_folder(monkeypatch):
 
 
 def test_import_leaves_heavy_packages_alone():
-    heavy = {"theano", "lasagne", "jax", "pytensor", "sklearn", "pooch"}
+    heavy = {"theano", "lasagne", "jax", "pytensor", "sklearn", "requests"}
     code = f"import sys, xnornet.data; print(*sorted({heavy} & set(sys.modules)))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.split() == []

@@ -21,7 +21,7 @@ MODEL = convolutional(scale_inputs=False, flattened=False, channels=33)
 OTHER = convolutional(scale_inputs=True, flattened=True, channels=3)
 MOST = numba.config.NUMBA_NUM_THREADS
 
-NOT_LOADED = ["theano", "lasagne", "jax", "pytensor", "sklearn", "matplotlib", "pooch", "requests", "tqdm"]
+NOT_LOADED = ["theano", "lasagne", "jax", "pytensor", "sklearn", "matplotlib", "requests", "tqdm"]
 
 
 def images_for(count, dtype="float32"):

@@ -9,7 +9,7 @@ HEAVY = {
     "JAX": ["jax", "jaxlib"],
     "the network library": ["theano", "pytensor", "lasagne"],
     "compilers": ["numba", "llvmlite"],
-    "data and plots": ["scipy", "sklearn", "matplotlib", "pooch", "requests"],
+    "data and plots": ["scipy", "sklearn", "matplotlib", "requests"],
 }
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
+from xnornet.disk import user_cache
+
 __all__ = [
     "FULL_SCALE",
     "DataError",
@@ -171,12 +173,18 @@ def data_path(path=None):
     Returns
     -------
     Path
+
+    Raises
+    ------
+    DataError
+        None is named, and the user's home folder is unknown.
     """
     chosen = path or os.environ.get("PYLEARN2_DATA_PATH")
     if not chosen:
-        import pooch
-
-        chosen = pooch.os_cache("xnornet")
+        try:
+            chosen = user_cache()
+        except OSError as error:
+            raise DataError(f"no folder for data: {error}, or PYLEARN2_DATA_PATH") from error
     return Path(chosen).expanduser()
 
 
