@@ -1,4 +1,5 @@
 # make demo: train on the bundled digits, pack, and test in every mode.  make test: run the suite.
+# make test-newest: run it with the newest versions that pyproject.toml admits, in an environment of its own.
 PYTHON ?= python3
 # CONSTRAINTS=constraints.txt installs the exact versions that CI uses.
 CONSTRAINTS ?=
@@ -7,7 +8,7 @@ venv := .venv
 bin := $(venv)/bin
 installed := $(venv)/.installed
 
-.PHONY: demo test lint clean
+.PHONY: demo test test-newest lint clean
 
 demo: $(installed)
 	PYTHON=$(bin)/python bash train/train_digits.sh --out runs/digits_mlp.npz
@@ -19,16 +20,20 @@ demo: $(installed)
 test: $(installed)
 	$(bin)/python -m pytest --numprocesses auto --maxprocesses 4
 
+test-newest:
+	rm -rf .venv-newest
+	$(MAKE) test venv=.venv-newest CONSTRAINTS=
+
 lint: $(installed)
 	$(bin)/ruff check
 	$(bin)/ruff format --check
 
 # setuptools warns at length of what an editable installation is, hence PYTHONWARNINGS.
-$(installed): setup.py requirements.txt
+$(installed): pyproject.toml
 	$(PYTHON) -m venv $(venv)
 	$(bin)/pip install --quiet --upgrade pip
 	PYTHONWARNINGS=ignore $(bin)/pip install --quiet $(addprefix --constraint ,$(CONSTRAINTS)) --editable '.[test]'
 	touch $@
 
 clean:
-	rm -rf $(venv) build dist *.egg-info
+	rm -rf $(venv) .venv-newest build dist *.egg-info

@@ -58,7 +58,7 @@ def main(argv=None, dataset=None):
     except Exception as error:
         if not isinstance(error, _expected_errors()):
             raise
-        log.error(str(error).replace("\n", " "))
+        log.error(str(_origin(error)).replace("\n", " "))
         return 1
 
 
@@ -107,15 +107,22 @@ def _expected_errors():
     from xnornet.data import DataError
     from xnornet.model import ModelError
 
-    expected = [UsageError, DataError, ModelError]
+    expected = [UsageError, DataError, ModelError, ImportError]
     if "xnornet.training" in sys.modules:
         expected.append(sys.modules["xnornet.training"].TrainingError)
     return tuple(expected)
 
 
+def _origin(error):
+    """The import that failed first: Lasagne hides why Theano's did behind advice of its own."""
+    before = None if error.__suppress_context__ else error.__context__
+    both = isinstance(error, ImportError) and isinstance(before, ImportError)
+    return _origin(before) if both else error
+
+
 def _parser(dataset):
     parser = argparse.ArgumentParser(
-        prog="python -m xnornet" if dataset is None else None,
+        prog=_program() if dataset is None else None,
         description="Train and test XNOR-Nets.",
     )
     parser.add_argument("--version", action="version", version=f"xnornet {xnornet.__version__}")
@@ -135,6 +142,11 @@ def _parser(dataset):
             command.prog = Path(sys.argv[0]).name
         add(command, dataset)
     return parser
+
+
+def _program():
+    started = Path(sys.argv[0]).name
+    return "python -m xnornet" if started == "__main__.py" else started
 
 
 class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):

@@ -4,6 +4,8 @@ It imports neither Theano nor Lasagne nor JAX. How the arithmetic and the file w
 ``docs/engine.md``.
 """
 
+import xnornet.versions  # noqa: F401  # isort: skip  (before anything imports Numba)
+
 from xnornet.engine.engine import Engine, load
 
 __all__ = ["Engine", "load"]

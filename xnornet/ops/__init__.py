@@ -3,6 +3,8 @@
 Letters are those of Rastegari et al., XNOR-Net, arXiv 1603.05279.
 """
 
+import xnornet.versions  # noqa: F401  # isort: skip  (before anything imports Numba)
+
 from xnornet.ops.convolution import ARITHMETICS, convolve_signs, gradients_in, multiply_signs
 from xnornet.ops.expressions import alpha, beta, binarize, box_sum, channel_mean, pad_widths
 
