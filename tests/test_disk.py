@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from xnornet.disk import lock, probe, replacing, user_cache
+from xnornet.disk import exclusive, lock, md5_of, probe, remove_leftovers, replacing, user_cache
 
 
 def test_a_file_is_replaced_once_it_is_whole(tmp_path):
@@ -36,6 +36,83 @@ def test_a_probe_leaves_nothing_and_tells_where_no_file_can_be_written(tmp_path)
     for refused in (tmp_path / "none" / "file", path / "file"):
         with pytest.raises(OSError):
             probe(refused)
+
+
+def test_two_who_write_at_once_leave_the_file_of_one(tmp_path):
+    path = tmp_path / "file"
+    with replacing(path) as first:
+        first.write(b"first, begun")
+        with replacing(path) as second:
+            second.write(b"second")
+        assert path.read_bytes() == b"second"
+        first.write(b" and ended")
+    assert path.read_bytes() == b"first, begun and ended" and list(tmp_path.iterdir()) == [path]
+
+
+def test_what_a_killed_program_left_can_be_removed_and_nothing_else(tmp_path):
+    path, others = (
+        tmp_path / "net[1].npz",
+        ["net1.npz", "net[1].npz", ".net[1].npz.lock", ".net[1].npz.0.tmp"],
+    )
+    for name in others:
+        (tmp_path / name).touch()
+    program = (
+        "import os, sys; from xnornet.disk import replacing\n"
+        "with replacing(sys.argv[1]) as file: file.write(b'half'); os._exit(1)"
+    )
+    subprocess.run([sys.executable, "-c", program, path])
+    assert len(list(tmp_path.iterdir())) == len(others) + 1
+    remove_leftovers(path)
+    assert sorted(file.name for file in tmp_path.iterdir()) == sorted(others)
+
+
+def test_a_checksum_is_that_of_md5sum(tmp_path):
+    # RFC 1321, appendix A.5.
+    (tmp_path / "file").write_bytes(b"message digest")
+    assert md5_of(tmp_path / "file") == "f96b697d7cb7938d525a2f31aaf161d0"
+
+
+def test_who_opened_a_lock_before_it_was_free_keeps_out_who_comes_after(tmp_path):
+    with exclusive(tmp_path / "file") as alone:
+        assert alone
+        (beside,) = tmp_path.iterdir()
+        late = open(beside, "a")
+    with late, exclusive(tmp_path / "file") as alone:
+        assert lock(late) != alone
+
+
+RACE = """
+import os, sys
+from xnornet.disk import exclusive
+inside = sys.argv[1] + ".inside"
+entered = 0
+while entered < 300:
+    with exclusive(sys.argv[1]) as alone:
+        if alone:
+            os.close(os.open(inside, os.O_CREAT | os.O_EXCL))
+            os.unlink(inside)
+            entered += 1
+"""
+
+
+def test_programs_that_race_for_a_lock_are_never_in_at_once(tmp_path):
+    command = [sys.executable, "-c", RACE, tmp_path / "file"]
+    racers = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(3)]
+    assert [racer.communicate(timeout=120)[1] for racer in racers] == [""] * 3
+
+
+def test_a_lock_that_another_user_made_can_be_taken(tmp_path, monkeypatch):
+    with exclusive(tmp_path / "file"):
+        pass
+
+    def open_as_another(path, mode="r"):
+        if mode != "r":
+            raise PermissionError
+        return open(path, mode)
+
+    monkeypatch.setattr("xnornet.disk.open", open_as_another, raising=False)
+    with exclusive(tmp_path / "file") as alone:
+        assert alone
 
 
 def test_one_program_at_a_time_holds_a_lock(tmp_path):

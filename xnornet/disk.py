@@ -3,19 +3,23 @@
 What goes wrong is raised as the operating system tells it; those who call know what to advise.
 """
 
+import glob
+import hashlib
 import os
+import secrets
 import sys
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["lock", "probe", "replacing", "user_cache"]
+__all__ = ["exclusive", "lock", "md5_of", "probe", "remove_leftovers", "replacing", "user_cache"]
 
 
 @contextmanager
 def replacing(path):
     """Open a binary file that takes the place of ``path`` once it is whole.
 
-    A process that is killed meanwhile leaves its temporary file behind, which the next one writes over.
+    Whoever else writes there meanwhile has a temporary file of another name, and who is last wins. A process
+    that is killed leaves its own behind, for :func:`remove_leftovers`.
 
     Parameters
     ----------
@@ -31,15 +35,26 @@ def replacing(path):
         The folder or the disk does not take it. What was at ``path`` before is still there.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.tmp")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        with open(temporary, "wb") as file:
+        with open(temporary, "xb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
     finally:
         # What this cannot remove is not worth hiding why.
+        with suppress(OSError):
+            temporary.unlink()
+
+
+def remove_leftovers(path):
+    """Remove temporary files of processes that were killed while they wrote to ``path``.
+
+    Only for those who know that nobody else is writing there now.
+    """
+    path = Path(path)
+    for temporary in path.parent.glob(f".{glob.escape(path.name)}.{'[0-9a-f]' * 8}.tmp"):
         with suppress(OSError):
             temporary.unlink()
 
@@ -54,7 +69,35 @@ def probe(path):
     """
     beside = Path(path).with_name(f".{Path(path).name}.probe")
     beside.touch()
-    beside.unlink()
+    # Another program may have probed at the same time.
+    beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def exclusive(path):
+    """Hold the lock that belongs to ``path`` until the block ends.
+
+    It is on a file beside, which stays. If it were removed, one program could hold the lock of the removed
+    file, which it had opened before, and another that of a new one.
+
+    Yields
+    ------
+    bool
+        As :func:`lock`.
+
+    Raises
+    ------
+    OSError
+        The folder does not take a file.
+    """
+    beside = Path(path).with_name(f".{Path(path).name}.lock")
+    try:
+        file = open(beside, "a")
+    except PermissionError:
+        # It is another user's, and need not be written to.
+        file = open(beside)
+    with file:
+        yield lock(file)
 
 
 def lock(file):
@@ -77,6 +120,12 @@ def lock(file):
     except OSError:
         pass
     return True
+
+
+def md5_of(path):
+    """MD5 of a file, in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 def user_cache():

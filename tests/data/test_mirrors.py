@@ -97,7 +97,10 @@ def message_of(*args):
 
 
 def contents(folder):
-    return {file.name: file.read_bytes() for file in folder.iterdir()}
+    """Of all files but the lock's."""
+    files = {file.name: file.read_bytes() for file in folder.iterdir()}
+    assert files.pop(".download.lock", b"") == b""
+    return files
 
 
 def test_a_dropped_connection_keeps_what_came_and_the_next_attempt_asks_for_the_rest(dropper, tmp_path):
@@ -170,7 +173,7 @@ def test_a_killed_download_goes_on(dropper, tmp_path, number):
         part, deadline = tmp_path / "file.bin.part", time.monotonic() + 30
         while (not part.exists() or part.stat().st_size < 500_000) and time.monotonic() < deadline:
             time.sleep(0.02)
-        assert "another program is downloading it" in message_of(tmp_path, dropper, "ranges")
+        assert "another program is downloading to it" in message_of(tmp_path, dropper, "ranges")
         process.send_signal(number)
     kept = part.read_bytes()
     assert 500_000 <= len(kept) <= 1_000_000 and CONTENT.startswith(kept)

@@ -82,7 +82,7 @@ def test_kill_at_twenty_random_moments_changes_nothing(uninterrupted, tmp_path):
                 kills += 1
         assert same_weights(reference, out)
         assert {p.name for p in out.parent.iterdir()} == {
-            *("net.npz", "net.json", "net.log", "net.log.csv", "net.curves.png")
+            *("net.npz", "net.json", "net.log", "net.log.csv", "net.curves.png", ".net.npz.lock")
         }
         assert "error" not in [line.split(":")[0] for line in log_of(out)]
     assert kills == KILLS

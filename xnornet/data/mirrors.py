@@ -3,14 +3,13 @@
 What a file holds, and which of them a dataset needs, is left to the dataset's module.
 """
 
-import hashlib
 import os
 from urllib.parse import urlsplit
 
 from xnornet.data.dataset import DataError
-from xnornet.disk import lock
+from xnornet.disk import exclusive, md5_of
 
-__all__ = ["fetch", "md5_of"]
+__all__ = ["fetch"]
 
 # What is on its way in a chunk when the connection is lost, is lost with it.
 CHUNK = 1 << 16
@@ -56,31 +55,33 @@ def fetch(folder, fname, mirrors, checksums, download=True, home=None):
     home = home or folder.name
     if not download:
         raise _missing(folder, fname, "downloading is off", checksums, home)
-    part = folder / f"{fname}.part"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with open(part, "ab") as file:
-            if not lock(file):
-                raise DataError(f"{part}: another program is downloading it; wait until it is done")
-            failures = _fill(file, [mirror + fname for mirror in mirrors], checksums[fname])
-        if failures is None:
-            os.replace(part, folder / fname)
-            return folder / fname
+        with exclusive(folder / "download") as alone:
+            if not alone:
+                raise DataError(f"{folder}: another program is downloading to it; wait until it is done")
+            reason = _download(folder / fname, [mirror + fname for mirror in mirrors], checksums[fname])
     except OSError as error:
         reason = f"cannot be written ({error.strerror or error})"
         raise _missing(folder, fname, reason, checksums, home) from error
+    if reason is not None:
+        raise _missing(folder, fname, reason, checksums, home)
+    return folder / fname
+
+
+def _download(path, urls, md5):
+    """Download a file. Returns None, or why that failed."""
+    part = path.with_name(f"{path.name}.part")
+    with open(part, "ab") as file:
+        failures = _fill(file, urls, md5)
+    if failures is None:
+        os.replace(part, path)
+        return None
     reason = f"could not be downloaded ({'; '.join(failures)})"
-    if part.stat().st_size:
-        reason += f", {part.stat().st_size:,} bytes of it are kept for the next attempt"
-    else:
-        part.unlink()
-    raise _missing(folder, fname, reason, checksums, home)
-
-
-def md5_of(file):
-    """MD5 of a file, in hexadecimal."""
-    with open(file, "rb") as stream:
-        return hashlib.file_digest(stream, "md5").hexdigest()
+    if kept := part.stat().st_size:
+        return f"{reason}, {kept:,} bytes of it are kept for the next attempt"
+    part.unlink()
+    return reason
 
 
 def _fill(file, urls, md5):

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import zlib
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import numpy as np
 import theano
 import xnornet
 from xnornet.data.dataset import Pixels
-from xnornet.disk import lock
+from xnornet.disk import exclusive
 from xnornet.model import ModelError, read_arrays, write_atomically
 
 __all__ = [
@@ -89,16 +89,10 @@ def claim(out):
     ModelError
         Another run does.
     """
-    path = Path(out).with_name(f".{Path(out).name}.lock")
-    with open(path, "w") as file:
-        if not lock(file):
+    with exclusive(out) as alone:
+        if not alone:
             raise ModelError(f"{out}: another run is writing there; wait for it, or choose another --out")
-        try:
-            yield
-        finally:
-            # Some systems do not remove a file that is open.
-            with suppress(OSError):
-                path.unlink()
+        yield
 
 
 def save_checkpoint(out, identity, history, tally, state):
