@@ -1,6 +1,7 @@
 """Files of weights: Lasagne's idiom reads them, and nothing but the right file is accepted."""
 
 import errno
+import hashlib
 import io
 import json
 import os
@@ -14,7 +15,6 @@ from xnornet.model import (
     ModelError,
     load_header,
     load_weights,
-    save_header,
     save_weights,
     write_atomically,
 )
@@ -196,9 +196,68 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path):
 
 def test_a_header_is_read_back(tmp_path):
     header = {"network": "mnist_mlp", "arguments": {"num_units": 8}}
-    save_header(tmp_path / "m.npz", header)
-    assert load_header(tmp_path / "m.npz") == header
-    assert json.loads((tmp_path / "m.json").read_text()) == header
+    save_weights(tmp_path / "m.npz", [np.zeros(3)], header)
+    found = load_header(tmp_path / "m.npz")
+    assert json.loads((tmp_path / "m.json").read_text()) == found
+    assert found.pop("md5") == hashlib.md5((tmp_path / "m.npz").read_bytes()).hexdigest()
+    assert found == header
+
+
+HEADER = {"network": "mnist_mlp", "arguments": {}}
+
+
+class Killed(BaseException):
+    pass
+
+
+def save_until(path, value, number, monkeypatch):
+    """Save weights and header, and be killed before the file of this number takes its place."""
+    replace, renames = os.replace, []
+
+    def killed(source, target):
+        renames.append(target)
+        if len(renames) == number:
+            raise Killed
+        replace(source, target)
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr("os.replace", killed)
+        save_weights(path, [np.full(3, value)], {**HEADER, "epoch": value})
+
+
+@pytest.mark.parametrize("number", [1, 2])
+@pytest.mark.parametrize("before", [True, False], ids=["over old ones", "first"])
+def test_a_kill_at_any_rename_leaves_a_pair_or_is_noticed(tmp_path, monkeypatch, number, before):
+    path = tmp_path / "m.npz"
+    if before:
+        save_weights(path, [np.full(3, 1)], {**HEADER, "epoch": 1})
+    save_until(path, 2, number, monkeypatch)
+    if number == 1 and before:
+        assert load_header(path)["epoch"] == 1 == np.load(path)["arr_0"][0]
+    elif number == 1:
+        assert load_header(path) == {} and not path.exists()
+    else:
+        with pytest.raises(ModelError) as caught:
+            load_header(path)
+        assert "\n" not in str(caught.value)
+        assert ("--resume" if before else "not found") in str(caught.value)
+    save_weights(path, [np.full(3, 2)], {**HEADER, "epoch": 2})
+    assert load_header(path)["epoch"] == 2
+
+
+def test_a_header_that_cannot_be_written_leaves_the_old_pair(tmp_path):
+    path = tmp_path / "m.npz"
+    save_weights(path, [np.full(3, 1)], HEADER)
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    with pytest.raises(TypeError):
+        save_weights(path, [np.full(3, 2)], {**HEADER, "of no form in JSON": object()})
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
+
+
+def test_a_header_without_a_checksum_is_taken_as_it_is(tmp_path):
+    save_weights(tmp_path / "m.npz", [np.full(3, 1)])
+    (tmp_path / "m.json").write_text(json.dumps(HEADER))
+    assert load_header(tmp_path / "m.npz") == HEADER
 
 
 def test_no_header_is_an_empty_one(tmp_path):

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from xnornet import data, networks
-from xnornet.model import ModelError
-from xnornet.training import Recipe, TrainingError, train
+from xnornet.model import ModelError, load_header
+from xnornet.training import Recipe, TrainingError, loop, train
 from xnornet.training.checkpoint import checkpoint_path, run_identity
 from xnornet.training.steps import Steps
 from xnornet.training.stop import Stopped
@@ -143,6 +143,51 @@ def test_a_checkpoint_of_another_network_or_version_is_refused(digits, unfinishe
     rewrite_header(checkpoint_path(unfinished), **change)
     with pytest.raises(ModelError, match="belongs to a run with"):
         train("digits_mlp", digits, unfinished, Recipe(3, 50, 0.01, 0.001), SMALL, resume=True)
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("seconds", [0, 10], ids=["the epoch before", "the start"])
+def test_a_run_killed_between_header_and_weights_is_mended_by_resuming_from(
+    digits, finished, tmp_path, monkeypatch, seconds
+):
+    out, recipe, kept = tmp_path / "net.npz", Recipe(3, 50, 0.01, 0.001), []
+    monkeypatch.setattr(loop, "SECONDS_WORTH_A_CHECKPOINT", seconds)
+    replace = os.replace
+
+    def killed(source, target):
+        if target == out:
+            kept.append(target)
+            if len(kept) == 2:
+                raise Killed
+        replace(source, target)
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr("os.replace", killed)
+        train("digits_mlp", digits, out, recipe, SMALL, report=lambda line: None)
+    with pytest.raises(ModelError, match="--resume"):
+        load_header(out)
+    train("digits_mlp", digits, out, recipe, SMALL, report=lambda line: None, resume=True)
+    assert load_header(out) == load_header(finished[0])
+    assert out.read_bytes() == finished[0].read_bytes()
+
+
+def test_a_resumed_run_that_finds_no_weights_keeps_some_however_good_those_were(digits, unfinished):
+    path = checkpoint_path(unfinished)
+    with np.load(path) as file:
+        arrays = dict(file)
+    header = json.loads(arrays["header"].tobytes())
+    header["history"] = [
+        {"epoch": 1, "lr": 0.01, "loss": 1.0, "train_error": 0.0, "valid_error": 0.0}
+        | {"images_per_second": 1.0, "seconds": 1.0}
+    ]
+    arrays["header"] = np.frombuffer(json.dumps(header).encode(), np.uint8)
+    np.savez(path, **arrays)
+    unfinished.unlink()
+    train("digits_mlp", digits, unfinished, Recipe(3, 50, 0.01, 0.001), SMALL, resume=True)
+    assert load_header(unfinished)["epoch"] in (2, 3)
 
 
 @pytest.mark.parametrize("keep", [0, 100, -100])

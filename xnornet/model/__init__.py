@@ -25,7 +25,6 @@ from xnornet.model.weights import (
     load_weights,
     read_array_headers,
     read_arrays,
-    save_header,
     save_weights,
     write_atomically,
 )
@@ -57,7 +56,6 @@ __all__ = [
     "read_array_headers",
     "read_arrays",
     "recognise",
-    "save_header",
     "save_packed",
     "save_weights",
     "save_whitening",

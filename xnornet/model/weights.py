@@ -1,19 +1,21 @@
 """Files of training weights: an ``.npz`` that Lasagne's own idiom loads, and a JSON header beside it.
 
 Files come from anywhere, so nothing is unpickled, and every array is compared with what the network wants
-before it is read. Files are written under a temporary name and renamed.
+before it is read. Files are written under a temporary name and renamed. The header has the checksum of the
+weights, so that one of another epoch is noticed.
 """
 
 import errno
 import json
 import math
+import os
 import zipfile
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
-from xnornet.disk import replacing
+from xnornet.disk import md5_of, replacing
 
 __all__ = [
     "ModelError",
@@ -25,7 +27,6 @@ __all__ = [
     "read_array_header",
     "read_array_headers",
     "read_arrays",
-    "save_header",
     "save_weights",
     "told_in_one_line",
     "write_atomically",
@@ -60,9 +61,34 @@ def write_atomically(path, write, option="--out"):
         ) from error
 
 
-def save_weights(path, values):
-    """Write arrays as ``arr_0``, ``arr_1``, ..., in order."""
-    write_atomically(path, lambda file: np.savez(file, *values))
+def save_weights(path, values, header=None):
+    """Write arrays as ``arr_0``, ``arr_1``, ..., in order, and the JSON header beside them.
+
+    Both are whole before either takes its place. A process that is killed between the two leaves the header
+    of these weights beside those before, which :func:`load_header` notices.
+
+    Parameters
+    ----------
+    path : str or Path
+    values : list of arrays
+    header : dict, optional
+        Written with one field more, ``md5``, the checksum of the file of weights.
+
+    Raises
+    ------
+    WriteError
+        As `write_atomically`.
+    """
+
+    def write(file):
+        np.savez(file, *values)
+        if header is not None:
+            file.flush()
+            os.fsync(file.fileno())
+            text = json.dumps({**header, "md5": md5_of(file.name)}, indent=2) + "\n"
+            write_atomically(header_path(path), lambda beside: beside.write(text.encode()))
+
+    write_atomically(path, write)
 
 
 def load_weights(path, params):
@@ -210,19 +236,13 @@ def header_path(path):
     return Path(path).with_suffix(".json")
 
 
-def save_header(path, header):
-    """Write the JSON header of the weights at ``path``."""
-    text = json.dumps(header, indent=2) + "\n"
-    write_atomically(header_path(path), lambda file: file.write(text.encode()))
-
-
 def load_header(path):
     """Read the JSON header of the weights at ``path``; an empty dictionary if there is none.
 
     Raises
     ------
     ModelError
-        The header is not a JSON object with the fields it should have.
+        The header is not a JSON object with the fields it should have, or was written with other weights.
     """
     file = header_path(path)
     try:
@@ -235,4 +255,13 @@ def load_header(path):
     for field, kind in fields.items():
         if not isinstance(header, dict) or not isinstance(header.get(field), kind):
             raise ModelError(f"{file}: the field {field!r} is missing or not a {kind.__name__}")
+    if "md5" in header:
+        with told_in_one_line(path):
+            found = md5_of(path)
+        if found != header["md5"]:
+            raise ModelError(
+                f"{path}: is not the file that {file.name} was written with (MD5 {found}, not "
+                f"{header['md5']}). If a run was killed, resume it with --resume; if you changed the weights "
+                f"yourself, delete the field 'md5' in {file.name}; else the file is damaged"
+            )
     return header

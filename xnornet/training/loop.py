@@ -16,16 +16,16 @@ from tqdm import tqdm
 import xnornet
 from xnornet import networks
 from xnornet.data.dataset import Dataset
-from xnornet.disk import probe
+from xnornet.disk import probe, remove_leftovers
 from xnornet.inference import unpack
 from xnornet.model import (
     ModelError,
     WriteError,
     is_packed,
+    load_header,
     load_packed,
     load_weights,
     preprocessing_of,
-    save_header,
     save_weights,
     save_whitening,
     whitening_path,
@@ -48,6 +48,12 @@ __all__ = ["TrainingError", "check_out", "train"]
 
 # What batch norm's statistics are taken from when a run begins with a packed model.
 IMAGES_FOR_STATISTICS = 2000
+
+# Of all files that a run writes.
+SUFFIXES = (
+    *(".npz", ".json", ".log.csv", ".curves.png", ".whitening.npz"),
+    *(".checkpoint.npz", ".checkpoint.whitening.npz"),
+)
 
 # Epochs that are shorter get their picture when the run ends.
 SECONDS_WORTH_A_PICTURE = 10
@@ -113,6 +119,8 @@ def train(
     check_out(out, resume)
     run = _Run(network, dataset, out, recipe, arguments or {}, report, started, init)
     with claim(out):
+        for suffix in SUFFIXES:
+            remove_leftovers(out.with_suffix(suffix))
         try:
             run.prepare(resume)
             with StopRequests(max_minutes, started) as stop:
@@ -139,6 +147,8 @@ class _Run:
     init: str | Path | None
     history: list = field(default_factory=list)
     tally: Tally = field(default_factory=Tally)
+    # Epochs before this one are no longer to be had, however good they were.
+    kept_from: int = 0
 
     def prepare(self, resume):
         """Compile, and set the state to that of the last checkpoint, of given weights, or of none."""
@@ -160,6 +170,8 @@ class _Run:
         if resume:
             self.history, self.tally = load_checkpoint(self.out, self.identity, self.steps.state)
             self.saved = time.monotonic()
+            if not self._has_kept():
+                self.kept_from = len(self.history)
             self.report(f"resumed {self._position}")
             return
         if self.init is not None:
@@ -181,6 +193,13 @@ class _Run:
             raise ModelError(
                 f"{path}: {error}, {self.network} with these options; give those that it was trained with"
             ) from error
+
+    def _has_kept(self):
+        """Whether the weights on disk are those that their header tells of: a kill may have come between."""
+        try:
+            return self.out.exists() and bool(load_header(self.out))
+        except ModelError:
+            return False
 
     def _load(self, path):
         networks.set_weights(self.steps.layer, load_weights(path, self.steps.params))
@@ -298,11 +317,11 @@ class _Run:
     def _keep(self, row):
         """Write what an epoch leaves. The checkpoint comes last: a run killed before repeats the epoch."""
         history, recipe = self.history, self.recipe
-        if row["valid_error"] <= min(r["valid_error"] for r in history):
+        if row["valid_error"] <= min(r["valid_error"] for r in history[self.kept_from :]):
             if self.dataset.whitening is not None:
                 save_whitening(self.out, self.dataset.whitening)
-            save_weights(self.out, [p.get_value(borrow=True) for p in self.steps.params])
-            save_header(self.out, _header(self.identity, row))
+            values = [p.get_value(borrow=True) for p in self.steps.params]
+            save_weights(self.out, values, _header(self.identity, row))
         write_log(self.out.with_suffix(".log.csv"), history)
         if row["seconds"] > SECONDS_WORTH_A_PICTURE or row["epoch"] == recipe.epochs:
             title = f"{self.network} on {self.dataset.name}"
