@@ -342,7 +342,7 @@ def test_two_runs_do_not_write_to_the_same_place(digits, tmp_path):
     with claim(out), pytest.raises(ModelError, match="another run is writing there"):
         go(digits, out)
     go(digits, out)
-    assert not list(tmp_path.glob(".*"))
+    assert [file.name for file in tmp_path.glob(".*")] == [".net.npz.lock"]
 
 
 def test_images_that_have_no_augmentation_are_told(digits, tmp_path):
