@@ -738,10 +738,12 @@ def _let_variables_evaluate():
         if not any(isinstance(v, TensorSharedVariable) for v in ancestors([variable])):
             return pytensors(variable, inputs_to_values, **options)
         values = {_find(variable, k): v for k, v in (inputs_to_values or {}).items()}
-        compiled = {} if options else variable.__dict__.setdefault("_theano_functions", {})
-        if tuple(values) not in compiled:
-            compiled[tuple(values)] = function(list(values), variable, **options)
-        return compiled[tuple(values)](*values.values())
+        # What PyTensor leaves out of pickles and copies; it keeps its own functions there.
+        compiled = {} if options else variable.__dict__.setdefault("_fn_cache", {})
+        key = ("theano", *values)
+        if key not in compiled:
+            compiled[key] = function(list(values), variable, **options)
+        return compiled[key](*values.values())
 
     Variable.eval = evaluate
 

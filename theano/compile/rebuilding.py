@@ -4,6 +4,8 @@ Copying a graph as it is onto new inputs is PyTensor's ``clone_replace``; this i
 on the way.
 """
 
+import math
+
 import pytensor.tensor as pt
 from pytensor.graph.basic import Apply
 from pytensor.graph.op import Op
@@ -69,20 +71,26 @@ def rebuild(expressions, replace, new):
 
 
 def with_counted_lengths(expressions):
-    """Copy a graph so that no last length of a reshape is left to be guessed, as ``x.flatten(2)`` does.
+    """Copy a graph so that reshapes with a last length to guess, as ``x.flatten(2)``, take empty batches.
 
-    A guess fails for an empty batch. What is meant is that the last axis takes up all that come after the
-    others. Graphs without such a reshape are returned as they are.
+    Where there is nothing to count, the last axis takes up all axes that come after the others. Graphs
+    without such a reshape are returned as they are.
     """
 
     def replace(node, inputs):
         if node in guessed:
             x, lengths = inputs
             kept = [lengths[i] for i in range(node.op.ndim - 1)]
-            return [x.reshape([*kept, pt.prod(x.shape[len(kept) :], dtype="int64")])]
+            each, rest = _product(kept), _product([x.shape[i] for i in range(len(kept), x.ndim)])
+            last = pt.switch(pt.eq(each, 0), rest, _product(list(x.shape)) // pt.maximum(each, 1))
+            return [x.reshape([*kept, last])]
 
     guessed = {node for node in toposort(expressions) if _guesses_the_last(node)}
     return rebuild(expressions, replace, {}) if guessed else expressions
+
+
+def _product(lengths):
+    return math.prod(lengths, start=pt.constant(1, dtype="int64"))
 
 
 def _guesses_the_last(node):

@@ -14,7 +14,7 @@ from pytensor.graph.op import Op
 from pytensor.tensor.basic import infer_static_shape
 
 from theano.compile.sharedvalue import shared
-from theano.compile.translation import jax_version
+from theano.compile.translation import jax_version, with_64_bits
 from theano.configparser import config
 
 __all__ = ["MRG_RandomStreams"]
@@ -48,7 +48,8 @@ class Draw(Op):
         return getattr(jax.random, self.distribution)(jax.random.fold_in(key, state[1]), shape, self.dtype)
 
     def perform(self, node, inputs, output_storage):
-        output_storage[0][0] = np.array(self.draw(inputs[0], tuple(int(n) for n in inputs[1:])))
+        with with_64_bits():
+            output_storage[0][0] = np.array(self.draw(inputs[0], tuple(int(n) for n in inputs[1:])))
 
     def infer_shape(self, fgraph, node, shapes):
         return [tuple(node.inputs[1:])]

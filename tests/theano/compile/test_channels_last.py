@@ -183,7 +183,7 @@ def work(expressions):
 def transposed(function, batch):
     """Shapes of what a function's program transposes, of images of a batch of that size."""
     version = function.versions[-1]
-    values = [[jax.ShapeDtypeStruct(s, "float32") for s in version.shapes.values()], [], []]
+    values = [[jax.ShapeDtypeStruct(s, "float32") for s in version.shapes.values()], [], [], []]
     shapes = []
 
     def collect(jaxpr):
