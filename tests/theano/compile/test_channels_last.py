@@ -14,6 +14,7 @@ from pytensor.graph.traversal import toposort
 import theano
 import theano.tensor as T
 from theano.compile.channels_last import channels_last, elementwise, with_channels_last
+from theano.compile.translation import with_64_bits
 from theano.gof import Apply, Op
 from theano.tensor import DimShuffle
 from theano.tensor.nnet import conv2d
@@ -194,7 +195,8 @@ def transposed(function, batch):
             for inner in jaxprs_in_params(equation.params):
                 collect(inner)
 
-    collect(jax.make_jaxpr(version.program)(*values).jaxpr)
+    with with_64_bits():
+        collect(jax.make_jaxpr(version.program)(*values).jaxpr)
     return sorted(shapes)
 
 
