@@ -37,7 +37,7 @@ def test_a_program_gives_the_same_bits_in_every_call_and_by_any_number_of_thread
 
     found = []
     for threads in (1, 2, 3, 7):
-        monkeypatch.setattr(custom_calls, "THREADS", threads)
+        monkeypatch.setattr(custom_calls.THREADS, "value", threads)
         compiled = jax.jit(lambda *arrays: program(*arrays))
         found += [[np.asarray(a).tobytes() for a in compiled(*arrays, *weights)] for _ in range(2)]
     assert found == [found[0]] * 8

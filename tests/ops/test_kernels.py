@@ -136,7 +136,7 @@ def test_results_do_not_depend_on_the_number_of_threads(case):
     with pytest.MonkeyPatch.context() as patch:
         found = []
         for threads in (1, 2, 3, 7, 7):
-            patch.setattr(custom_calls, "THREADS", threads)
+            patch.setattr(custom_calls.THREADS, "value", threads)
             found.append(all_of(case))
     assert found == [found[0]] * 5
 

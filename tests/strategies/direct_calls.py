@@ -21,11 +21,10 @@ def direct_call(place=np.array):
     """The method, for a function that copies an array to where a kernel shall find it."""
 
     def call(self, results, *arrays, options=()):
-        leading = self.leading()
         single = not isinstance(results, tuple)
         arrays = [place(np.asarray(a)) for a in arrays]
         found = [place(_junk(r.shape, r.dtype)) for r in ((results,) if single else results)]
-        _run(leading[0], arrays, found, [*leading, *options])
+        _run(self.handler(), arrays, found, options)
         return found[0] if single else found
 
     return call

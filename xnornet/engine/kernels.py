@@ -13,8 +13,9 @@ Nothing here checks bounds or allocates memory: ``plan`` lays out all arrays bef
 """
 
 import numpy as np
-from numba import get_thread_id, njit, prange
+from numba import get_thread_id, prange
 
+from xnornet.machine_code import kernel, part
 from xnornet.vectors import BLOCK, TILE, pack_at_most, pack_nonnegative, tile
 
 __all__ = ["STRETCH", "WORD", "flatten", "pointwise", "pool_bits", "product", "quantize", "xnor", "xnor_bits"]
@@ -26,24 +27,11 @@ STRETCH = 32
 WORD = 64
 
 
-def _compiled(function, parallel=True):
-    """``njit``, its machine code kept on disk where there is a folder to write it to.
-
-    What is kept is compared with this file's date only: after a change to ``vectors``, touch this one.
-    """
-    options = {"parallel": parallel, "error_model": "numpy"}
-    try:
-        return njit(cache=True, **options)(function)
-    except RuntimeError:
-        return njit(**options)(function)
+def _compiled(function):
+    return kernel(function, parallel=True)
 
 
-def _part(function):
-    """A function that kernels are made of, compiled into them."""
-    return njit(error_model="numpy")(function)
-
-
-@_part
+@part
 def _rounded(n, shift, low, high):
     """``clip(round_half_even(n * 2**-shift), low, high)`` for a shift of 0 to 63, in int64."""
     half = (np.int64(1) << max(shift - 1, 0)) - 1
@@ -51,7 +39,7 @@ def _rounded(n, shift, low, high):
     return min(max((n + half + odd) >> shift, low), high)
 
 
-@_part
+@part
 def _task(task, count, blocks, blocks_each):
     """First and last-but-one pixel and block of a task."""
     parts = (blocks + blocks_each - 1) // blocks_each
@@ -59,12 +47,12 @@ def _task(task, count, blocks, blocks_each):
     return first_pixel, min(first_pixel + STRETCH, count), first_block, min(first_block + blocks_each, blocks)
 
 
-@_part
+@part
 def _tasks(count, blocks, blocks_each):
     return (count + STRETCH - 1) // STRETCH * ((blocks + blocks_each - 1) // blocks_each)
 
 
-@_part
+@part
 def _sum(x, w, task, grid, stride, size, places, sums):
     """Fill a thread's ``sums``, ``(STRETCH, outputs)``, for a task.
 

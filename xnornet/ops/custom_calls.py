@@ -1,8 +1,11 @@
 """Kernels of Numba as custom calls of XLA, on the CPU.
 
-XLA hands a custom call a frame, a C structure of its foreign function interface, which tells the addresses
-and shapes of arguments and results. A handler reads it and runs a kernel on all cores: each thread calls the
+XLA hands a custom call a frame, a C structure of its foreign function interface, with the addresses and
+shapes of arguments and results. A handler reads it and runs a kernel on all cores: each thread calls the
 kernel with a number of its own. There is nothing to build, and no array is copied.
+
+XLA's programs name their kernels. Addresses and the number of threads are read when a kernel is called, so a
+compiled program can be kept on disk and run by another process.
 
 The frame's layout is that of version 0 of the interface (``xla/ffi/api/c_api.h`` in JAX's include folder),
 in words of 8 bytes.
@@ -10,14 +13,17 @@ in words of 8 bytes.
 
 import ctypes
 import os
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
 import jax
 import numpy as np
-from llvmlite import ir
-from numba import carray, cfunc, njit, types
+from llvmlite import binding, ir
+from numba import carray, njit, types
 from numba.extending import intrinsic
+
+from xnornet.machine_code import c_function
 
 __all__ = ["CustomCall", "argument", "argument_shape", "option", "result", "result_shape"]
 
@@ -25,14 +31,17 @@ __all__ = ["CustomCall", "argument", "argument_shape", "option", "result", "resu
 MAJOR, MINOR = 0, 1
 
 # Words of a frame.
-EXTENSION, STAGE, ARGUMENTS, RESULTS, OPTIONS = 1, 4, 9, 14, 20
+EXTENSION, API, STAGE, ARGUMENTS, RESULTS, OPTIONS = 1, 2, 4, 9, 14, 20
 EXECUTE = 3
 
-# Options that stand before a kernel's own: the addresses of handler and kernel, and the number of threads.
-LEADING = 3
+# Words of the interface's table of functions, and the code of an internal error.
+CREATE_ERROR, INTERNAL = 6, 13
 
-# A frame of ours, by which a thread is told its share: where XLA has the size of the frame there is this.
-OURS = -1
+# What stands for the address of a kernel that does not compile.
+FAILED = -1
+
+# Microseconds between two looks whether a kernel is compiled.
+NAP = 1000
 
 FRAME = types.CPointer(types.intp)
 
@@ -96,40 +105,35 @@ def result(frame, i, shape, dtype):
 @njit
 def option(frame, i):
     """Option of a custom call, by its place among those that the kernel was called with."""
-    scalar = _words(_words(frame[OPTIONS])[i + LEADING])
+    scalar = _words(_words(frame[OPTIONS])[i])
     return _words(scalar[1])[0]
 
 
 _create = types.ExternalFunction("pthread_create", types.int32(*[types.intp] * 4))
 _join = types.ExternalFunction("pthread_join", types.int32(types.intp, types.intp))
+_sleep = types.ExternalFunction("usleep", types.int32(types.uint32))
 
 
 @intrinsic
-def _run(typing_context, kernel, thread, threads, frame):
-    """Call the kernel at an address."""
+def _call(typing_context, address, first, second, third):
+    """Call a C function of three words, of which the first is returned if it is a pointer."""
 
     def generate(context, builder, signature, arguments):
         word = ir.IntType(64)
-        kind = ir.FunctionType(ir.VoidType(), [word, word, word.as_pointer()])
-        builder.call(builder.inttoptr(arguments[0], kind.as_pointer()), arguments[1:])
-        return context.get_dummy_value()
+        kind = ir.FunctionType(word, [word] * 3)
+        return builder.call(builder.inttoptr(arguments[0], kind.as_pointer()), arguments[1:])
 
-    return types.void(types.intp, types.intp, types.intp, FRAME), generate
-
-
-def _compiled(function, signature):
-    """A C function, its machine code kept on disk where there is a folder to write it to."""
-    try:
-        return cfunc(signature, cache=True, error_model="numpy")(function)
-    except RuntimeError:
-        return cfunc(signature, error_model="numpy")(function)
+    return types.intp(*[types.intp] * 4), generate
 
 
-def _handle(frame):
-    """What XLA calls, and by which each further thread begins."""
-    if frame[0] == OURS:
-        _run(frame[1], frame[2], frame[3], _words(frame[4]))
-        return 0
+def _share(own):
+    """Begin a further thread: run its share of a kernel."""
+    _call(own[0], own[1], own[2], own[3])
+    return 0
+
+
+def _handle(frame, kernel_at, share, message, threads):
+    """What XLA calls, with a few words more (see :func:`_handler`)."""
     if frame[EXTENSION] != 0:
         # XLA asks which version this is written for.
         metadata = _words(_words(frame[EXTENSION])[3])
@@ -138,28 +142,57 @@ def _handle(frame):
         return 0
     if frame[STAGE] & 0xFFFFFFFF != EXECUTE:
         return 0
-    handler, kernel, threads = option(frame, -3), option(frame, -2), option(frame, -1)
-    own = np.zeros((threads, 6), np.intp)
+    while kernel_at[0] == 0:
+        _sleep(np.uint32(NAP))
+    kernel = kernel_at[0]
+    if kernel == FAILED:
+        error = np.array([4 * 8, 0, message, INTERNAL], np.intp)
+        return _call(_words(frame[API])[CREATE_ERROR], error.ctypes.data, 0, 0)
+    own = np.zeros((threads, 5), np.intp)
     for t in range(1, threads):
-        own[t, 0], own[t, 1], own[t, 2], own[t, 3], own[t, 4] = OURS, kernel, t, threads, _address(frame)
-        if _create(own[t, 5:].ctypes.data, 0, handler, own[t].ctypes.data) != 0:
+        own[t, 0], own[t, 1], own[t, 2], own[t, 3] = kernel, t, threads, _address(frame)
+        if _create(own[t, 4:].ctypes.data, 0, share, own[t].ctypes.data) != 0:
             own[t, 0] = 0
-    _run(kernel, 0, threads, frame)
+    _call(kernel, 0, threads, _address(frame))
     for t in range(1, threads):
-        if own[t, 0] == OURS:
-            _join(own[t, 5], 0)
+        if own[t, 0] != 0:
+            _join(own[t, 4], 0)
         else:
-            _run(kernel, t, threads, frame)
+            _call(kernel, t, threads, _address(frame))
     return 0
 
 
 @cache
-def _handler():
-    return _compiled(_handle, types.intp(FRAME))
+def _common():
+    """Addresses of what all kernels have in common: how XLA's calls are handled, and how threads begin."""
+    handle = c_function(_handle, types.intp(FRAME, FRAME, types.intp, types.intp, types.intp))
+    return handle.address, c_function(_share, types.intp(FRAME)).address
+
+
+# A handler of one kernel: XLA's frame goes on to the common one, with the kernel's own addresses and the
+# number of threads of this moment. Numba would take seconds for what LLVM does in a millisecond.
+HANDLER = """
+define i64 @handler(ptr %frame) {{
+  %threads = load i64, ptr inttoptr (i64 {threads} to ptr)
+  %error = call i64 inttoptr (i64 {handle} to ptr)(
+    ptr %frame, ptr inttoptr (i64 {kernel_at} to ptr), i64 {share}, i64 {message}, i64 %threads)
+  ret i64 %error
+}}
+"""
+
+
+def _handler(**addresses):
+    """Machine code of a handler: what holds it, and its address."""
+    machine = binding.Target.from_default_triple().create_target_machine()
+    engine = binding.create_mcjit_compiler(binding.parse_assembly(HANDLER.format(**addresses)), machine)
+    engine.finalize_object()
+    return engine, engine.get_function_address("handler")
 
 
 class CustomCall:
     """A kernel as a function of JAX arrays.
+
+    XLA may compile a program before Numba has compiled its kernels: a call waits for its kernel.
 
     Parameters
     ----------
@@ -173,26 +206,48 @@ class CustomCall:
 
     def __init__(self, kernel):
         self.kernel = kernel
-        self._name = f"xnornet_{kernel.__name__}"
-        self._compiled = None
+        self.name = f"xnornet_{kernel.__name__}"
+        self._prepared = None
+        # Where its handler finds the kernel.
+        self._address = ctypes.c_int64(0)
+        self._message = ctypes.create_string_buffer(f"Numba could not compile {self.name}".encode())
 
     def prepare(self):
         """Begin to compile in the background."""
-        if self._compiled is None:
-            self._compiled = self._compiler.submit(self._compile)
+        if self._prepared is None:
+            self._prepared = self._compiler.submit(self._register), self._compiler.submit(self._compile)
 
-    def _compile(self):
-        compiled = _compiled(self.kernel, types.void(types.intp, types.intp, FRAME))
+    def _register(self):
+        """Give XLA the handler."""
+        handle, share = _common()
+        self._machine_code, address = _handler(
+            handle=handle,
+            share=share,
+            kernel_at=ctypes.addressof(self._address),
+            message=ctypes.addressof(self._message),
+            threads=ctypes.addressof(THREADS),
+        )
         capsule = ctypes.pythonapi.PyCapsule_New
         capsule.restype = ctypes.py_object
         capsule.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
-        jax.ffi.register_ffi_target(self._name, capsule(_handler().address, None, None), platform="cpu")
-        return compiled
+        jax.ffi.register_ffi_target(self.name, capsule(address, None, None), platform="cpu")
+        return address
 
-    def leading(self):
-        """The options that stand before the kernel's own; it waits for the compiler."""
+    def _compile(self):
+        address = FAILED
+        try:
+            address = c_function(self.kernel, types.void(types.intp, types.intp, FRAME)).address
+        except Exception as error:
+            reason = next(iter(str(error).splitlines()), type(error).__name__)
+            warnings.warn(f"{self._message.value.decode()}: {reason}", stacklevel=2)
+        finally:
+            # Calls wait for it.
+            self._address.value = address
+
+    def handler(self):
+        """Address of what XLA calls."""
         self.prepare()
-        return _handler().address, self._compiled.result().address, THREADS
+        return self._prepared[0].result()
 
     def __call__(self, results, *arrays, options=()):
         """Call the kernel.
@@ -207,10 +262,11 @@ class CustomCall:
         -------
         array, or list of them
         """
-        values = [*self.leading(), *options]
+        self.handler()
         # XLA sorts options by their names.
-        options = {f"option_{i:02}": np.int64(value) for i, value in enumerate(values)}
-        return jax.ffi.ffi_call(self._name, results)(*arrays, **options)
+        options = {f"option_{i:02}": np.int64(value) for i, value in enumerate(options)}
+        return jax.ffi.ffi_call(self.name, results)(*arrays, **options)
 
 
-THREADS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+# Read at each call.
+THREADS = ctypes.c_int64(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())

@@ -14,8 +14,8 @@ bounds: ``native`` gives arrays of the right lengths.
 """
 
 import numpy as np
-from numba import njit
 
+from xnornet.machine_code import part
 from xnornet.ops.custom_calls import argument, argument_shape, option, result, result_shape
 from xnornet.vectors import BLOCK, PAIR_BLOCK, pack_positive, pair_tile, tile
 
@@ -50,18 +50,13 @@ SMALLEST = np.float32(2.0**-110)
 DEPTH = 128
 
 
-def _part(function):
-    """A function that kernels are made of, compiled into them."""
-    return njit(error_model="numpy")(function)
-
-
-@_part
+@part
 def _share(count, thread, threads):
     """First, and one behind the last, of a thread's share of so many things."""
     return count * thread // threads, count * (thread + 1) // threads
 
 
-@_part
+@part
 def _images_or_blocks(images, blocks, thread, threads):
     """A thread's share of the images or, where there is a single one, of the blocks of what is computed."""
     if images == 1:
@@ -71,23 +66,23 @@ def _images_or_blocks(images, blocks, thread, threads):
     return first, last, 0, blocks
 
 
-@_part
+@part
 def _blocks(count, length):
     return (count + length - 1) // length
 
 
-@_part
+@part
 def _pair(low, high):
     """Two int16 in an int32."""
     return (np.int32(low) & 0xFFFF) | (np.int32(high) << 16)
 
 
-@_part
+@part
 def _rounded(x, scale):
     return np.int32(np.rint(x * scale))
 
 
-@_part
+@part
 def _largest(numbers):
     """Bits of the largest magnitude, in whose order not a number is larger than infinity."""
     bits = numbers.view(np.int32)
@@ -97,7 +92,7 @@ def _largest(numbers):
     return largest
 
 
-@_part
+@part
 def _scales(largest):
     """What numbers are multiplied by before they are rounded, and what a step then stands for.
 
@@ -189,7 +184,7 @@ def correlate(thread, threads, frame):
                     _take_padding_back(tap_sums[:, first_block * BLOCK :], (kh, kw), place, outputs)
 
 
-@_part
+@part
 def _pack_image(H, padded, left, top):
     """Signs of an image as bits, into the middle of ``padded``."""
     h, w, channels = H.shape
@@ -208,7 +203,7 @@ def _pack_image(H, padded, left, top):
                 padded[y + top, x + left, whole] = word
 
 
-@_part
+@part
 def _correlate_row(padded, packed, y, size, channels, first_block, last_block, out):
     """A row of the output, as if padding were -1."""
     _, columns, words = padded.shape
@@ -228,7 +223,7 @@ def _correlate_row(padded, packed, y, size, channels, first_block, last_block, o
                     out[x + r, block * BLOCK + o] = fan_in - 2 * sums[r, o]
 
 
-@_part
+@part
 def _take_padding_back(tap_sums, size, place, out):
     """Let padded taps, which were counted as -1, be 0 for one pixel of the output."""
     kh, kw = size
@@ -290,7 +285,7 @@ def image_gradient(thread, threads, frame):
                 _gradient_row(padded, paired, y, (kh, kw), block, scale, out[n, y])
 
 
-@_part
+@part
 def _round_image(g, numbers, left, top):
     """Round an image into the middle of ``numbers``; returns what a step stands for."""
     h, w, filters = g.shape
@@ -303,7 +298,7 @@ def _round_image(g, numbers, left, top):
     return scale
 
 
-@_part
+@part
 def _gradient_row(padded, paired, y, size, block, scale, out):
     """A row of the images' gradient for a block of channels."""
     _, columns, pairs = padded.shape
@@ -374,7 +369,7 @@ def row_gradient(thread, threads, frame):
                     out[block * PAIR_BLOCK + n, c + r] = sums[r * PAIR_BLOCK + n]
 
 
-@_part
+@part
 def _pair_rows(g, pairs, numbers):
     """Round rows to pairs along outputs, ``PAIR_BLOCK`` rows beside each other; what a step stands for."""
     rows, outputs = g.shape
@@ -432,7 +427,7 @@ def filter_gradient(thread, threads, frame):
             _give_out(sums, filter_first, width, flip, matrix, out, across)
 
 
-@_part
+@part
 def _pair_gradient(g, part, first, width, numbers):
     """Round a block to pairs of neighbouring pixels; returns what a step stands for."""
     n, count, y, deep = part
@@ -456,7 +451,7 @@ def _pair_gradient(g, part, first, width, numbers):
     return scale
 
 
-@_part
+@part
 def _pair_signs(H, part, window, signs):
     """Signs as pairs of neighbouring pixels, those that begin at even and those that begin at odd columns."""
     n, count, y, deep = part
@@ -478,7 +473,7 @@ def _pair_signs(H, part, window, signs):
                             signs[lane, parity, k, r, p, c] = pair
 
 
-@_part
+@part
 def _add_products(signs, numbers, part, size, scale, target, apart):
     """Add a block's products to ``target``, in which a tap's channels lie ``apart``."""
     _, count, _, deep = part
@@ -510,7 +505,7 @@ def _add_products(signs, numbers, part, size, scale, target, apart):
                     )
 
 
-@_part
+@part
 def _give_out(sums, first, width, flip, matrix, out, across):
     """Sums of a block of filters to where they belong."""
     taps, channels = len(sums), out.shape[1]
