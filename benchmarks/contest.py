@@ -133,14 +133,14 @@ def missing_theano(python):
 
 
 def environment(caches, ours, **flags):
-    """The caller's environment with empty caches of its own and none of the caller's settings of Theano.
+    """The caller's environment with caches of its own and none of the caller's settings of Theano.
 
     Ours finds what the caller's ``PYTHONPATH`` has; the others are not to find our ``theano`` there.
 
     Parameters
     ----------
     caches : str
-        An empty folder.
+        The folder for them, empty or that of an earlier process.
     ours : bool
         Whether the process imports this repository, and so our ``theano`` rather than an installed one.
     **flags
@@ -150,14 +150,15 @@ def environment(caches, ours, **flags):
     -------
     dict
     """
-    kept = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "THEANO_FLAGS")}
+    dropped = ("PYTHONPATH", "THEANO_FLAGS", "JAX_COMPILATION_CACHE_DIR")
+    kept = {key: value for key, value in os.environ.items() if key not in dropped}
     kept.update(THEANORC=os.devnull, TORCHINDUCTOR_CACHE_DIR=caches, TRITON_CACHE_DIR=caches)
     if ours:
         kept.update(
             PYTHONPATH=os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),
             PYTENSOR_FLAGS=f"base_compiledir={caches}",
             NUMBA_CACHE_DIR=caches,
-            JAX_ENABLE_COMPILATION_CACHE="false",
+            XDG_CACHE_HOME=caches,
         )
     else:
         flags = {"base_compiledir": caches, "floatX": "float32", "blas__ldflags": "-lopenblas", **flags}

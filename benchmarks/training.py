@@ -2,11 +2,13 @@
 
 python benchmarks/training.py [--only NAMES] [--network NAMES] [--batch 50,128] [--width FACTOR]
                               [--device cpu|cuda] [--pages huge|usual] [--rounds N] [--steps N]
-                              [--chunk N] [--larq-python PATH] [--theano-python PATH] [--json]
+                              [--chunk N] [--caches PATH] [--larq-python PATH] [--theano-python PATH]
+                              [--json]
 
-Every contender runs in processes of its own, which may use all cores and begin with empty caches. The
-contenders take turns over several rounds, so that other load of the machine falls on all of them, and a
-median is that of the steps of all rounds. A step takes random rows of images that lie on the device, and ends
+Every contender runs in processes of its own, which may use all cores and begin with empty caches, or with
+those that an earlier run left in ``--caches``: that gives the first step of a second start. The contenders
+take turns over several rounds, so that other load of the machine falls on all of them, and a median is that
+of the steps of all rounds. A step takes random rows of images that lie on the device, and ends
 with new weights. What a contender computes is told in its file under ``trainers/``, what is counted as the
 first step and as memory in ``trainers/laps.py``.
 """
@@ -18,6 +20,7 @@ import statistics
 import sys
 import tempfile
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
@@ -139,6 +142,12 @@ def _arguments():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=5, help="timed steps in each round, at the least")
     parser.add_argument("--chunk", type=int, default=1, help="steps that are timed, and waited for, together")
+    parser.add_argument(
+        "--caches",
+        type=Path,
+        metavar="PATH",
+        help="folder of caches that stay; by default each process has empty ones",
+    )
     for name, package in (("larq", "Larq"), ("theano", "Theano-PyMC")):
         variable = f"{name.upper()}_PYTHON"
         told = f"Python that has {package}; by default the environment's {variable}"
@@ -195,7 +204,7 @@ def _run(name, python, network, batch, arguments):
     options = [f"--{key}={getattr(arguments, key)}" for key in ("width", "device", "steps", "chunk")]
     command = [python, HERE / "trainers" / f"{contender.trainer}.py", network, contender.variant]
     ours = contender.trainer == "ours"
-    with tempfile.TemporaryDirectory() as caches:
+    with nullcontext(arguments.caches) if arguments.caches else tempfile.TemporaryDirectory() as caches:
         surroundings = environment(caches, ours, **({"device": arguments.device} if ours else {}))
         surroundings["GLIBC_TUNABLES"] = PAGES[arguments.pages]
         told = output([*command, *options, f"--batch={batch}", f"--begun={time.time()}"], surroundings)

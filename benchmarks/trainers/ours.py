@@ -16,6 +16,7 @@ import theano  # noqa: E402
 from xnornet import __version__  # noqa: E402
 from xnornet.data.dataset import Dataset, Pixels, Split  # noqa: E402
 from xnornet.training.steps import Steps  # noqa: E402
+from xnornet.xla_programs import keep_programs  # noqa: E402
 
 __all__ = ["VARIANTS", "build", "load"]
 
@@ -27,6 +28,7 @@ VARIANTS = {"default": {}, "float32": {"gradients": "float32"}}
 
 
 def load(task):
+    keep_programs()
     is_mlp = task.network == "mnist_mlp"
     options = {"num_units": scaled(4096, task.width)} if is_mlp else {"width": task.width}
     steps = build(task.network, options, task.images, task.labels, **VARIANTS[task.variant])

@@ -90,3 +90,89 @@ def test_an_xla_that_does_not_call_the_kernels_is_told_in_one_warning(monkeypatc
         assert not native.takes_convolution((1, 5, 5, 3), (4, 3, 3, 3), ((1, 1), (1, 1)))
     finally:
         native.works.cache_clear()
+
+
+# A kernel that adds its thread's number, from 1 on, to the elements of its share, and a program with it.
+SMALL = """
+import sys
+import jax, numpy as np
+from xnornet.ops import custom_calls
+from xnornet.ops.custom_calls import CustomCall, argument, argument_shape, option, result
+from xnornet.xla_programs import keep_programs
+
+def add_number(thread, threads, frame):
+    count = argument_shape(frame, 0)[0]
+    x, out = argument(frame, 0, (count,), np.int64), result(frame, 0, (count,), np.int64)
+    for i in range(thread, count, threads):
+        out[i] = option(frame, 0) * x[i] + thread + 1
+
+jax.config.update("jax_enable_x64", True)
+keep_programs()
+custom_calls.THREADS.value = int(sys.argv[1])
+call = CustomCall(add_number)
+program = jax.jit(lambda x: call(jax.ShapeDtypeStruct(x.shape, x.dtype), x, options=(3,)))
+x = np.array([10, 20, 30, 40, 50])
+print(program.lower(x).as_text())
+found = []
+jax.monitoring.register_event_listener(lambda name, **_: found.append(name))
+print("out", *np.asarray(program(x)), "hit" if "/jax/compilation_cache/cache_hits" in found else "miss")
+"""
+
+
+def run_small(threads, **settings):
+    """The program's text, and what it finds."""
+    folders = os.pathsep.join(filter(None, [os.path.abspath("."), *sys.path]))
+    command = [sys.executable, "-c", SMALL, str(threads)]
+    text = subprocess.check_output(command, env=os.environ | {"PYTHONPATH": folders} | settings, text=True)
+    text, _, found = text.partition("out ")
+    return text, found.split()
+
+
+def test_a_compiled_program_runs_in_another_process_with_another_number_of_threads(tmp_path):
+    settings = {"XDG_CACHE_HOME": str(tmp_path)}
+    text, found = run_small(1, **settings)
+    assert found == ["31", "61", "91", "121", "151", "miss"]
+    other_text, found = run_small(2, **settings)
+    assert found == ["31", "62", "91", "122", "151", "hit"]
+    assert text == other_text and "xnornet_add_number" in text
+
+
+def test_a_damaged_program_is_compiled_again(tmp_path):
+    settings = {"XDG_CACHE_HOME": str(tmp_path)}
+    run_small(1, **settings)
+    for file in (tmp_path / "xnornet" / "programs").glob("*-cache"):
+        file.write_bytes(file.read_bytes()[:40] + b"damaged")
+    assert run_small(1, **settings)[1] == ["31", "61", "91", "121", "151", "miss"]
+
+
+def test_where_no_folder_can_be_written_programs_are_compiled_in_each_process(tmp_path):
+    (tmp_path / "in the way").touch()
+    settings = {"XDG_CACHE_HOME": str(tmp_path / "in the way")}
+    assert [run_small(1, **settings)[1][-1] for _ in range(2)] == ["miss", "miss"]
+
+
+def test_the_folder_that_jax_is_given_takes_programs(tmp_path):
+    settings = {
+        "XDG_CACHE_HOME": str(tmp_path / "users"),
+        "JAX_COMPILATION_CACHE_DIR": str(tmp_path / "given"),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    }
+    assert [run_small(1, **settings)[1][-1] for _ in range(2)] == ["miss", "hit"]
+    assert not (tmp_path / "users").exists()
+
+
+def test_programs_are_kept_for_those_who_ask_for_it():
+    program = "import jax, xnornet.training; print(jax.config.jax_compilation_cache_dir)"
+    environment = {k: v for k, v in os.environ.items() if k != "JAX_COMPILATION_CACHE_DIR"}
+    assert subprocess.check_output([sys.executable, "-c", program], env=environment, text=True) == "None\n"
+
+
+def test_a_kernel_that_does_not_compile_is_an_error_of_the_program():
+    def broken(thread, threads, frame):
+        return frame.no_such_thing
+
+    call = custom_calls.CustomCall(broken)
+    program = jax.jit(lambda x: call(jax.ShapeDtypeStruct(x.shape, x.dtype), x))
+    with pytest.warns(UserWarning, match="could not compile xnornet_broken: "):
+        with pytest.raises(RuntimeError, match="could not compile xnornet_broken"):
+            jax.block_until_ready(program(np.ones(3, np.float32)))

@@ -102,6 +102,9 @@ def _train(arguments, log, started):
     from xnornet import data, networks
     from xnornet.model import whitening_path
     from xnornet.training import RECIPES, Recipe, check_out, checkpoint_path, train
+    from xnornet.xla_programs import keep_programs
+
+    keep_programs()
 
     in_single_precision()
     network = arguments.net or NETWORKS_OF[arguments.dataset][0]
