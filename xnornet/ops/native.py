@@ -55,8 +55,8 @@ def works():
     """Whether XLA calls the kernels. A version of it that they do not fit is told of in one warning."""
     try:
         with jax.ensure_compile_time_eval():
-            one = jnp.ones((1, 1), np.int8)
-            return bool(multiply(one, one)[0, 0] == 1)
+            packed = _pack_matrix(_shape((1, 1, BLOCK), np.uint64), jnp.ones((1, 1), np.int8))
+            return bool(packed[0, 0, 0] == 1)
     except Exception as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         warnings.warn(
@@ -95,7 +95,8 @@ def prepare_convolution(gradients):
 
 def _prepare(*calls):
     if available():
-        for call in calls:
+        # The first is what ``works`` calls, while the others are still being compiled.
+        for call in (_pack_matrix, *calls):
             call.prepare()
 
 
