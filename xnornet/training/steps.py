@@ -1,5 +1,7 @@
 """The compiled functions of a training run, and the state that they change."""
 
+from functools import cached_property
+
 import jax
 import lasagne
 import numpy as np
@@ -86,10 +88,18 @@ class Steps:
         self._lr = theano.shared(np.asarray(0, theano.config.floatX), name="lr")
         with gradients_in(gradients):
             self._step = self._compile_step(images, labels, dataset, augmentation)
+        self._images = images
+
+    # Not before it is called for, as the first step waits for all that is built before it.
+    @cached_property
+    def _classify(self):
         scores = lasagne.layers.get_output(self.layer, deterministic=True)
-        self._classify = theano.function([images], scores.argmax(axis=1), name="classify")
+        return theano.function([self._images], scores.argmax(axis=1), name="classify")
+
+    @cached_property
+    def _finite(self):
         largest = T.stack([abs(p).max() for p in self.params])
-        self._finite = theano.function([], T.lt(largest, np.inf).all(), name="finite")
+        return theano.function([], T.lt(largest, np.inf).all(), name="finite")
 
     def _compile_step(self, images, labels, dataset, augmentation):
         scores = lasagne.layers.get_output(self.layer)
