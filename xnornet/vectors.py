@@ -2,12 +2,17 @@
 
 A tile is the inner loop of a matrix product: a few rows of the input against ``BLOCK`` outputs, whose weights
 lie beside each other, so that one vector holds as many outputs and no sum across a vector is ever needed.
-LLVM turns the vectors into what the processor has, such as ``vpopcntq`` on 512 bits.
+How much of a tile is summed up at a time, and by which instructions, depends on the processor. The sums do
+not: they are exact integers.
 
 Nothing here checks bounds; who calls has laid out the arrays.
 """
 
-from llvmlite import ir
+import re
+from functools import cache
+from typing import NamedTuple
+
+from llvmlite import binding, ir
 from numba import types
 from numba.core import cgutils
 from numba.core.registry import cpu_target
@@ -17,7 +22,7 @@ __all__ = [
     "BLOCK",
     "PAIR_BLOCK",
     "TILE",
-    "multiplies_pairs",
+    "instruction_set",
     "pack_at_most",
     "pack_nonnegative",
     "pack_positive",
@@ -29,27 +34,89 @@ __all__ = [
 BLOCK = 32
 PAIR_BLOCK = 64
 
-INT16, INT32, INT64 = (ir.IntType(bits) for bits in (16, 32, 64))
-
-
-def _has(feature):
-    """Whether Numba compiles for a feature, of which its settings may leave fewer than the processor has."""
-    *_, features = cpu_target.target_context.codegen().magic_tuple()
-    return f"+{feature}" in features.split(",")
-
-
-def _rows():
-    """Input rows of a tile: as many as leave all sums in registers."""
-    return 4 if _has("avx512f") else 1
-
-
-def multiplies_pairs():
-    """Whether the processor has the instruction that ``pair_tile`` is made of."""
-    return _has("avx512vnni") and _has("avx512bw")
-
-
 # Rows of the input that the kernels give to a tile, where they have as many.
-TILE = _rows()
+TILE = 4
+
+# Words whose differing bits a byte holds, each of them 8 at the most.
+WORDS_OF_BYTES = 30
+
+# Words of a row from which on it pays to count their bits in bytes.
+LONG = 16
+
+INT8, INT16, INT32, INT64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
+
+
+class _Processor(NamedTuple):
+    """What the code of tiles depends on.
+
+    Attributes
+    ----------
+    name : str
+        Of the instruction set.
+    bits, registers : int
+        Size and number of the registers for vectors.
+    counts_words : bool
+        Whether one instruction counts the bits of each word of a vector.
+    multiply_pairs, sum_bytes : str or None
+        LLVM's names for x86's ``pmaddwd`` and ``psadbw`` on such vectors.
+    """
+
+    name: str
+    bits: int
+    registers: int
+    counts_words: bool = False
+    multiply_pairs: str | None = None
+    sum_bytes: str | None = None
+
+
+# Functions whose machine code shows what LLVM may use.
+ADD = """define <{n} x i8> @add(<{n} x i8> %x, <{n} x i8> %y) {{
+  %sum = add <{n} x i8> %x, %y
+  ret <{n} x i8> %sum
+}}"""
+COUNT = """declare <8 x i64> @llvm.ctpop.v8i64(<8 x i64>)
+define <8 x i64> @count(<8 x i64> %x) {
+  %bits = call <8 x i64> @llvm.ctpop.v8i64(<8 x i64> %x)
+  ret <8 x i64> %bits
+}"""
+MULTIPLY = """declare <8 x i32> @llvm.x86.avx2.pmadd.wd(<16 x i16>, <16 x i16>)
+define <8 x i32> @multiply(<8 x i32> %sum, <16 x i16> %x, <16 x i16> %y) {
+  %product = call <8 x i32> @llvm.x86.avx2.pmadd.wd(<16 x i16> %x, <16 x i16> %y)
+  %next = add <8 x i32> %sum, %product
+  ret <8 x i32> %next
+}"""
+
+
+@cache
+def _processor():
+    """The processor that Numba compiles for; its settings may ask for less than there is.
+
+    What Numba compiles for is private to it, as of version 0.68, and so is what a name stands for to LLVM.
+    """
+    triple, cpu, features = cpu_target.target_context.codegen().magic_tuple()
+    architecture = triple.partition("-")[0]
+    if architecture != "x86_64":
+        arm = architecture in ("aarch64", "arm64")
+        return _Processor("NEON" if arm else architecture, 128, 32 if arm else 16)
+    machine = binding.Target.from_triple(triple).create_target_machine(cpu=cpu, features=features)
+
+    def emits(instruction, text):
+        module = binding.parse_assembly(f'target triple = "{triple}"\n{text}')
+        return re.search(instruction, machine.emit_assembly(module)) is not None
+
+    if not emits(r"vpaddb\s.*ymm", ADD.format(n=32)):
+        return _Processor("SSE2", 128, 16, False, "llvm.x86.sse2.pmadd.wd", "llvm.x86.sse2.psad.bw")
+    vnni = " VNNI" * emits("vpdpwssd", MULTIPLY)
+    if not emits(r"vpaddb\s.*zmm", ADD.format(n=64)):
+        multiply, add = "llvm.x86.avx2.pmadd.wd", "llvm.x86.avx2.psad.bw"
+        return _Processor("AVX2" + vnni, 256, 16, False, multiply, add)
+    multiply, add = "llvm.x86.avx512.pmaddw.d.512", "llvm.x86.avx512.psad.bw.512"
+    return _Processor("AVX-512" + vnni, 512, 32, emits("vpopcntq", COUNT), multiply, add)
+
+
+def instruction_set():
+    """Name of the instruction set that kernels are compiled for."""
+    return _processor().name
 
 
 @intrinsic
@@ -73,80 +140,314 @@ def tile(typing_context, x, firsts, runs, length, apart, w, w_first, sums, sums_
         ``BLOCK`` sums of each row, at the flat ``sums_first`` and every ``sums_apart`` from there.
     sums_first, sums_apart : int
     """
-    lanes, grow, step = {
-        (types.uint64, types.int32): (8, INT64, _count_differences),
-        (types.int16, types.int32): (16, INT32, _multiply_add),
-        (types.int16, types.int64): (8, INT64, _multiply_add),
-    }[x.dtype, sums.dtype]
+    element, written = (ir.IntType(array.dtype.bitwidth) for array in (x, sums))
+    counted, registers = x.dtype == types.uint64, _processor().registers
+    in_bytes = counted and not _processor().counts_words
+    kind = _vectors(INT64 if counted else written)
+    step = _count_differences if counted else _multiply_add
 
     def generate(context, builder, signature, arguments):
-        x_data, w_data, sums_data = (
-            context.make_array(signature.args[i])(context, builder, arguments[i]).data for i in (0, 5, 7)
-        )
-        firsts, *shape = arguments[1:5]
-        firsts = [builder.extract_value(firsts, i) for i in range(signature.args[1].count)]
-        pointers = [builder.gep(x_data, [first]) for first in firsts]
-        block = builder.gep(w_data, [arguments[6]])
-        block = builder.bitcast(block, ir.VectorType(block.type.pointee, lanes).as_pointer())
-        totals = _accumulate(builder, pointers, shape, block, ir.VectorType(grow, lanes), step)
-        written = ir.VectorType(sums_data.type.pointee, lanes)
-        for row, vectors in enumerate(totals):
-            for v, total in enumerate(vectors):
-                total = total if total.type == written else builder.trunc(total, written)
-                place = builder.mul(arguments[9], INT64(row))
-                place = builder.add(builder.add(place, arguments[8]), INT64(v * lanes))
-                pointer = builder.gep(sums_data, [place])
-                builder.store(total, builder.bitcast(pointer, written.as_pointer()), align=4)
+        x, w, sums = (_data(context, builder, signature, arguments, i) for i in (0, 5, 7))
+        firsts = cgutils.unpack_tuple(builder, arguments[1])
+        operands = _Operands(builder, element, kind, x, w, arguments[6], arguments[2:5], INT64(1), BLOCK)
+
+        def write(total, place):
+            total = total if kind.element == written else builder.trunc(total, _like(kind, written))
+            place = builder.add(place, arguments[8])
+            _store(builder, total, _at(builder, sums, written, place))
+
+        def add_up(rows, place, count):
+            return _add_up(operands, rows, place, count, step)
+
+        def count_in_bytes(rows, place, count):
+            return [_count_in_bytes(operands, row, place, count) for row in rows]
+
+        if in_bytes:
+            words = builder.mul(*arguments[2:4])
+            with builder.if_else(builder.icmp_signed("<", words, INT64(LONG))) as (short, long):
+                with short:
+                    _by_parts(operands, firsts, arguments[9], (1, registers // 2), add_up, write)
+                with long:
+                    _by_parts(operands, firsts, arguments[9], (1, registers // 4), count_in_bytes, write)
+        else:
+            _by_parts(operands, firsts, arguments[9], (TILE, registers // 8), add_up, write)
         return context.get_dummy_value()
 
     integers = [types.intp] * 3
     return types.void(x, firsts, *integers, w, types.intp, sums, types.intp, types.intp), generate
 
 
-def _accumulate(builder, rows, shape, block, kind, step, outputs=BLOCK, stride=None):
-    """Two nested loops, over runs and over a run's elements; returns each row's sums as vectors."""
-    runs, length, apart = shape
-    count = outputs // kind.count
-    start = builder.block
-    run, element, run_end, end = (
-        builder.append_basic_block(name) for name in ("run", "el", "run_end", "end")
+@intrinsic
+def pair_tile(typing_context, x, firsts, step, shape, w, w_first, scale, sums, sums_first, sums_apart):
+    """Add ``scale`` times sums of products of pairs, of a few rows of the input and ``PAIR_BLOCK`` outputs.
+
+    An element is two int16 in an int32; the product of two elements is the sum of both numbers' products.
+
+    Parameters
+    ----------
+    x : int32 array
+    firsts : tuple of int
+        First element of each row in the flat ``x``.
+    step : int
+        From one element of a row to the next.
+    shape : tuple of int
+        ``(runs, length, apart)``: a row is so many runs of that length, at least one of each, whose
+        beginnings lie ``apart``.
+    w : int32 array
+        ``PAIR_BLOCK`` elements for each element of a row, beginning at the flat ``w_first``.
+    w_first : int
+    scale : float32
+    sums : float32 array
+        ``PAIR_BLOCK`` sums of each row, at the flat ``sums_first`` and every ``sums_apart`` from there.
+    sums_first, sums_apart : int
+    """
+    kind = _vectors(INT32)
+    real = _like(kind, ir.FloatType())
+
+    def generate(context, builder, signature, arguments):
+        x, w, sums = (_data(context, builder, signature, arguments, i) for i in (0, 4, 7))
+        firsts, shape = (cgutils.unpack_tuple(builder, arguments[i]) for i in (1, 3))
+        operands = _Operands(builder, INT32, kind, x, w, arguments[5], shape, arguments[2], PAIR_BLOCK)
+        scale = _splat(builder, arguments[6], kind.count)
+
+        def add_up(rows, place, count):
+            return _add_up(operands, rows, place, count, _multiply_add_pairs)
+
+        def write(total, place):
+            pointer = _at(builder, sums, real.element, builder.add(place, arguments[8]))
+            scaled = builder.fmul(builder.sitofp(total, real), scale)
+            before = builder.load(pointer, typ=real, align=4)
+            _store(builder, builder.fadd(before, scaled), pointer)
+
+        at_once = TILE, _processor().registers // 8
+        _by_parts(operands, firsts, arguments[9], at_once, add_up, write)
+        return context.get_dummy_value()
+
+    integer = types.intp
+    shape = types.UniTuple(integer, 3)
+    return types.void(x, firsts, integer, shape, w, integer, types.float32, sums, integer, integer), generate
+
+
+class _Operands:
+    """What a tile multiplies, as code that loads it.
+
+    Parameters
+    ----------
+    builder : IRBuilder
+    element : Type
+        Of both arrays.
+    kind : VectorType
+        Of sums: as many weights are loaded at once.
+    x, w : pointer
+    w_first : value
+    shape : sequence of values
+        Runs, length and the distance of two runs' beginnings in ``x``.
+    step : value
+        From one element of ``x`` to the next.
+    outputs : int
+    """
+
+    def __init__(self, builder, element, kind, x, w, w_first, shape, step, outputs):
+        self.builder, self.element, self.kind = builder, element, kind
+        self.x, self.w = x, _at(builder, w, element, w_first)
+        self.runs, self.length, self.apart = shape
+        self.step, self.outputs = step, outputs
+
+    def input(self, first, run, k):
+        """An element of the row that begins there."""
+        place = self.builder.add(first, self.builder.mul(run, self.apart))
+        place = self.builder.add(place, self.builder.mul(k, self.step))
+        return self.builder.load(_at(self.builder, self.x, self.element, place), typ=self.element)
+
+    def weights(self, place, run, k, count):
+        """Vectors of the element's weights for outputs from ``place`` on."""
+        builder, lanes = self.builder, self.kind.count
+        first = builder.mul(builder.add(builder.mul(run, self.length), k), INT64(self.outputs))
+        pointer = _at(builder, self.w, self.element, builder.add(first, place))
+        pointers = [_at(builder, pointer, self.element, INT64(v * lanes)) for v in range(count)]
+        return [builder.load(p, typ=_like(self.kind, self.element), align=2) for p in pointers]
+
+
+def _vectors(element):
+    """Vectors as long as registers."""
+    return ir.VectorType(element, _processor().bits // element.width)
+
+
+def _like(kind, element):
+    return ir.VectorType(element, kind.count)
+
+
+def _data(context, builder, signature, arguments, i):
+    return context.make_array(signature.args[i])(context, builder, arguments[i]).data
+
+
+def _store(builder, vector, pointer):
+    # llvmlite up to 0.50 compares a pointer's type, which LLVM no longer has, with the value's.
+    builder.store(vector, builder.bitcast(pointer, vector.type.as_pointer()), align=4)
+
+
+def _at(builder, pointer, element, place):
+    return builder.gep(pointer, [place], source_etype=element)
+
+
+def _by_parts(operands, firsts, apart, at_once, add_up, write):
+    """Add up and write as many sums at once as registers hold.
+
+    Parameters
+    ----------
+    operands : _Operands
+    firsts : list of values
+        Where rows begin.
+    apart : value
+        Distance of two rows' sums.
+    at_once : pair of int
+        Rows, and vectors of outputs, at the most.
+    add_up : function
+        From rows, the first output and the number of vectors to a list of vectors for each row.
+    write : function
+        Takes a vector, and where it begins.
+    """
+    builder, lanes = operands.builder, operands.kind.count
+    rows_at_once, count = at_once[0], min(at_once[1], operands.outputs // lanes)
+
+    def part(rows, row, place):
+        for r, vectors in enumerate(add_up(rows, place, count)):
+            begin = builder.add(builder.mul(apart, builder.add(row, INT64(r))), place)
+            for v, total in enumerate(vectors):
+                write(total, builder.add(begin, INT64(v * lanes)))
+
+    def outputs(rows, row):
+        if count * lanes == operands.outputs:
+            part(rows, row, INT64(0))
+        else:
+            with cgutils.for_range(builder, INT64(operands.outputs // lanes // count)) as loop:
+                part(rows, row, builder.mul(loop.index, INT64(count * lanes)))
+
+    if len(firsts) <= rows_at_once:
+        outputs(firsts, INT64(0))
+    else:
+        array = cgutils.pack_array(builder, firsts)
+        pointer = cgutils.alloca_once_value(builder, array)
+        with cgutils.for_range(builder, INT64(len(firsts))) as loop:
+            first = builder.load(_at(builder, pointer, INT64, loop.index), typ=INT64)
+            outputs([first], loop.index)
+
+
+def _add_up(operands, rows, place, count, step):
+    """Sums of a part of a tile, a list of vectors for each row; ``step`` adds an element's product to one."""
+    builder = operands.builder
+    zero = ir.Constant(operands.kind, None)
+    sums = [[cgutils.alloca_once_value(builder, zero) for _ in range(count)] for _ in rows]
+    with cgutils.for_range(builder, operands.runs) as run, cgutils.for_range(builder, operands.length) as k:
+        weights = operands.weights(place, run.index, k.index, count)
+        for row, line in zip(rows, sums, strict=True):
+            x = operands.input(row, run.index, k.index)
+            for total, w in zip(line, weights, strict=True):
+                builder.store(step(builder, builder.load(total), x, w), total)
+    return [[builder.load(total) for total in line] for line in sums]
+
+
+def _count_in_bytes(operands, row, place, count):
+    """Numbers of differing bits of a part of a row, first counted in bytes.
+
+    Where x86 counts the bits of a byte by six instructions, two words and the bits that were left over before
+    them become one word of bits that count twice, and a word of bits that are left over (a carry-save adder).
+    """
+    builder, kind = operands.builder, operands.kind
+    carry = _processor().sum_bytes is not None
+    each = 1 + carry
+    zero, none = ir.Constant(kind, None), ir.Constant(_bytes_of(kind), None)
+    sums, counts, rest = (
+        [cgutils.alloca_once_value(builder, value) for _ in range(count)] for value in (zero, none, zero)
     )
-    zeros = [ir.Constant(kind, [0] * kind.count)] * (len(rows) * count)
-    builder.branch(run)
-    outer = _enter(builder, run, start, [INT64(0), block, *zeros])
-    skipped = builder.mul(outer[0], apart)
-    pointers = [builder.gep(row, [skipped]) for row in rows]
-    builder.branch(element)
 
-    inner = _enter(builder, element, run, [INT64(0), *outer[1:]])
-    k, place, *sums = inner
-    weights = [builder.load(builder.gep(place, [INT64(v)]), align=2) for v in range(count)]
-    at = k if stride is None else builder.mul(k, stride)
-    inputs = [_splat(builder, builder.load(builder.gep(p, [at])), kind.count) for p in pointers]
-    pairs = [(x, w) for x in inputs for w in weights]
-    sums = [step(builder, total, *pair) for total, pair in zip(sums, pairs, strict=True)]
-    place, k = builder.gep(place, [INT64(count)]), builder.add(k, INT64(1))
-    _leave(builder, element, inner, [k, place, *sums], builder.icmp_signed("<", k, length), run_end)
-    i = builder.add(outer[0], INT64(1))
-    _leave(builder, run, outer, [i, place, *sums], builder.icmp_signed("<", i, runs), end)
-    return [sums[i : i + count] for i in range(0, len(sums), count)]
+    def differences(run, k):
+        x = _splat(builder, operands.input(row, run, k), kind.count)
+        return [builder.xor(x, w) for w in operands.weights(place, run, k, count)]
+
+    def count_bits(words):
+        for total, word in zip(counts, words, strict=True):
+            builder.store(builder.add(builder.load(total), _count_bytes(builder, word)), total)
+
+    def add_two(run, k):
+        words = []
+        for left, a, b in zip(
+            rest, differences(run, k), differences(run, builder.add(k, INT64(1))), strict=True
+        ):
+            either = builder.xor(a, b)
+            before = builder.load(left)
+            words.append(builder.or_(builder.and_(a, b), builder.and_(either, before)))
+            builder.store(builder.xor(either, before), left)
+        count_bits(words)
+
+    def add_one(run, k):
+        words = differences(run, k)
+        if carry:
+            before = [builder.load(left) for left in rest]
+            for left, value, word in zip(rest, before, words, strict=True):
+                builder.store(builder.xor(value, word), left)
+            words = [builder.and_(value, word) for value, word in zip(before, words, strict=True)]
+        count_bits(words)
+
+    limit = INT64(each * WORDS_OF_BYTES)
+    with cgutils.for_range(builder, operands.runs) as run:
+        with cgutils.for_range_slice(builder, INT64(0), operands.length, limit) as (first, _):
+            left_over = builder.sub(operands.length, first)
+            whole = builder.select(builder.icmp_signed("<", left_over, limit), left_over, limit)
+            if carry:
+                with cgutils.for_range(builder, builder.lshr(whole, INT64(1))) as pair:
+                    add_two(run.index, builder.add(first, builder.shl(pair.index, INT64(1))))
+                with builder.if_then(builder.trunc(whole, ir.IntType(1))):
+                    add_one(run.index, builder.sub(builder.add(first, whole), INT64(1)))
+            else:
+                with cgutils.for_range(builder, whole) as k:
+                    add_one(run.index, builder.add(first, k.index))
+            for total, bytes_ in zip(sums, counts, strict=True):
+                builder.store(
+                    builder.add(builder.load(total), _sum_bytes(builder, builder.load(bytes_), kind)), total
+                )
+                builder.store(none, bytes_)
+    totals = [builder.load(total) for total in sums]
+    if carry:
+        left = [_sum_bytes(builder, _count_bytes(builder, builder.load(word)), kind) for word in rest]
+        totals = [
+            builder.add(builder.add(total, total), last) for total, last in zip(totals, left, strict=True)
+        ]
+    return totals
 
 
-def _enter(builder, block, before, values):
-    """Begin a loop's block; returns its variables, which begin with ``values``."""
-    builder.position_at_end(block)
-    variables = [builder.phi(value.type) for value in values]
-    for variable, value in zip(variables, values, strict=True):
-        variable.add_incoming(value, before)
-    return variables
+def _bytes_of(kind):
+    return ir.VectorType(INT8, 8 * kind.count)
 
 
-def _leave(builder, block, variables, values, again, after):
-    """Go back to a loop's block with new values of its variables while ``again``, else on to ``after``."""
-    for variable, value in zip(variables, values, strict=True):
-        variable.add_incoming(value, builder.block)
-    builder.cbranch(again, block, after)
-    builder.position_at_end(after)
+def _count_bytes(builder, words):
+    """Numbers of bits of each byte."""
+    kind = _bytes_of(words.type)
+    return _call(builder, f"llvm.ctpop.v{kind.count}i8", kind, builder.bitcast(words, kind))
+
+
+def _sum_bytes(builder, numbers, kind):
+    """Sum of the bytes of each word."""
+    if name := _processor().sum_bytes:
+        return _call(builder, name, kind, numbers, ir.Constant(numbers.type, None))
+    total = builder.bitcast(numbers, kind)
+    # Neighbours meet in 16 bits, which hold the sums of all.
+    mask = _constant(kind, 0x00FF00FF00FF00FF)
+    total = builder.add(
+        builder.and_(total, mask), builder.and_(builder.lshr(total, _constant(kind, 8)), mask)
+    )
+    for distance in (32, 16):
+        total = builder.add(total, builder.lshr(total, _constant(kind, distance)))
+    return builder.and_(total, _constant(kind, 0xFFFF))
+
+
+def _constant(kind, value):
+    return ir.Constant(kind, [value] * kind.count)
+
+
+def _call(builder, name, result, *values):
+    signature = ir.FunctionType(result, [value.type for value in values])
+    return builder.call(cgutils.get_or_insert_function(builder.module, signature, name), values)
 
 
 def _splat(builder, value, lanes):
@@ -158,15 +459,38 @@ def _splat(builder, value, lanes):
 
 def _count_differences(builder, total, signs, weights):
     kind = total.type
-    signature = ir.FunctionType(kind, [kind])
-    name = f"llvm.ctpop.v{kind.count}i{kind.element.width}"
-    count = cgutils.get_or_insert_function(builder.module, signature, name)
-    return builder.add(total, builder.call(count, [builder.xor(signs, weights)]))
+    differing = builder.xor(_splat(builder, signs, kind.count), weights)
+    return builder.add(total, _call(builder, f"llvm.ctpop.v{kind.count}i64", kind, differing))
 
 
 def _multiply_add(builder, total, x, weights):
-    x, weights = (builder.sext(value, total.type) for value in (x, weights))
+    x, weights = (builder.sext(v, total.type) for v in (_splat(builder, x, weights.type.count), weights))
     return builder.add(total, builder.mul(x, weights))
+
+
+def _multiply_add_pairs(builder, total, x, weights):
+    kind = total.type
+    if name := _processor().multiply_pairs:
+        numbers = ir.VectorType(INT16, 2 * kind.count)
+        pairs = [builder.bitcast(v, numbers) for v in (_splat(builder, x, kind.count), weights)]
+        return builder.add(total, _call(builder, name, kind, *pairs))
+    for half in (_low, _high):
+        product = builder.mul(_splat(builder, half(builder, x), kind.count), half(builder, weights))
+        total = builder.add(total, product)
+    return total
+
+
+def _low(builder, pairs):
+    sixteen = _sixteen(pairs)
+    return builder.ashr(builder.shl(pairs, sixteen), sixteen)
+
+
+def _high(builder, pairs):
+    return builder.ashr(pairs, _sixteen(pairs))
+
+
+def _sixteen(pairs):
+    return INT32(16) if pairs.type == INT32 else _constant(pairs.type, 16)
 
 
 @intrinsic
@@ -205,68 +529,6 @@ def pack_at_most(typing_context, n, first, limits, limits_first):
 
 def _load_64(context, builder, kind, array, first, align=2):
     data = context.make_array(kind)(context, builder, array).data
-    pointer = builder.gep(data, [first])
-    return builder.load(
-        builder.bitcast(pointer, ir.VectorType(data.type.pointee, 64).as_pointer()), align=align
-    )
-
-
-@intrinsic
-def pair_tile(typing_context, x, firsts, step, shape, w, w_first, scale, sums, sums_first, sums_apart):
-    """Add ``scale`` times sums of products of pairs, of a few rows of the input and ``PAIR_BLOCK`` outputs.
-
-    An element is two int16 in an int32; the product of two elements is the sum of both numbers' products. It
-    needs :func:`multiplies_pairs`.
-
-    Parameters
-    ----------
-    x : int32 array
-    firsts : tuple of int
-        First element of each row in the flat ``x``.
-    step : int
-        From one element of a row to the next.
-    shape : tuple of int
-        ``(runs, length, apart)``: a row is so many runs of that length, at least one of each, whose
-        beginnings lie ``apart``.
-    w : int32 array
-        ``PAIR_BLOCK`` elements for each element of a row, beginning at the flat ``w_first``.
-    w_first : int
-    scale : float32
-    sums : float32 array
-        ``PAIR_BLOCK`` sums of each row, at the flat ``sums_first`` and every ``sums_apart`` from there.
-    sums_first, sums_apart : int
-    """
-    kind = ir.VectorType(INT32, 16)
-
-    def generate(context, builder, signature, arguments):
-        x_data, w_data, sums_data = (
-            context.make_array(signature.args[i])(context, builder, arguments[i]).data for i in (0, 4, 7)
-        )
-        firsts, step, shape = arguments[1:4]
-        firsts = [builder.extract_value(firsts, i) for i in range(signature.args[1].count)]
-        shape = [builder.extract_value(shape, i) for i in range(3)]
-        pointers = [builder.gep(x_data, [first]) for first in firsts]
-        block = builder.bitcast(builder.gep(w_data, [arguments[5]]), kind.as_pointer())
-        totals = _accumulate(builder, pointers, shape, block, kind, _multiply_add_pairs, PAIR_BLOCK, step)
-        real = ir.VectorType(sums_data.type.pointee, kind.count)
-        scale = _splat(builder, arguments[6], kind.count)
-        for row, vectors in enumerate(totals):
-            for v, total in enumerate(vectors):
-                place = builder.add(builder.mul(arguments[9], INT64(row)), INT64(v * kind.count))
-                pointer = builder.gep(sums_data, [builder.add(place, arguments[8])])
-                pointer = builder.bitcast(pointer, real.as_pointer())
-                scaled = builder.fmul(builder.sitofp(total, real), scale)
-                builder.store(builder.fadd(builder.load(pointer, align=4), scaled), pointer, align=4)
-        return context.get_dummy_value()
-
-    integer = types.intp
-    shape = types.UniTuple(integer, 3)
-    return types.void(x, firsts, integer, shape, w, integer, types.float32, sums, integer, integer), generate
-
-
-def _multiply_add_pairs(builder, total, x, weights):
-    numbers = ir.VectorType(INT16, 2 * total.type.count)
-    signature = ir.FunctionType(total.type, [numbers, numbers])
-    multiply = cgutils.get_or_insert_function(builder.module, signature, "llvm.x86.avx512.pmaddw.d.512")
-    pairs = [builder.bitcast(value, numbers) for value in (x, weights)]
-    return builder.add(total, builder.call(multiply, pairs))
+    element = ir.IntType(kind.dtype.bitwidth)
+    pointer = _at(builder, data, element, first)
+    return builder.load(pointer, typ=ir.VectorType(element, 64), align=align)

@@ -1,22 +1,14 @@
 """Kernels as XLA calls them: with as many threads as there are, within a program, and not at all."""
 
-import os
-import subprocess
-import sys
-
 import jax
 import numpy as np
 import pytest
+from processors import PROCESSORS, output_on
 from sign_products import Convolution, Product
 
 from xnornet.ops import custom_calls, native
 
-has_kernels = pytest.mark.skipif(
-    not native.available(), reason="the processor lacks instructions for kernels"
-)
 
-
-@has_kernels
 @pytest.mark.parametrize("images", [1, 3])
 def test_a_program_gives_the_same_bits_in_every_call_and_by_any_number_of_threads(monkeypatch, images):
     case, flat = Convolution((images, 6, 7, 70), (40, 70, 3, 3), ((1, 1), (0, 2))), Product(5, 280, 140)
@@ -52,30 +44,29 @@ from xnornet.ops import native
 lasagne.random.set_rng(np.random.RandomState(0))
 x, t = T.tensor4(dtype="float32"), T.matrix(dtype="float32")
 net = lasagne.layers.InputLayer((None, 3, 6, 6), x)
-net = XNORDenseLayer(XNORConv2DLayer(net, 8, 3, pad=1), 4)
+net = XNORConv2DLayer(XNORConv2DLayer(net, 70, 3, pad=1), 40, 3)
+net = XNORDenseLayer(XNORDenseLayer(net, 1030), 4)
 loss = T.sqr(lasagne.layers.get_output(net) - t).mean()
 updates = lasagne.updates.sgd(loss, lasagne.layers.get_all_params(net, trainable=True), 0.01)
 step = theano.function([x, t], loss, updates=updates)
 rng = np.random.default_rng(0)
 images, targets = rng.normal(size=(5, 3, 6, 6)).astype("float32"), rng.normal(size=(5, 4)).astype("float32")
-print(native.available(), *(float(step(images, targets)) for _ in range(3)))
+print(native.instruction_set(), *(float(step(images, targets)).hex() for _ in range(3)), sep=",")
 """
 
 
-def run_steps(**settings):
-    folders = os.pathsep.join(filter(None, [os.path.abspath("."), *sys.path]))
-    environment = os.environ | {"PYTHONPATH": folders} | settings
-    available, *losses = subprocess.check_output(
-        [sys.executable, "-c", STEP], env=environment, text=True
-    ).split()
-    return available, [float(loss) for loss in losses]
+def run_steps(processor=None):
+    return output_on(processor, STEP).strip().split(",")
 
 
-def test_processors_without_the_instructions_train_as_well():
-    available, losses = run_steps(NUMBA_CPU_NAME="haswell", NUMBA_CPU_FEATURES="")
-    assert available == "False"
-    _, expected = run_steps()
-    np.testing.assert_allclose(losses, expected, rtol=1e-3)
+@pytest.fixture(scope="module")
+def losses():
+    return run_steps()[1:]
+
+
+@pytest.mark.parametrize("processor", PROCESSORS)
+def test_every_instruction_set_trains_alike_to_the_last_bit(losses, processor):
+    assert run_steps(processor) == [PROCESSORS[processor], *losses]
 
 
 def test_an_xla_that_does_not_call_the_kernels_is_told_in_one_warning(monkeypatch):

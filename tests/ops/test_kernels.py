@@ -10,6 +10,7 @@ import pytest
 from direct_calls import direct_call
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from processors import PROCESSORS, output_on
 from sign_products import (
     GRADIENTS,
     Convolution,
@@ -20,8 +21,6 @@ from sign_products import (
 )
 
 from xnornet.ops import custom_calls, native
-
-pytestmark = pytest.mark.skipif(not native.available(), reason="the processor lacks instructions for kernels")
 
 UNPADDED = ((0, 0), (0, 0))
 
@@ -55,10 +54,10 @@ def random_gradient(case, kind="normal"):
     return GRADIENTS[kind](np.random.default_rng(case.seed + 1), case.output).astype(np.float32)
 
 
-def all_of(case):
+def all_of(case, kind="normal"):
     """Bits of the product and of both gradients."""
     H, B = case.draw_signs()
-    g = random_gradient(case)
+    g = random_gradient(case, kind)
     found = forward(case, H, B), left_gradient(case, g, B), right_gradient(case, H, g)
     return [a.tobytes() for a in found]
 
@@ -194,6 +193,30 @@ def test_convolutions_that_the_kernels_would_get_wrong_are_not_theirs(images, fi
 @pytest.mark.parametrize("lengths", [(0, 3, 3), (3, 0, 3), (3, 3, 0), (3, 2**15, 3), (3, 3, 2**16 + 1)])
 def test_products_that_the_kernels_would_get_wrong_are_not_theirs(lengths):
     assert not native.takes_product(*lengths)
+
+
+BITS = """
+import hashlib, itertools
+from direct_calls import direct_call
+from sign_products import Convolution, Product
+from test_kernels import LAYERS, all_of
+from xnornet.ops import custom_calls
+
+custom_calls.CustomCall.__call__ = direct_call()
+cases = [*LAYERS, Convolution((3, 5, 7, 65), (67, 65, 3, 3), ((1, 0), (0, 2))), Product(5, 5000, 70)]
+for case, kind in itertools.product(cases, ("normal", "of all magnitudes")):
+    print(hashlib.sha256(b"".join(all_of(case, kind))).hexdigest())
+"""
+
+
+@pytest.fixture(scope="module")
+def bits():
+    return output_on(None, BITS)
+
+
+@pytest.mark.parametrize("processor", PROCESSORS)
+def test_every_instruction_set_gives_the_same_bits(bits, processor):
+    assert output_on(processor, BITS) == bits
 
 
 FENCED = """

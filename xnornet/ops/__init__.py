@@ -5,8 +5,9 @@ Letters are those of Rastegari et al., XNOR-Net, arXiv 1603.05279.
 
 import xnornet.versions  # noqa: F401  # isort: skip  (before anything imports Numba)
 
-from xnornet.ops.convolution import ARITHMETICS, convolve_signs, gradients_in, multiply_signs
+from xnornet.ops.convolution import ARITHMETICS, computed_by, convolve_signs, gradients_in, multiply_signs
 from xnornet.ops.expressions import alpha, beta, binarize, box_sum, channel_mean, pad_widths
+from xnornet.ops.native import instruction_set
 
 __all__ = [
     "ARITHMETICS",
@@ -15,8 +16,10 @@ __all__ = [
     "binarize",
     "box_sum",
     "channel_mean",
+    "computed_by",
     "convolve_signs",
     "gradients_in",
+    "instruction_set",
     "multiply_signs",
     "pad_widths",
 ]

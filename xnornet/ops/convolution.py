@@ -7,9 +7,9 @@ the gradients a sign meets a real number, and an arithmetic says how they are mu
 ``"int16"``
     Real numbers are rounded to 16 bits: each errs by up to 1/65534 of the largest of an image, or of a part
     of one, and all else is exact. Errors of layers' gradients stay below 1e-4 of the largest value. Where a
-    number is not finite, neither is what its image or part gives. The default. Where the processor has no
-    instructions for it, for other strides than 1, padding as long as filters, sums of more than ``2**16``
-    and in float64 it is ``"float32"``. A GPU takes the upper 16 bits of each number and sums in float32, but
+    number is not finite, neither is what its image or part gives. The default. Every processor gives the same
+    bits. For other strides than 1, padding as long as filters, sums of more than ``2**16`` and in float64 it
+    is ``"float32"``. A GPU takes the upper 16 bits of each number and sums in float32, but
     with such strides and padding the gradient to images is ``"float32"`` there too.
 ``"float32"``
     Nothing is rounded but sums; in float64 it means float64.
@@ -38,7 +38,7 @@ from theano.tensor.nnet.abstract_conv import pad_if_long, pads_less
 from xnornet.ops import native, tensor_cores
 from xnornet.ops.rounding import round_at_random, round_to_bfloat16
 
-__all__ = ["ARITHMETICS", "convolve_signs", "gradients_in", "multiply_signs"]
+__all__ = ["ARITHMETICS", "computed_by", "convolve_signs", "gradients_in", "multiply_signs"]
 
 ARITHMETICS = ("int16", "float32", "bfloat16", "int8")
 
@@ -69,6 +69,29 @@ def gradients_in(arithmetic):
         yield
     finally:
         _arithmetic.reset(token)
+
+
+def computed_by(arithmetic):
+    """What computes gradients in an arithmetic here, as far as results depend on it.
+
+    Parameters
+    ----------
+    arithmetic : str
+        One of ``ARITHMETICS``.
+
+    Returns
+    -------
+    str
+        The arithmetic, and ``"in kernels"``, ``"on tensor cores"`` or ``"in XLA"``; ``"int16"`` in XLA is
+        ``"float32"``. Layers that the kernels do not take are left out of account.
+    """
+    if theano.config.floatX != "float32":
+        return f"{theano.config.floatX} in XLA"
+    if arithmetic != "float32" and tensor_cores.available():
+        return f"{arithmetic} on tensor cores"
+    if arithmetic in KERNELS and native.available() and native.works():
+        return f"{arithmetic} in kernels"
+    return f"{'float32' if arithmetic == 'int16' else arithmetic} in XLA"
 
 
 class _Convolution(Op):

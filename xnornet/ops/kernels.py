@@ -79,7 +79,9 @@ def _pair(low, high):
 
 @part
 def _rounded(x, scale):
-    return np.int32(np.rint(x * scale))
+    """The nearest integer, and 0 for not a number, of which processors make different ones."""
+    nearest = np.rint(x * scale)
+    return np.int32(nearest if nearest == nearest else np.float32(0))
 
 
 @part

@@ -8,15 +8,17 @@ import jax.numpy as jnp
 import numpy as np
 
 from theano.tensor.nnet.abstract_conv import pads_less
+from xnornet import vectors
 from xnornet.ops import kernels
 from xnornet.ops.custom_calls import CustomCall
-from xnornet.vectors import BLOCK, PAIR_BLOCK, multiplies_pairs
+from xnornet.vectors import BLOCK, PAIR_BLOCK
 
 __all__ = [
     "available",
     "convolve",
     "filter_gradient",
     "image_gradient",
+    "instruction_set",
     "matrix_gradient",
     "multiply",
     "prepare_convolution",
@@ -46,8 +48,8 @@ MATRIX_ROWS = 2**12
 
 
 def available():
-    """Whether this machine has the instructions of the kernels."""
-    return jax.default_backend() == "cpu" and multiplies_pairs()
+    """Whether JAX computes on the CPU, for which the kernels are."""
+    return jax.default_backend() == "cpu"
 
 
 @cache
@@ -64,6 +66,11 @@ def works():
             stacklevel=2,
         )
         return False
+
+
+def instruction_set():
+    """Name of the instruction set of the kernels, or None if they do not run. Results do not depend on it."""
+    return vectors.instruction_set() if available() and works() else None
 
 
 def takes_convolution(images, filters, pad):
