@@ -9,7 +9,7 @@ import lasagne
 import numpy as np
 import pytest
 
-from xnornet import data, networks
+from xnornet import __version__, data, networks, vectors
 from xnornet.model import ModelError, load_header
 from xnornet.training import Recipe, TrainingError, loop, train
 from xnornet.training.checkpoint import checkpoint_path, run_identity
@@ -48,7 +48,14 @@ def test_the_header_tells_what_was_trained(finished):
     assert header["network"] == "digits_mlp" and header["arguments"] == ALL_OPTIONS
     assert header["dataset"] == "digits" and header["seed"] == 0
     assert {"train", "valid"} == set(header["errors"])
-    assert {"python", "numpy", "jax", "pytensor"} == set(header["versions"])
+    assert {"python", "numpy", "jax", "pytensor", "numba"} == set(header["versions"])
+
+
+def test_header_and_log_name_what_computed_the_gradients(finished):
+    out, lines = finished
+    header = json.loads(out.with_suffix(".json").read_text())
+    assert header["computed_by"] == "int16 in kernels" and header["kernels"] == vectors.instruction_set()
+    assert f"gradients of binary layers: int16 in kernels; kernels for {header['kernels']}" in lines
 
 
 def test_the_kept_weights_are_those_of_the_epoch_with_the_least_validation_error(finished):
@@ -129,18 +136,18 @@ def test_options_that_json_has_another_form_for_are_recognised():
     assert identity == json.loads(json.dumps(identity))
 
 
-def rewrite_header(path, **changes):
+def rewrite_header(path, part, **changes):
     with np.load(path) as file:
         arrays = dict(file)
     header = json.loads(arrays["header"].tobytes())
-    header["identity"].update(changes)
+    header[part].update(changes)
     arrays["header"] = np.frombuffer(json.dumps(header).encode(), np.uint8)
     np.savez(path, **arrays)
 
 
-@pytest.mark.parametrize("change", [{"version": "0.0.1"}, {"network": "mnist_mlp"}])
-def test_a_checkpoint_of_another_network_or_version_is_refused(digits, unfinished, change):
-    rewrite_header(checkpoint_path(unfinished), **change)
+@pytest.mark.parametrize("change", [{"computed_by": "float32 in XLA"}, {"network": "mnist_mlp"}])
+def test_a_checkpoint_of_another_network_or_arithmetic_is_refused(digits, unfinished, change):
+    rewrite_header(checkpoint_path(unfinished), "identity", **change)
     with pytest.raises(ModelError, match="belongs to a run with"):
         train("digits_mlp", digits, unfinished, Recipe(3, 50, 0.01, 0.001), SMALL, resume=True)
 
@@ -188,6 +195,27 @@ def test_a_resumed_run_that_finds_no_weights_keeps_some_however_good_those_were(
     unfinished.unlink()
     train("digits_mlp", digits, unfinished, Recipe(3, 50, 0.01, 0.001), SMALL, resume=True)
     assert load_header(unfinished)["epoch"] in (2, 3)
+
+
+def test_a_checkpoint_of_other_versions_is_resumed_and_these_are_reported_in_one_line(digits, unfinished):
+    rewrite_header(checkpoint_path(unfinished), "environment", version="0.0.1", kernels="MMX")
+    recipe, lines = Recipe(3, 50, 0.01, 0.001), []
+    with pytest.raises(Stopped):
+        train(
+            "digits_mlp",
+            digits,
+            unfinished,
+            recipe,
+            SMALL,
+            resume=True,
+            report=lines.append,
+            max_minutes=1e-9,
+        )
+    (line,) = (line for line in lines if line.startswith("resumed "))
+    now = vectors.instruction_set()
+    assert line.endswith(
+        f"; the checkpoint was written with xnornet 0.0.1 (now {__version__}), kernels for MMX (now {now})"
+    )
 
 
 @pytest.mark.parametrize("keep", [0, 100, -100])

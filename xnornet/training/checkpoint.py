@@ -1,7 +1,9 @@
 """Checkpoints: all that a run needs to go on as if it had never stopped."""
 
 import dataclasses
+import importlib.metadata
 import json
+import platform
 import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,12 +16,14 @@ import xnornet
 from xnornet.data.dataset import Pixels
 from xnornet.disk import exclusive
 from xnornet.model import ModelError, read_arrays, write_atomically
+from xnornet.ops import computed_by, instruction_set
 
 __all__ = [
     "Tally",
     "checkpoint_path",
     "claim",
     "count_and_sum",
+    "environment",
     "load_checkpoint",
     "run_identity",
     "save_checkpoint",
@@ -59,16 +63,34 @@ def checkpoint_path(out):
 def run_identity(network, arguments, dataset, recipe, **further):
     """What must be the same for a run to be resumed, in the form in which JSON gives it back."""
     identity = {
-        "version": xnornet.__version__,
         "network": network,
         "arguments": arguments,
         "dataset": dataset.name,
         "images": {name: count_and_sum(getattr(dataset, name)) for name in ("train", "valid")},
         "floatX": theano.config.floatX,
+        "computed_by": computed_by(recipe.gradients),
         **dataclasses.asdict(recipe),
         **further,
     }
     return json.loads(json.dumps(identity))
+
+
+def environment():
+    """What a run need not share with its checkpoint, but is told when it does not.
+
+    Returns
+    -------
+    dict
+        ``"version"`` of the package, ``"versions"`` of what it is built on, and ``"kernels"``, the name of
+        their instruction set or None.
+    """
+    libraries = ("numpy", "jax", "pytensor", "numba")
+    versions = {name: importlib.metadata.version(name) for name in libraries}
+    return {
+        "version": xnornet.__version__,
+        "versions": {"python": platform.python_version(), **versions},
+        "kernels": instruction_set(),
+    }
 
 
 def count_and_sum(split):
@@ -115,7 +137,12 @@ def save_checkpoint(out, identity, history, tally, state):
     WriteError
         The disk does not take it; the checkpoint before it is still there.
     """
-    header = {"identity": identity, "history": history, "tally": dataclasses.asdict(tally)}
+    header = {
+        "identity": identity,
+        "environment": environment(),
+        "history": history,
+        "tally": dataclasses.asdict(tally),
+    }
     text = json.dumps(header).encode()
     arrays = [s.get_value(borrow=True) for s in state]
     write_atomically(
@@ -129,8 +156,8 @@ def load_checkpoint(out, identity, state):
 
     Returns
     -------
-    list of dict, Tally
-        The epochs that are done, and what there is of the next.
+    list of dict, Tally, dict
+        The epochs that are done, what there is of the next, and the :func:`environment` of the checkpoint.
 
     Raises
     ------
@@ -149,14 +176,15 @@ def load_checkpoint(out, identity, state):
     shapes = [s.get_value(borrow=True).shape for s in state]
     for shared, value in zip(state, read_arrays(path, shapes, also=("header",)), strict=True):
         shared.set_value(value, borrow=True)
-    return header["history"], Tally(**header["tally"])
+    return header["history"], Tally(**header["tally"]), header["environment"]
 
 
 def _read_header(path):
     try:
         with np.load(path, allow_pickle=False) as file:
             header = json.loads(file["header"].tobytes())
-        if isinstance(header["identity"], dict) and {"losses", "errors", "seconds"} == set(header["tally"]):
+        dicts = all(isinstance(header[name], dict) for name in ("identity", "environment"))
+        if dicts and {"losses", "errors", "seconds"} == set(header["tally"]):
             return header
         problem = "its header is of another form"
     except OSError as error:

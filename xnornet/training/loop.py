@@ -4,7 +4,6 @@ For ``--out NAME.npz`` a run writes ``NAME.npz`` and ``NAME.json`` (the weights 
 validation images), ``NAME.log.csv``, ``NAME.curves.png``, and until it ends ``NAME.checkpoint.npz``.
 """
 
-import platform
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,7 +12,6 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-import xnornet
 from xnornet import networks
 from xnornet.data.dataset import Dataset
 from xnornet.disk import probe, remove_leftovers
@@ -30,11 +28,13 @@ from xnornet.model import (
     save_whitening,
     whitening_path,
 )
+from xnornet.ops import computed_by, instruction_set
 from xnornet.training.augmentation import AUGMENTATIONS
 from xnornet.training.checkpoint import (
     Tally,
     checkpoint_path,
     claim,
+    environment,
     load_checkpoint,
     run_identity,
     save_checkpoint,
@@ -153,6 +153,8 @@ class _Run:
     def prepare(self, resume):
         """Compile, and set the state to that of the last checkpoint, of given weights, or of none."""
         recipe = self.recipe
+        # Before the compiler has other kernels to do than the one that is tried here.
+        self.report(f"gradients of binary layers: {computed_by(recipe.gradients)}{_kernels()}")
         arguments = networks.options(self.network, **self.arguments)
         self.augmentation = _augmentation_of(self.dataset) if recipe.augment else None
         self.steps = Steps(
@@ -168,11 +170,11 @@ class _Run:
             init=None if self.init is None else str(self.init),
         )
         if resume:
-            self.history, self.tally = load_checkpoint(self.out, self.identity, self.steps.state)
+            self.history, self.tally, before = load_checkpoint(self.out, self.identity, self.steps.state)
             self.saved = time.monotonic()
             if not self._has_kept():
                 self.kept_from = len(self.history)
-            self.report(f"resumed {self._position}")
+            self.report(f"resumed {self._position}{_changes(before, environment())}")
             return
         if self.init is not None:
             self._begin_with(self.init)
@@ -359,25 +361,25 @@ def _summary(row, history, recipe):
     )
 
 
-def _header(identity, row):
-    import jax
-    import pytensor
+def _kernels():
+    name = instruction_set()
+    return f"; kernels for {name}" if name else "; no kernels"
 
-    versions = {
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "jax": jax.__version__,
-        "pytensor": pytensor.__version__,
-    }
+
+def _changes(before, now):
+    """What is no longer as it was in a checkpoint's environment, in words."""
+    before, now = (
+        {"xnornet": e["version"], **e["versions"], "kernels for": e["kernels"]} for e in (before, now)
+    )
+    changed = [
+        f"{name} {before.get(name)} (now {now[name]})" for name in now if before.get(name) != now[name]
+    ]
+    return f"; the checkpoint was written with {', '.join(changed)}" if changed else ""
+
+
+def _header(identity, row):
     errors = {"train": row["train_error"], "valid": row["valid_error"]}
-    return {
-        "format": 1,
-        **identity,
-        "epoch": row["epoch"],
-        "errors": errors,
-        "version": xnornet.__version__,
-        "versions": versions,
-    }
+    return {"format": 1, **identity, "epoch": row["epoch"], "errors": errors, **environment()}
 
 
 def check_out(out, resume):
