@@ -11,6 +11,13 @@ take turns over several rounds, so that other load of the machine falls on all o
 of the steps of all rounds. A step takes random rows of images that lie on the device, and ends
 with new weights. What a contender computes is told in its file under ``trainers/``, what is counted as the
 first step and as memory in ``trainers/laps.py``.
+
+Contenders get the caller's environment, so a processor with AVX2 alone is imitated for all of them by
+
+NUMBA_CPU_NAME=haswell NUMBA_CPU_FEATURES= XLA_FLAGS=--xla_cpu_max_isa=AVX2 ONEDNN_MAX_CPU_ISA=AVX2 \
+ATEN_CPU_CAPABILITY=avx2 python benchmarks/training.py
+
+The table's first lines name what kernels were compiled for, and those of these variables that were set.
 """
 
 import argparse
@@ -96,6 +103,14 @@ CONTENDERS = {
 }
 # Memory of a step's arrays is new each time, and it takes long to get it in pages of 4 KiB.
 PAGES = {"huge": "glibc.malloc.hugetlb=1", "usual": ""}
+# What leaves a contender fewer instructions than the processor has.
+LIMITS = (
+    "NUMBA_CPU_NAME",
+    "NUMBA_CPU_FEATURES",
+    "XLA_FLAGS",
+    "ONEDNN_MAX_CPU_ISA",
+    "ATEN_CPU_CAPABILITY",
+)
 # Of their installations above, neither comes with what runs on a GPU of today.
 CPU_ONLY = ("larq", "theano")
 
@@ -117,6 +132,7 @@ def main():
     result = {
         "machine": machine() | ({"gpu": gpu()} if arguments.device == "cuda" else {}),
         **{option: getattr(arguments, option) for option in options},
+        "limits": {name: os.environ[name] for name in LIMITS if name in os.environ},
         "skipped": skipped,
         "failures": failures,
         **summarize(runs, arguments.chunk),
@@ -261,7 +277,7 @@ def format_result(result):
     ----------
     result : dict
         ``summarize``'s, with ``"machine"``, ``"device"``, ``"width"``, ``"pages"``, ``"rounds"``,
-        ``"steps"`` and ``"chunk"``.
+        ``"steps"``, ``"chunk"`` and ``"limits"``.
 
     Returns
     -------
@@ -278,6 +294,7 @@ def format_result(result):
         "ms: median, a step. ratio: time over that of xnornet. first step: seconds from the process's start",
         f"MiB: peak {where}",
         *dict.fromkeys(result["versions"].values()),
+        *(f"{name}={value}" for name, value in result["limits"].items()),
     ]
     for network, batch in dict.fromkeys((c["network"], c["batch"]) for c in cells):
         chosen = {c["contender"]: c for c in cells if (c["network"], c["batch"]) == (network, batch)}

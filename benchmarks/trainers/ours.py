@@ -16,13 +16,14 @@ import theano  # noqa: E402
 from xnornet import __version__  # noqa: E402
 from xnornet.data.dataset import Dataset, Pixels, Split  # noqa: E402
 from xnornet.training.steps import Steps  # noqa: E402
+from xnornet.vectors import instruction_set  # noqa: E402
 from xnornet.xla_programs import keep_programs  # noqa: E402
 
 __all__ = ["VARIANTS", "build", "load"]
 
 theano.config.set_defaults(floatX="float32")
 
-VERSION = f"xnornet {__version__} (jax {importlib.metadata.version('jax')})"
+VERSION = f"xnornet {__version__} (kernels for {instruction_set()}; jax {importlib.metadata.version('jax')})"
 # Options of Steps.
 VARIANTS = {"default": {}, "float32": {"gradients": "float32"}}
 

@@ -202,4 +202,5 @@ def load(task):
 
 
 if __name__ == "__main__":
-    compete(load, f"torch {torch.__version__}", VARIANTS, torch.cuda.max_memory_allocated)
+    version = f"torch {torch.__version__} (kernels for {torch.backends.cpu.get_cpu_capability()})"
+    compete(load, version, VARIANTS, torch.cuda.max_memory_allocated)

@@ -59,11 +59,20 @@ def test_a_median_has_as_many_steps_above_as_below_and_ratios_are_over_ours(trai
 @given(runs=results, device=st.sampled_from(("cpu", "cuda")))
 def test_tables_are_narrow_and_hold_the_numbers_of_the_json(training, runs, device):
     machine = {"cpu": "A processor of a long name " * 5, "cores": 2, "gpu": "A card"}
-    options = {"device": device, "width": 0.25, "pages": "huge", "rounds": 3, "steps": 5, "chunk": 10}
+    options = {
+        "device": device,
+        "width": 0.25,
+        "pages": "huge",
+        "rounds": 3,
+        "steps": 5,
+        "chunk": 10,
+        "limits": {"NUMBA_CPU_NAME": "haswell"},
+    }
     result = {"machine": machine, **options, **training["summarize"](runs, 10)}
     text = training["format_result"](result)
     lines = text.splitlines()
     assert max(map(len, lines)) <= 100
+    assert "NUMBA_CPU_NAME=haswell" in lines
     assert ("TF32" in text) == (device == "cuda")
     wanted = []
     for cell in result["cells"]:

@@ -1,5 +1,9 @@
 """Kernels as XLA calls them: with as many threads as there are, within a program, and not at all."""
 
+import os
+import subprocess
+import sys
+
 import jax
 import numpy as np
 import pytest
