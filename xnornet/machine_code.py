@@ -79,7 +79,10 @@ def folders():
     """Where machine code is looked for, and the first of them that can be written gets it."""
     if numba.config.CACHE_DIR:
         return [Path(numba.config.CACHE_DIR) / "xnornet"]
-    return [PACKAGE / "__pycache__", user_cache() / "kernels"]
+    found = [PACKAGE / "__pycache__"]
+    with suppress(OSError):
+        found.append(user_cache() / "kernels")
+    return found
 
 
 def sources(module):
