@@ -1,4 +1,5 @@
-# make demo: train on the bundled digits, pack, and test in every mode.  make test: run the suite.
+# make demo: train on the bundled digits, pack, and test in every mode.
+# make test: run the suite with a few cases of each test.  make test-all: with all of them, as CI does.
 # make test-newest: run it with the newest versions that pyproject.toml admits, in an environment of its own.
 PYTHON ?= python3
 # CONSTRAINTS=constraints.txt installs the exact versions that CI uses.
@@ -8,7 +9,7 @@ venv := .venv
 bin := $(venv)/bin
 installed := $(venv)/.installed
 
-.PHONY: demo test test-newest lint clean
+.PHONY: demo test test-all test-newest lint clean
 
 demo: $(installed)
 	PYTHON=$(bin)/python bash train/train_digits.sh --out runs/digits_mlp.npz
@@ -17,8 +18,13 @@ demo: $(installed)
 	$(bin)/python -m xnornet pack --model runs/digits_mlp.npz --calibrate digits --out runs/digits_mlp.packed.npz
 	$(bin)/python test/digits_test.py --model runs/digits_mlp.packed.npz --mode packed
 
+pytest := $(bin)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
+
 test: $(installed)
-	$(bin)/python -m pytest --numprocesses auto --maxprocesses 4
+	$(pytest)
+
+test-all: $(installed)
+	$(pytest) --all
 
 test-newest:
 	rm -rf .venv-newest

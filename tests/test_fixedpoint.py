@@ -4,6 +4,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from extent import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -132,7 +133,7 @@ def symbolic():
     return theano.function([n], [round_shift(n, s) for s in SHIFTS] + [saturate(n, 15)])
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=examples(50))
 @given(ns=st.lists(int64s, min_size=16, max_size=16))
 def test_expressions_give_what_arrays_give(symbolic, ns):
     n = np.array(ns, np.int64)

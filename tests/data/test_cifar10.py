@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from extent import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -274,7 +275,7 @@ def test_no_pickle_is_told():
 
 
 @pytest.mark.parametrize("form", ["Python 2", "str, protocol 2", "bytes, protocol 5"])
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(share=st.floats(0, 1, exclude_max=True))
 def test_every_truncation_is_refused(form, share):
     content = FORMS[form](0)
@@ -282,7 +283,7 @@ def test_every_truncation_is_refused(form, share):
 
 
 @pytest.mark.parametrize("form", ["Python 2", "str, protocol 2", "bytes, protocol 5"])
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(place=st.integers(0, 600), from_end=st.booleans(), flip=st.integers(1, 255))
 def test_damage_is_told_or_harmless(form, place, from_end, flip):
     content = bytearray(FORMS[form](0))

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from extent import examples
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -121,7 +122,7 @@ def test_one_mirror_goes_on_where_another_dropped(dropper, tmp_path):
     assert 900_000 < first == second < 1_000_001 < 1_800_000 < third <= 2_000_000
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(
     kept=st.integers(0, len(CONTENT) + 10),
     damaged=st.booleans(),

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import requests
+from extent import examples
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -133,7 +134,7 @@ def test_environment_names_the_folder(folder, monkeypatch):
 # Files that are not what they should be
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=examples(50))
 @given(
     shape=st.lists(st.integers(1, 5), min_size=1, max_size=4),
     zipped=st.booleans(),
@@ -150,7 +151,7 @@ def test_read_idx_gives_what_was_packed(shape, zipped, seed):
     np.testing.assert_array_equal(found, elements)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=examples(100))
 @given(cut=st.integers(0, 31), zipped=st.sampled_from(["no", "cut then zipped", "zipped then cut"]))
 def test_read_idx_refuses_every_truncation(cut, zipped):
     content = idx((2, 3, 4), range(24))
@@ -166,7 +167,7 @@ def test_read_idx_refuses_every_truncation(cut, zipped):
         assert str(file) in message_of(mnist.read_idx, file, (2, 3, 4))
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=examples(100))
 @given(position=st.integers(0, 10_000), flip=st.integers(1, 255))
 @example(position=0, flip=2)  # the block type that deflate has not
 def test_read_idx_refuses_a_damaged_gzip_body(position, flip):

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.io
+from extent import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -202,7 +203,7 @@ def test_no_mat_is_told(tmp_path):
 
 
 @pytest.mark.parametrize("compressed", [False, True])
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(share=st.floats(0, 1, exclude_max=True))
 def test_every_truncation_is_told_or_loses_nothing(compressed, share):
     whole = mat(IMAGES, LABELS, compressed)

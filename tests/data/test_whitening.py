@@ -6,6 +6,7 @@ import tracemalloc
 import numpy as np
 import pytest
 import scipy.linalg
+from extent import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
@@ -182,7 +183,7 @@ def test_loading_fits_to_the_training_images_or_applies_what_is_given(monkeypatc
 # Files
 
 
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 @given(size=st.integers(1, 9), seed=st.integers(0, 99))
 def test_what_was_saved_is_loaded(tmp_path_factory, size, seed):
     rng = np.random.default_rng(seed)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from extent import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -11,7 +12,7 @@ from xnornet.inference import compute_scores, fixed_network
 
 
 @pytest.mark.long
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(data=st.data(), threads=st.sampled_from([1, 2]), batch_size=st.sampled_from([1, 2, 16]))
 def test_scores_are_those_of_the_simulation(models, data, threads, batch_size):
     _, model, images = data.draw(models)
@@ -23,7 +24,7 @@ def test_scores_are_those_of_the_simulation(models, data, threads, batch_size):
 
 
 @pytest.mark.long
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(data=st.data())
 def test_each_kernel_equals_its_twin(models, data):
     _, model, images = data.draw(models)

@@ -6,6 +6,7 @@ from itertools import combinations_with_replacement
 import lasagne
 import numpy as np
 import pytest
+from extent import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_models import NO_PAD
@@ -127,7 +128,7 @@ def assert_valid(record, following):
     check_model(QuantizedModel((inputs, 1, pixels), [Quantize(IN), record, *following, last], q))
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(folded())
 def test_a_threshold_tells_the_sign_behind_every_product(drawn):
     record, following, fan_in = drawn

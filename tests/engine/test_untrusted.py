@@ -13,6 +13,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from damaged_files import draw_damaged
+from extent import few_or_all
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_models import convolutional, data, every_record, image
@@ -39,6 +40,9 @@ from xnornet.model import (
 
 # The plain twins take seconds for more multiply-adds in a model.
 MOST_MACS = 3_000_000
+
+# Damaged ones of each model.
+FILES = few_or_all(100, 1250)
 
 MODELS = {
     "every record": every_record(),
@@ -100,11 +104,11 @@ def images_for(model, count=3):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_a_damaged_file_is_refused_or_runs_as_the_plain_twins(tmp_path, guards, name):
-    """Of 1250 files each. Models that the twins take seconds for are loaded, and not run."""
+    """Models that the twins take seconds for are loaded, and not run."""
     save_packed(tmp_path / "whole.npz", MODELS[name], {})
     path, ran = tmp_path / "damaged.npz", []
 
-    @settings(max_examples=1250, database=None)
+    @settings(max_examples=FILES, database=None)
     @given(draw_damaged((tmp_path / "whole.npz").read_bytes()))
     def run(damaged):
         guards.zones.clear()
@@ -120,7 +124,7 @@ def test_a_damaged_file_is_refused_or_runs_as_the_plain_twins(tmp_path, guards, 
             guards.assert_untouched()
 
     run()
-    assert len(ran) > 50 and len(set(ran)) > 5
+    assert len(ran) > few_or_all(0, 50) and len(set(ran)) > few_or_all(0, 5)
 
 
 def assert_runs_as_twins(engine, model):

@@ -5,6 +5,7 @@ from functools import partial
 import lasagne
 import numpy as np
 import pytest
+from extent import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from interpreters import Interpreter
@@ -44,7 +45,7 @@ def assert_exact(model, images):
 
 
 # Calibration on half the range makes data saturate.
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=examples(20))
 @given(data=st.data(), formats=st.just(Formats()) | formats, share=st.sampled_from([1, 0.5]))
 def test_simulation_is_exact(networks, data, formats, share):
     network, images = data.draw(networks(exponents=(-60, -20, -3, 0, 0, 0, 3, 12)))

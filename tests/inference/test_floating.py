@@ -3,6 +3,7 @@
 import lasagne
 import numpy as np
 import pytest
+from extent import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lasagne.layers import (
@@ -32,7 +33,7 @@ def assert_close(found, expected, tolerance):
 
 
 # In double precision, where no sign depends on how the twin rounds.
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=examples(15))
 @given(data=st.data())
 def test_twin_gives_the_deterministic_output(networks, data):
     with theano.config.change_flags(floatX="float64"):

@@ -5,6 +5,7 @@ from fractions import Fraction
 import lasagne
 import numpy as np
 import pytest
+from extent import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lasagne.layers import DenseLayer, DropoutLayer, InputLayer, get_all_layers, get_output
@@ -234,7 +235,7 @@ LAYERS = {
 }
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=examples(100))
 @given(
     kind=st.sampled_from([*LAYERS, "batch norm"]),
     fan_in=st.sampled_from([1, 9, 4096, 70_000]),

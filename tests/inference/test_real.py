@@ -3,6 +3,7 @@
 import lasagne
 import numpy as np
 import pytest
+from extent import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from interpreters import RealInterpreter
@@ -18,7 +19,7 @@ from xnornet.layers import BatchNormLayer, XNORConv2DLayer, XNORDenseLayer
 
 # In double precision, where no sign depends on how the layers round. Magnitudes are drawn, as the formats of
 # data that come of them should not matter.
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 @given(data=st.data(), formats=st.just(Formats()) | formats, magnitude=st.sampled_from([2.0**-9, 1, 2.0**9]))
 def test_each_layer_is_the_exact_value_of_its_formula(data, formats, magnitude):
     with theano.config.change_flags(floatX="float64"):

@@ -5,6 +5,7 @@ import csv
 import matplotlib.image
 import numpy as np
 import pytest
+from extent import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
@@ -64,7 +65,7 @@ def worst_by_a_loop(scores, labels):
     return sorted(found, key=lambda mistake: (-mistake[3], mistake[0]))
 
 
-@settings(max_examples=3)
+@settings(max_examples=examples(3))
 @given(seed=st.integers(0, 2**32), count=st.integers(1, 60), classes=st.integers(2, 12))
 def test_tables_count_as_scikit_learn_does(seed, count, classes, tmp_path_factory):
     scores, split = drawn(seed, count, classes)
@@ -117,7 +118,7 @@ def test_mistakes_are_darker_than_as_many_right_answers(tmp_path, figures):
     assert (colours[0, 2:] == 1).all()
 
 
-@settings(max_examples=3)
+@settings(max_examples=examples(3))
 @given(seed=st.integers(0, 2**32), count=st.integers(60, 90))
 def test_the_most_confident_mistakes_come_first(seed, count, tmp_path_factory):
     scores, split = drawn(seed, count)
@@ -237,7 +238,7 @@ def test_scores_that_do_not_fit_the_images_are_refused(tmp_path, shape):
     assert not (tmp_path / "folder").exists()
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(
     values=st.lists(st.just(0.0) | st.floats(1e-5, 1), min_size=1, max_size=5),
     percent=st.booleans(),

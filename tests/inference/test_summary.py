@@ -7,6 +7,7 @@ import re
 import lasagne
 import numpy as np
 import pytest
+from extent import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lasagne.layers import DenseLayer, FlattenLayer, InputLayer, NonlinearityLayer, Pool2DLayer
@@ -157,7 +158,7 @@ def test_packed_bytes_of_what_ships_are_those_of_the_file(tmp_path, name, option
     assert_counted_as_packed(network, tmp_path / "m.npz")
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(network=draw_network())
 def test_packed_bytes_are_those_of_the_file(tmp_path_factory, network):
     assert_counted_as_packed(network[0], tmp_path_factory.getbasetemp() / "summary.npz")

@@ -6,6 +6,7 @@ import itertools
 import lasagne
 import numpy as np
 import pytest
+from extent import examples
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -109,7 +110,7 @@ pads = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=examples(25))
 @given(
     batch=st.integers(1, 3),
     channels=st.integers(1, 4),

@@ -5,6 +5,7 @@ import functools
 import lasagne
 import numpy as np
 import pytest
+from extent import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -36,7 +37,7 @@ def grid(rng, *shape):
     return rng.integers(-8, 9, shape) / 4
 
 
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=examples(20))
 @given(
     batch=st.integers(1, 4),
     features=st.one_of(

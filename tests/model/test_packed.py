@@ -13,6 +13,7 @@ import lasagne
 import numpy as np
 import pytest
 from damaged_files import draw_damaged
+from extent import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_networks import draw_model
@@ -75,7 +76,7 @@ def refused(path, load=load_packed):
     return message
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(model=draw_model())
 def test_what_is_saved_is_loaded(folder, model):
     save_packed(folder / "m.npz", model, INFO)
@@ -100,7 +101,7 @@ def plain(q):
     return [q.bits, q.int_bits]
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(model=draw_model())
 def test_the_format_is_as_it_is_told(folder, model):
     save_packed(folder / "m.npz", model, INFO)
@@ -544,7 +545,7 @@ def packed(folder, model):
     return (folder / "whole.npz").read_bytes()
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(data=st.data(), model=st.builds(every_record) | draw_model())
 def test_a_damaged_file_is_refused_or_gives_a_model_that_passes(folder, data, model):
     path = folder / "damaged.npz"
@@ -562,7 +563,7 @@ def test_some_damage_gives_another_model(folder):
     """Damage that is always refused at the door would test nothing behind it."""
     whole, found = packed(folder, every_record()), []
 
-    @settings(max_examples=300, database=None, derandomize=True)
+    @settings(max_examples=examples(300), database=None, derandomize=True)
     @given(draw_damaged(whole))
     def load(damaged):
         (folder / "damaged.npz").write_bytes(damaged)

@@ -4,6 +4,7 @@ import contextlib
 
 import numpy as np
 import pytest
+from extent import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sign_products import (
@@ -87,7 +88,7 @@ def random_gradient(case, kind="normal", dtype=np.float32):
 
 @pytest.mark.parametrize("name", WAYS)
 def test_products_are_exact_and_gradients_within_their_bounds(name):
-    @settings(max_examples=20)
+    @settings(max_examples=examples(20))
     @given(cases, st.sampled_from(list(GRADIENTS)), st.booleans())
     def check(case, kind, binarized):
         H, B = case.draw_signs()
@@ -108,7 +109,7 @@ def test_products_are_exact_and_gradients_within_their_bounds(name):
     "arithmetic, error", [("float32", float32_error), ("bfloat16", bfloat16_error), ("int8", int8_error)]
 )
 def test_other_arithmetics_keep_their_bounds(arithmetic, error):
-    @settings(max_examples=10)
+    @settings(max_examples=examples(10))
     @given(cases, st.sampled_from(list(GRADIENTS)))
     def check(case, kind):
         H, B = case.draw_signs()
@@ -144,7 +145,7 @@ def test_bfloat16_rounds():
 @pytest.mark.parametrize("mode", ["JAX", "FAST_COMPILE"])
 @pytest.mark.parametrize("arithmetic", ops.ARITHMETICS)
 def test_float64_is_exact_to_its_rounding(arithmetic, mode):
-    @settings(max_examples=4)
+    @settings(max_examples=examples(4))
     @given(cases)
     def check(case):
         H, B = case.draw_signs()
@@ -224,7 +225,7 @@ def test_what_is_empty_gives_zeros(case, name):
 
 
 @pytest.mark.parametrize("name", WAYS)
-@settings(max_examples=4)
+@settings(max_examples=examples(4))
 @given(st.integers(0, 2**32), st.tuples(*[st.integers(1, 9)] * 3), st.integers(1, 70))
 def test_rows_may_have_axes(name, seed, shape, outputs):
     rng = np.random.default_rng(seed)
@@ -245,7 +246,7 @@ def test_rows_may_have_axes(name, seed, shape, outputs):
         np.testing.assert_allclose(one, other, atol=1e-3 * max(1, np.abs(other).max()))
 
 
-@settings(max_examples=10)
+@settings(max_examples=examples(10))
 @given(cases)
 def test_shapes_are_known_before_and_after_compilation(case):
     H, B = case.draw_signs()

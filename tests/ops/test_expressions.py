@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+from extent import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -56,7 +57,7 @@ def grid(rng, *shape):
     return rng.integers(-16, 17, shape) / 8
 
 
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=examples(15))
 @given(st.integers(0, 2**32), st.integers(1, 4), st.integers(1, 5), st.integers(1, 3), st.integers(1, 4))
 def test_factors_are_means_of_magnitudes(seed, a, b, c, d):
     array = grid(np.random.default_rng(seed), a, b, c, d)
@@ -77,7 +78,7 @@ def test_factors_are_means_of_magnitudes(seed, a, b, c, d):
         np.testing.assert_allclose(channels[i, j, k], expected, rtol=1e-12)
 
 
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=examples(15))
 @given(st.data(), st.sampled_from(["float32", "float64", "int64"]))
 def test_box_sum_adds_what_each_window_holds(data, dtype):
     draw = data.draw

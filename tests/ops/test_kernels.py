@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 from direct_calls import direct_call
+from extent import examples
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from processors import PROCESSORS, output_on
@@ -65,7 +66,7 @@ def all_of(case, kind="normal"):
 cases = draw_convolutions() | draw_products()
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(cases)
 def test_products_of_signs_are_exact(case):
     H, B = case.draw_signs()
@@ -74,7 +75,7 @@ def test_products_of_signs_are_exact(case):
     np.testing.assert_array_equal(found, case.forward(H, B))
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(cases, st.sampled_from(list(GRADIENTS)))
 @example(Product(130, 300, 300), "one, and less than half a step")
 def test_gradients_err_by_half_a_step_of_16_bits(case, kind):
@@ -109,7 +110,7 @@ def test_gradients_of_layers_err_by_less_than_a_ten_thousandth_of_the_largest(ca
         assert np.abs(found - exact).max() < 1e-4 * np.abs(exact).max()
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(cases, st.sampled_from([np.inf, -np.inf, np.nan]), st.data())
 def test_what_is_not_finite_arrives(case, value, data):
     """And not at other images."""
@@ -129,7 +130,7 @@ def test_what_is_not_finite_arrives(case, value, data):
         )
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(cases)
 def test_results_do_not_depend_on_the_number_of_threads(case):
     with pytest.MonkeyPatch.context() as patch:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from extent import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sign_products import GRADIENTS
@@ -13,7 +14,7 @@ def rounded(g):
     return np.asarray(round_at_random(g.astype(np.float32)), np.float64)
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(st.sampled_from(list(GRADIENTS)), st.integers(1, 40), st.integers(0, 99))
 def test_numbers_become_one_of_their_two_neighbours(kind, count, seed):
     g = GRADIENTS[kind](np.random.default_rng(seed), (count, 3)).astype(np.float32).astype(float)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from extent import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -128,7 +129,7 @@ def test_casts_of_floats_cut_the_fraction_off(mode):
 
 @pytest.mark.parametrize("mode", MODES)
 @given(st.lists(st.integers(-3, 2), min_size=1, max_size=6))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=examples(10), deadline=None)
 def test_of_repeated_indices_every_increment_counts_and_the_last_value_stays(mode, where):
     x = np.zeros(3, "float32")
     y = np.arange(1, len(where) + 1, dtype="float32")
@@ -204,7 +205,7 @@ def test_an_axis_declared_to_be_of_length_one_is_broadcast(mode):
 
 @pytest.mark.parametrize("mode", MODES)
 @given(arrays("float64", (2, 3), elements=st.floats(-1e3, 1e3)))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=examples(10), deadline=None)
 def test_sorting_equals_numpy(mode, value):
     x = T.dmatrix()
     f = theano.function([x], [T.sort(x, axis=1), T.argsort(x, axis=1)], mode=mode)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from extent import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -26,7 +27,7 @@ def looped(images, draws, padding, fill, hole):
     return result
 
 
-@settings(max_examples=15)
+@settings(max_examples=examples(15))
 @given(
     shape=st.tuples(*[st.integers(1, 4)] * 2, *[st.integers(2, 6)] * 2),
     padding=st.integers(0, 3),

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from extent import few_or_all
 
 import theano
 from xnornet import data
@@ -24,7 +25,7 @@ from xnornet.training.stop import StopRequests
 
 ROOT = Path(__file__).resolve().parents[2]
 OPTIONS = ["--set", "num_units=32", "--batch-size", "10", "--epochs", "25", "--augment"]
-KILLS = 20
+KILLS = few_or_all(3, 20)
 RECIPE = Recipe(2, 300, 0.01, 0.001, augment=True)
 SMALL = {"num_units": 16}
 
@@ -64,7 +65,7 @@ def uninterrupted(tmp_path_factory):
 
 
 @pytest.mark.long
-def test_kill_at_twenty_random_moments_changes_nothing(uninterrupted, tmp_path):
+def test_kill_at_random_moments_changes_nothing(uninterrupted, tmp_path):
     reference, seconds = uninterrupted
     rng, kills, runs = random.Random(0), 0, 0
     while kills < KILLS:

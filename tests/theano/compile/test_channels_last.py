@@ -6,6 +6,7 @@ Expected values are those of mode FAST_COMPILE, in which NumPy follows the graph
 import jax
 import numpy as np
 import pytest
+from extent import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax.extend.core import jaxprs_in_params
@@ -159,7 +160,7 @@ def assert_equal(results, expected):
 
 
 @given(nets())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 def test_nets_compute_what_they_did(case):
     inputs, values, expressions = case
     expected = run(inputs, expressions, "FAST_COMPILE", values)
@@ -167,7 +168,7 @@ def test_nets_compute_what_they_did(case):
 
 
 @given(nets())
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 def test_the_copy_computes_the_same_in_NumPy_with_no_work_added(case):
     inputs, values, expressions = case
     copy = with_channels_last(expressions)

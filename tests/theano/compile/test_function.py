@@ -12,6 +12,7 @@ from contextlib import contextmanager
 import jax
 import numpy as np
 import pytest
+from extent import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pytensor.graph.basic import Apply
@@ -472,7 +473,7 @@ def test_a_function_compiles_once_for_each_set_of_shapes():
         assert f.compilations == expected
 
 
-@settings(max_examples=15)
+@settings(max_examples=examples(15))
 @given(lengths=st.lists(st.integers(0, 5), max_size=20), kept=st.integers(1, 4))
 def test_the_versions_used_last_are_kept(lengths, kept):
     x, s = T.vector("x"), theano.shared(array(1), "s")

@@ -4,6 +4,7 @@ import functools
 
 import numpy as np
 import pytest
+from extent import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -97,7 +98,7 @@ def slices_by_numpy(x, a, b, c):
 
 
 @given(*[st.integers(-5, 5)] * 3, st.integers(0, 4))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 def test_slices_between_integer_inputs_equal_numpy(a, b, c, rows):
     x = DATA[:rows]
     for result, expected in zip(slicing()(x, a, b, c), slices_by_numpy(x, a, b, c), strict=True):

@@ -7,6 +7,7 @@ holds for every ``x`` and every ``w``, with a gradient that was computed at anot
 import numpy as np
 import pytest
 import scipy.signal
+from extent import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -129,14 +130,14 @@ def check_convolution(case, mode):
 
 @pytest.mark.parametrize("mode", MODES)
 @given(convolutions(2, 3))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 def test_conv2d_and_gradients_equal_scipy(mode, case):
     check_convolution(case, mode)
 
 
 @pytest.mark.parametrize("mode", MODES)
 @given(convolutions(3, 2))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=examples(10), deadline=None)
 def test_conv3d_and_gradients_equal_scipy(mode, case):
     check_convolution(case, mode)
 
@@ -289,7 +290,7 @@ def transposed(draw):
 
 @pytest.mark.parametrize("mode", MODES)
 @given(transposed())
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 def test_grad_wrt_functions_are_the_adjoint_over_drawn_geometries(mode, case_and_known):
     case, known = case_and_known
     ndim = len(case["image"]) - 2

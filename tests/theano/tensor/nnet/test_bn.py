@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from extent import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -46,7 +47,7 @@ def normalizations(draw):
 
 @pytest.mark.parametrize("mode", MODES)
 @given(normalizations())
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=examples(12), deadline=None)
 def test_training_equals_loops_and_its_gradient_differences(mode, case):
     shape, axes, narrow, seed = case
     named = {"per-activation": (0,), "spatial": (0, *range(2, len(shape)))}

@@ -5,6 +5,7 @@ import functools
 import numpy as np
 import pytest
 import scipy.special
+from extent import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -91,7 +92,7 @@ def softmaxes(mode):
 
 @pytest.mark.parametrize("mode", MODES)
 @given(arrays("float64", (3, 4), elements=st.floats(-50, 50)))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 def test_softmax_and_its_logarithm_equal_scipy(mode, value):
     probabilities, logarithms, of_softmax = softmaxes(mode)(value)
     np.testing.assert_allclose(probabilities, scipy.special.softmax(value, axis=1), rtol=1e-12)

@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+from extent import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pytensor.gradient import NullTypeGradError
@@ -97,14 +98,14 @@ def check_pooling(shape, theano_mode, **options):
 
 @pytest.mark.parametrize("theano_mode", MODES)
 @given(poolings(2))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 def test_pool_2d_and_gradient_equal_loops(theano_mode, case):
     check_pooling(theano_mode=theano_mode, **case)
 
 
 @pytest.mark.parametrize("theano_mode", MODES)
 @given(poolings(3))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=examples(10), deadline=None)
 def test_pool_3d_and_gradient_equal_loops(theano_mode, case):
     check_pooling(theano_mode=theano_mode, **case)
 
