@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from extent import few_or_all
 
 PROGRAM = Path(__file__).resolve().parents[2] / "benchmarks" / "arithmetics.py"
 
@@ -19,10 +20,11 @@ def test_losses_are_compared_step_by_step_and_in_the_mean(monkeypatch):
 
 
 def test_arithmetics_train_the_digits_alike(run):
-    options = ["--only", "float32,int16,int8", "--seeds", "1", "--epochs", "6", "--json"]
+    names = few_or_all(["float32", "int16"], ["float32", "int16", "int8"])
+    options = ["--only", ",".join(names), "--seeds", "1", "--epochs", "6", "--json"]
     told = json.loads(run("digits_mlp", *options).out)
     errors = {name: error for name, (error,) in told["test_errors"].items()}
-    assert set(errors) == {"float32", "int16", "int8"} and max(errors.values()) < 0.08
+    assert set(errors) == set(names) and max(errors.values()) < 0.08
     # Both part from float32 by what rounding gives rise to.
     assert told["apart"]["int16"]["of_means"] < 0.03
     assert told["apart"]["int16"]["mean"] < 2 * told["apart"]["float32, reordered"]["mean"] + 0.01
@@ -30,10 +32,8 @@ def test_arithmetics_train_the_digits_alike(run):
 
 def test_no_epochs_leave_the_losses_of_first_steps(run):
     options = ["digits_mlp", "--only", "float32,int16", "--seeds", "1", "--epochs", "0"]
-    told = json.loads(run(*options, "--json").out)
-    assert told["epochs"] == 0 and told["test_errors"] == {}
-    assert set(told["apart"]) == {"int16", "float32, reordered"}
     lines = run(*options).out.splitlines()
+    assert lines[0].startswith("digits_mlp, 0 epochs ")
     assert [line[:20].strip() for line in lines[2:]] == ["int16", "float32, reordered"]
     assert all(re.fullmatch(r"( +[\d.]+%){3}", line[20:]) for line in lines[2:])
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from python_mode import in_python
 
 from xnornet import networks
 from xnornet.cli import NETWORKS_OF, main
@@ -61,6 +62,7 @@ def test_fixed_point_is_within_half_a_point_of_float_and_few_bits_are_worse(mode
     assert errors["coarse"] > errors["fixed"]
 
 
+@in_python()
 def test_a_report_of_fixed_point_has_the_error_against_bits(model, tmp_path, capsys):
     folder = tmp_path / "report"
     argv = ["test", "--model", str(model), "--mode", "fixed", "--report", str(folder), "--json"]

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import strategies as st
 from lasagne.layers import DenseLayer, FlattenLayer, InputLayer, MaxPool2DLayer
 from lasagne.nonlinearities import rectify
+from python_mode import in_python
 
 from xnornet.inference import Formats, quantize
 from xnornet.layers import BatchNormLayer, XNORConv2DLayer, XNORDenseLayer
@@ -96,7 +97,8 @@ def draw_model(draw):
         draw(st.sampled_from([15, 15, 4])),
     )
     share = np.float32(draw(st.sampled_from([1, 1, 0.3])))
-    return network, quantize(network, images * share, formats), images
+    with in_python():
+        return network, quantize(network, images * share, formats), images
 
 
 @pytest.fixture(scope="session")

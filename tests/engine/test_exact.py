@@ -6,24 +6,35 @@ from extent import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import theano
 from xnornet.engine import Engine, kernels, reference
 from xnornet.engine.plan import Buffer
 from xnornet.inference import compute_scores, fixed_network
 
+THREADS, BATCH_SIZES = st.sampled_from([1, 2]), st.sampled_from([1, 2, 16])
 
-@pytest.mark.long
-@settings(max_examples=examples(40))
-@given(data=st.data(), threads=st.sampled_from([1, 2]), batch_size=st.sampled_from([1, 2, 16]))
-def test_scores_are_those_of_the_simulation(models, data, threads, batch_size):
-    _, model, images = data.draw(models)
-    engine = Engine(model, threads, batch_size)
-    expected = compute_scores(fixed_network(model), images)
+
+@pytest.mark.parametrize("mode", ["FAST_COMPILE", "JAX"])
+def test_scores_are_those_of_the_simulation(models, mode):
+    """Mostly in Python, which compiles in less time."""
+
+    @settings(max_examples=examples(40 if mode == "FAST_COMPILE" else 5))
+    @given(models, THREADS, BATCH_SIZES)
+    def run(drawn, threads, batch_size):
+        _, model, images = drawn
+        with theano.config.change_flags(mode=mode, cxx=""):
+            expected = compute_scores(fixed_network(model), images)
+        assert_scores(Engine(model, threads, batch_size), images, expected)
+
+    run()
+
+
+def assert_scores(engine, images, expected):
     for _ in range(2):
         np.testing.assert_array_equal(engine.run(images), expected)
     np.testing.assert_array_equal(engine.predict(images), expected.argmax(axis=1))
 
 
-@pytest.mark.long
 @settings(max_examples=examples(60))
 @given(data=st.data())
 def test_each_kernel_equals_its_twin(models, data):

@@ -9,6 +9,7 @@ import sys
 import lasagne
 import numpy as np
 import pytest
+from extent import few_or_all
 from lasagne import layers
 
 import theano
@@ -48,13 +49,15 @@ def network():
     return layers.DenseLayer(second, 5, nonlinearity=lasagne.nonlinearities.softmax, name="scores")
 
 
-def functions(net):
-    """A training step, and the output of the network."""
-    inputs = layers.get_all_layers(net)[0].input_var
+def training_step(net):
     scores = layers.get_output(net)
     updates = lasagne.updates.adam(T.sqr(scores[:, 0]).mean(), layers.get_all_params(net))
-    step = theano.function([inputs], scores, updates=updates)
-    return step, theano.function([inputs], layers.get_output(net, deterministic=True))
+    return theano.function([layers.get_all_layers(net)[0].input_var], scores, updates=updates)
+
+
+def classifier(net):
+    inputs = layers.get_all_layers(net)[0].input_var
+    return theano.function([inputs], layers.get_output(net, deterministic=True))
 
 
 def values(net):
@@ -68,28 +71,38 @@ def assert_same(found, expected):
         np.testing.assert_array_equal(found[name], value)
 
 
-@pytest.mark.parametrize("name", DUPLICATES)
-def test_a_network_survives_with_its_values_names_and_random_numbers(name):
-    net = network()
-    step, classify = functions(net)
-    step(BATCH)
-    twin = DUPLICATES[name](net)
-    before, expected = values(net), classify(BATCH)
-    assert_same(values(twin), before)
-    assert len(before) == len(layers.get_all_params(net)) == 7
-    twin_step, twin_classify = functions(twin)
-    np.testing.assert_array_equal(twin_classify(BATCH), expected)
-    drawn = twin_step(BATCH)
-    assert_same(values(net), before)
-    assert not np.array_equal(twin_classify(BATCH), expected)
-    same_step, _ = functions(net)
-    np.testing.assert_array_equal(same_step(BATCH), drawn)
+class Trained:
+    """A network after a step, its duplicates from then, and what it computed after another step."""
+
+    def __init__(self):
+        self.net = network()
+        training_step(self.net)(BATCH)
+        self.classify = classifier(self.net)
+        self.values, self.scores = values(self.net), self.classify(BATCH)
+        self.twins = {name: duplicate(self.net) for name, duplicate in DUPLICATES.items()}
+        self.drawn = training_step(self.net)(BATCH)
+        self.later = values(self.net)
 
 
-def test_a_network_survives_in_another_process(tmp_path):
-    net = network()
-    step, classify = functions(net)
-    step(BATCH)
+@pytest.fixture(scope="module")
+def trained():
+    return Trained()
+
+
+@pytest.mark.parametrize("name", few_or_all(["deepcopy", f"pickle {pickle.HIGHEST_PROTOCOL}"], DUPLICATES))
+def test_a_network_survives_with_its_values_names_and_random_numbers(trained, name):
+    twin = trained.twins[name]
+    assert_same(values(twin), trained.values)
+    assert len(trained.values) == len(layers.get_all_params(twin)) == 7
+    classify = classifier(twin)
+    np.testing.assert_array_equal(classify(BATCH), trained.scores)
+    np.testing.assert_array_equal(training_step(twin)(BATCH), trained.drawn)
+    assert_same(values(trained.net), trained.later)
+    assert not np.array_equal(classify(BATCH), trained.scores)
+
+
+def test_a_network_survives_in_another_process(trained, tmp_path):
+    net, classify = trained.net, trained.classify
     pickled, told = tmp_path / "network.pickle", tmp_path / "told.npz"
     pickled.write_bytes(pickle.dumps((net, BATCH)))
     command = [sys.executable, "-c", IN_ANOTHER_PROCESS, pickled, told]

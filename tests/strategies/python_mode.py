@@ -1,0 +1,10 @@
+"""Functions in Python, an Op at a time: for tests that compile many functions and are not about JAX."""
+
+import theano
+
+__all__ = ["in_python"]
+
+
+def in_python():
+    """For a ``with`` block or, as a decorator, a test: JAX takes seconds to compile a net, this a tenth."""
+    return theano.config.change_flags(mode="FAST_COMPILE", cxx="")
