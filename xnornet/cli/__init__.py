@@ -18,6 +18,7 @@ from xnornet.cli.pack import add_pack
 from xnornet.cli.summary import add_summary
 from xnornet.cli.test import add_test
 from xnornet.cli.train import add_train
+from xnornet.threads import ThreadsError
 
 __all__ = ["NETWORKS_OF", "main"]
 
@@ -107,7 +108,7 @@ def _expected_errors():
     from xnornet.data import DataError
     from xnornet.model import ModelError
 
-    expected = [UsageError, DataError, ModelError, ImportError]
+    expected = [UsageError, DataError, ModelError, ThreadsError, ImportError]
     if "xnornet.training" in sys.modules:
         expected.append(sys.modules["xnornet.training"].TrainingError)
     return tuple(expected)

@@ -12,7 +12,6 @@ in words of 8 bytes.
 """
 
 import ctypes
-import os
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -24,6 +23,7 @@ from numba import carray, njit, types
 from numba.extending import intrinsic
 
 from xnornet.machine_code import c_function
+from xnornet.threads import default_threads
 
 __all__ = ["CustomCall", "argument", "argument_shape", "option", "result", "result_shape"]
 
@@ -269,4 +269,4 @@ class CustomCall:
 
 
 # Read at each call.
-THREADS = ctypes.c_int64(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())
+THREADS = ctypes.c_int64(default_threads())

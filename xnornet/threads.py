@@ -1,0 +1,106 @@
+"""How many threads the engine and the training kernels take by default.
+
+A thread for each core that the process may use: the cores of its affinity, but no more than the CPU quota of
+its container or service allows. The environment variable ``XNORNET_THREADS`` overrides this. The module
+imports nothing but the standard library.
+"""
+
+import os
+from pathlib import Path, PurePosixPath
+
+__all__ = ["MOST_THREADS", "ThreadsError", "available_cores", "default_threads"]
+
+# More threads than cores are of use for tests only.
+MOST_THREADS = 256
+
+# Where control groups are mounted that may hold a quota: version 2, alone or beside version 1, and version 1.
+MOUNTS = ("sys/fs/cgroup", "sys/fs/cgroup/unified"), ("sys/fs/cgroup/cpu", "sys/fs/cgroup/cpu,cpuacct")
+
+
+class ThreadsError(ValueError):
+    """``XNORNET_THREADS`` is no number of threads."""
+
+
+def default_threads(root="/"):
+    """Threads to use where the caller gives no number.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    ThreadsError
+        ``XNORNET_THREADS`` is not a whole number from 1 to ``MOST_THREADS``.
+    """
+    value = os.environ.get("XNORNET_THREADS", "")
+    if not value:
+        return min(available_cores(root), MOST_THREADS)
+    try:
+        threads = int(value)
+    except ValueError:
+        threads = 0
+    if not 1 <= threads <= MOST_THREADS:
+        raise ThreadsError(f"XNORNET_THREADS is {value!r}; it takes a whole number from 1 to {MOST_THREADS}")
+    return threads
+
+
+def available_cores(root="/"):
+    """Cores that this process may use at a time, at least one.
+
+    A quota of one and a half cores counts as one: two threads would use it up before its period ends, and
+    both wait for the rest. Quotas are read on Linux only, where control groups are mounted at the usual
+    places.
+
+    Parameters
+    ----------
+    root : path
+        Where the system's files are.
+    """
+    if hasattr(os, "sched_getaffinity"):
+        cores = len(os.sched_getaffinity(0))
+    else:
+        cores = os.cpu_count() or 1
+    return max(1, min([cores, *map(int, _quotas(Path(root)))]))
+
+
+def _quotas(root):
+    """Cores that each control group around this process allows, of those that set a limit."""
+    for line in _text(root / "proc/self/cgroup").splitlines():
+        _, controllers, path = (line.split(":", 2) + ["", ""])[:3]
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        for mount in MOUNTS[bool(controllers)]:
+            for group in _groups(root / mount, path):
+                yield from _quota(group)
+
+
+def _groups(mount, path):
+    """Folders of a group and of those around it.
+
+    In a container, ``path`` may be the host's, or begin with ``..``, while the mount's root is the
+    container's own group. So the root is always among the folders; those that do not exist hold no limit.
+    """
+    path = PurePosixPath(path.lstrip("/"))
+    inner = PurePosixPath() if ".." in path.parts else path
+    return [mount / part for part in (inner, *inner.parents)]
+
+
+def _quota(group):
+    """The limit that a group sets, as one number or none."""
+    numbers = _text(group / "cpu.max").split()
+    if not numbers:
+        numbers = [*_text(group / "cpu.cfs_quota_us").split(), *_text(group / "cpu.cfs_period_us").split()]
+    try:
+        quota, period = map(int, numbers)
+    except ValueError:
+        return
+    if quota > 0 and period > 0:
+        yield quota / period
+
+
+def _text(path):
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
