@@ -126,6 +126,23 @@ def test_a_variable_that_is_no_number_of_threads_is_one_clear_line(tmp_path, mon
     )
 
 
+def test_engine_and_training_take_it():
+    program = """
+import xnornet.engine, sys
+from xnornet.model import Flatten, Quantize, QuantizedModel
+from xnornet.fixedpoint import Q
+print(xnornet.engine.Engine(QuantizedModel((1, 1, 1), [Quantize(Q(7, 0)), Flatten()], Q(7, 0))).threads)
+from xnornet.ops import custom_calls
+print(custom_calls.THREADS)
+"""
+    environment = os.environ | {
+        "XNORNET_THREADS": "3",
+        "PYTHONPATH": os.pathsep.join(filter(None, [".", *sys.path])),
+    }
+    found = subprocess.check_output([sys.executable, "-c", program], env=environment, text=True, timeout=300)
+    assert found.split() == ["3", "3"]
+
+
 def test_the_module_needs_nothing_heavy():
     program = "import sys, xnornet.threads; print(*sys.modules)"
     loaded = subprocess.check_output([sys.executable, "-c", program], text=True, timeout=60).split()

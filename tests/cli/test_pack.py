@@ -8,7 +8,6 @@ import subprocess
 import sys
 
 import lasagne
-import numba
 import numpy as np
 import pytest
 from ancestor_files import ancestor_arrays
@@ -20,6 +19,7 @@ from xnornet.data import Whitening
 from xnornet.engine import Engine
 from xnornet.inference import Formats, compute_scores, fixed_network, quantize
 from xnornet.model import load_packed, load_weights, save_weights
+from xnornet.threads import MOST_THREADS
 
 MODES = ("float", "fixed", "packed")
 
@@ -203,8 +203,8 @@ def test_help_tells_the_formats_that_are_usual():
     assert Formats(**told) == Formats()
 
 
-@pytest.mark.parametrize("threads, status", [(0, 2), (-1, 2), (numba.config.NUMBA_NUM_THREADS + 1, 1)])
-def test_a_number_of_threads_beyond_the_cores_is_refused(packed, capsys, threads, status):
+@pytest.mark.parametrize("threads, status", [(0, 2), (-1, 2), (MOST_THREADS + 1, 1)])
+def test_no_thread_or_too_many_are_refused(packed, capsys, threads, status):
     assert run_test(packed, "--mode", "packed", "--threads", threads) == status
     assert "--threads" in error_line(capsys)
 

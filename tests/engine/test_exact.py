@@ -42,7 +42,7 @@ def test_each_kernel_equals_its_twin(models, data):
     engines = [Engine(model, 2, batch_size=8, kernels=k) for k in (kernels, reference)]
     scores = [engine.run(images) for engine in engines]
     fast, plain = (
-        [a for b, a in engine._arrays.items() if isinstance(b, Buffer) and not b.scratch]
+        [a for b, a in engine._idle[0].of.items() if isinstance(b, Buffer) and not b.scratch]
         for engine in engines
     )
     for found, expected in zip(fast, plain, strict=True):

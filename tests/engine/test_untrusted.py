@@ -132,7 +132,7 @@ def assert_runs_as_twins(engine, model):
     images, twin = images_for(model), Engine(model, kernels=reference)
     scores, expected = engine.run(images), twin.run(images)
     np.testing.assert_array_equal(scores, expected)
-    found, wanted = ([a for buffer, a in e._arrays.items() if not buffer.scratch] for e in (engine, twin))
+    found, wanted = ([a for buffer, a in e._idle[0].of.items() if not buffer.scratch] for e in (engine, twin))
     for one, other in zip(found, wanted, strict=True):
         np.testing.assert_array_equal(one, other)
     return b"".join(a.tobytes() for a in found)
@@ -244,9 +244,9 @@ def test_a_batch_is_as_large_as_memory_allows():
 def test_what_each_thread_takes_counts():
     """32 sums of 32 bits for each output."""
     model = one_layer((1, 1, 1), binary(1 << 17, 1))
-    plan.Plan(model, most_threads=8)
+    plan.Plan(model, threads=8)
     with pytest.raises(ModelError, match="running one image takes"):
-        plan.Plan(model, most_threads=64)
+        plan.Plan(model, threads=64)
 
 
 MANY = {

@@ -42,7 +42,12 @@ def add_test(command, dataset):
     add("--json", action="store_true", help="print one JSON object instead of a sentence")
     add_net_option(command, NETWORKS_OF.get(dataset) or sum(NETWORKS_OF.values(), ()))
     add_batch_size_option(command)
-    add("--threads", type=positive(int), metavar="N", help="of --mode packed (default: one for each core)")
+    add(
+        "--threads",
+        type=positive(int),
+        metavar="N",
+        help="of --mode packed (default: XNORNET_THREADS, or the cores)",
+    )
     chosen = command.add_argument_group("fixed point, of weights that are not packed")
     add_format_options(chosen)
     chosen.add_argument(
@@ -141,9 +146,11 @@ def _packed_scores(arguments, model, images):
     from tqdm import tqdm
 
     from xnornet.engine import Engine
+    from xnornet.threads import default_threads
 
+    threads = arguments.threads or default_threads()
     try:
-        engine = Engine(model, arguments.threads)
+        engine = Engine(model, threads)
     except ValueError as error:
         raise UsageError(f"--{error}") from error
     starts = tqdm(range(0, len(images), arguments.batch_size), unit="batch", leave=False, disable=None)

@@ -1,22 +1,15 @@
 """The engine as its users see it: a packed model in, scores and classes out."""
 
-import threading
-from contextlib import contextmanager
+import importlib
 
-import numba
 import numpy as np
 
 from xnornet.engine import kernels
 from xnornet.engine.plan import Plan
 from xnornet.model import ModelError, check_model, load_packed
+from xnornet.threads import MOST_THREADS, default_threads
 
 __all__ = ["Engine", "load"]
-
-MOST_THREADS = numba.config.NUMBA_NUM_THREADS
-
-# Numba's own threads, which it has where it finds neither OpenMP nor TBB, end the process when two Python
-# threads use them at a time.
-ONE_AT_A_TIME = threading.Lock()
 
 
 def load(path, threads=None, batch_size=16):
@@ -48,14 +41,17 @@ def load(path, threads=None, batch_size=16):
 class Engine:
     """Run a fixed-point network on packed bits.
 
-    Arrays are laid out at the first call for its number of images, up to ``batch_size``, and kept. Threads
-    may share an engine; they wait for each other.
+    Machine code is compiled, or read from disk, when the engine is made. Arrays are laid out at the first
+    call for its number of images, up to ``batch_size``, and kept. Python's threads may share an engine: calls
+    at the same time have arrays and threads of their own. The process may fork at any time. A pickled engine
+    is its model and settings; the rest is made anew where it is loaded.
 
     Parameters
     ----------
     model : QuantizedModel
     threads : int, optional
-        By default as many as Numba has: one for each core, or ``NUMBA_NUM_THREADS``.
+        By default :func:`xnornet.threads.default_threads`: one for each core that the process may use, or
+        ``XNORNET_THREADS``. One thread is the caller's; with ``threads=1`` there is no other.
     batch_size : int
         Images run at a time, or fewer of them if so many would take more than a gigabyte; more are run in
         parts.
@@ -81,20 +77,23 @@ class Engine:
     """
 
     def __init__(self, model, threads=None, batch_size=16, info=None, kernels=kernels):
-        threads = MOST_THREADS if threads is None else threads
+        threads = default_threads() if threads is None else threads
         if not 1 <= threads <= MOST_THREADS:
-            raise ValueError(f"threads is {threads}; it takes 1 to {MOST_THREADS}, or set NUMBA_NUM_THREADS")
+            raise ValueError(f"threads is {threads}; it takes 1 to {MOST_THREADS}")
         if batch_size < 1:
             raise ValueError(f"batch_size is {batch_size}; it takes at least 1")
         check_model(model)
-        self._plan = Plan(model, MOST_THREADS)
+        self._model, self._kernels = model, kernels
+        self._plan = Plan(model, threads)
         self.batch_size = min(batch_size, self._plan.most_images)
         self.threads, self.info = threads, info or {}
         self.input_shape, self.q_out = tuple(model.input_shape), model.q_out
-        self._kernels = kernels
-        self._capacity = 0
-        numba.get_num_threads()  # until threads are asked for, it is not known whose they are
-        self._lock = ONE_AT_A_TIME if numba.threading_layer() == "workqueue" else threading.Lock()
+        kernels.prepare(self._plan.kernels())
+        # Taken and given back by one operation of Python: no lock that a child could find closed forever.
+        self._idle = []
+
+    def __reduce__(self):
+        return _engine, (self._model, self.threads, self.batch_size, self.info, self._kernels.__name__)
 
     def run(self, images, out=None):
         """Scores of images.
@@ -102,7 +101,8 @@ class Engine:
         Parameters
         ----------
         images : float array, ``(n, channels, rows, columns)``
-            Scaled as the network's training images were. What is neither float32 nor float64 is converted.
+            Scaled as the network's training images were. What is neither float32 nor float64 is converted to
+            float64.
         out : int64 array, ``(n, classes)``, optional
             Where to write the scores.
 
@@ -120,9 +120,7 @@ class Engine:
         if images.ndim != len(self.input_shape) + 1 or images.shape[1:] != self.input_shape:
             wanted = ", ".join(map(str, ("n", *self.input_shape)))
             raise ValueError(f"The network takes images of shape ({wanted}); got {images.shape}")
-        if images.dtype not in (np.float32, np.float64):
-            images = images.astype(np.float64)
-        images = np.ascontiguousarray(images).reshape(-1, *self._plan.input_shape)
+        images = images.reshape(-1, *self._plan.input_shape)
         wanted = (len(images), *self._plan.output_shape)
         if out is None:
             out = np.empty(wanted, np.int64)
@@ -130,8 +128,11 @@ class Engine:
             found = f"{out.dtype} {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
             raise ValueError(f"out should be an int64 array {wanted}; got {found}")
         parts = (slice(i, i + self.batch_size) for i in range(0, len(images), self.batch_size))
-        with self._lock, _threads(self.threads):
-            lost = sum(self._run_part(images[part], out[part]) for part in parts)
+        arrays = self._take(min(len(images), self.batch_size))
+        try:
+            lost = sum(arrays.run(images[part], out[part]) for part in parts)
+        finally:
+            self._idle.append(arrays)
         if lost:
             raise ValueError(f"The images hold {lost} values that are not numbers; expected [-1, 1]")
         return out
@@ -150,7 +151,7 @@ class Engine:
         return self.run(images).argmax(axis=1)
 
     def calls(self, images):
-        """The kernels behind the quantizer and their arguments, in order, for measuring.
+        """The kernels behind the quantizer, in order, for measuring.
 
         Parameters
         ----------
@@ -159,36 +160,45 @@ class Engine:
 
         Returns
         -------
-        list of (function, tuple)
+        list of (str, function)
+            Name of each kernel, and a function without arguments that runs it alone.
         """
         self.run(images)
-        return self._calls[len(images)]
+        _, *calls = self._take(len(images)).calls(len(images), "float32")
+        return [(call[0], self._kernels.runner([call], self.threads)) for call in calls]
 
-    def _run_part(self, images, out):
-        """Scores of a part; returns how many values are not numbers, in which case there are no scores."""
-        count = len(images)
-        if count > self._capacity:
-            self._arrays, self._program = self._plan.bind(count, self.threads, self._kernels)
-            self._calls, self._capacity = {}, count
-        if count not in self._calls:
-            self._calls[count] = self._program(count)
-        q, first = self._plan.quantizer.q_out, self._plan.first
-        lost = self._kernels.quantize(
-            count, images, 2.0**q.f, float(q.limit), self._arrays[first.ints], first.corner
-        )
+    def _take(self, images):
+        """Arrays for at least so many images that nobody else uses."""
+        try:
+            arrays = self._idle.pop()
+        except IndexError:
+            arrays = None
+        if arrays is None or arrays.images < images:
+            arrays = _Arrays(self._plan, images, self.threads, self._kernels)
+        return arrays
+
+
+def _engine(model, threads, batch_size, info, kernels):
+    """An engine that was pickled."""
+    return Engine(model, threads, batch_size, info, importlib.import_module(kernels))
+
+
+class _Arrays:
+    """The arrays of a plan for up to so many images, and what runs on them."""
+
+    def __init__(self, plan, images, threads, kernels):
+        self._plan, self.images, self._threads, self._kernels = plan, images, threads, kernels
+        self.of, self.calls = plan.bind(images)
+        self._runners = {}
+
+    def run(self, images, out):
+        """Write the scores of images; returns how many values are not numbers."""
+        count, dtype = len(images), "float32" if images.dtype == np.float32 else "float64"
+        if (count, dtype) not in self._runners:
+            self._runners[count, dtype] = self._kernels.runner(self.calls(count, dtype), self._threads)
+        np.copyto(self.of[self._plan.images[dtype]][:count], images, casting="unsafe")
+        self._runners[count, dtype]()
+        lost = self.of[self._plan.lost].sum()
         if not lost:
-            for kernel, arguments in self._calls[count]:
-                kernel(*arguments)
-            out[...] = self._plan.as_scores(self._arrays[self._plan.scores][:count])
+            out[...] = self._plan.as_scores(self.of[self._plan.scores][:count])
         return lost
-
-
-@contextmanager
-def _threads(count):
-    """Let Numba run so many threads meanwhile."""
-    before = numba.get_num_threads()
-    numba.set_num_threads(count)
-    try:
-        yield
-    finally:
-        numba.set_num_threads(before)

@@ -9,16 +9,35 @@ A filter's weights are ``(blocks, taps, BLOCK)``: for each tap, those of ``BLOCK
 A dense layer is a filter as large as the image. The output pixels of all images of a batch are numbered in a
 row, and a task is ``STRETCH`` of them with some of the blocks.
 
-Nothing here checks bounds or allocates memory: ``plan`` lays out all arrays beforehand.
+A kernel does the share of a ``thread`` of ``threads`` (see ``workers``) and reads its arguments, those that
+its docstring lists, from words of memory (see ``arguments``). Nothing here checks bounds or allocates memory:
+``plan`` lays out all arrays beforehand.
 """
 
-import numpy as np
-from numba import get_thread_id, prange
+from functools import cached_property, partial
 
-from xnornet.machine_code import kernel, part
+import numpy as np
+
+from xnornet.engine.arguments import INTEGER, PAIR, REAL, array, as_words, reader
+from xnornet.engine.workers import KERNEL, Program, shared_pool
+from xnornet.machine_code import c_function, part
 from xnornet.vectors import BLOCK, TILE, pack_at_most, pack_nonnegative, tile
 
-__all__ = ["STRETCH", "WORD", "flatten", "pointwise", "pool_bits", "product", "quantize", "xnor", "xnor_bits"]
+__all__ = [
+    "STRETCH",
+    "WORD",
+    "flatten",
+    "pointwise",
+    "pool_bits",
+    "prepare",
+    "product",
+    "product_wide",
+    "quantize",
+    "quantize_double",
+    "runner",
+    "xnor",
+    "xnor_bits",
+]
 
 # Pixels whose sums a thread keeps at a time.
 STRETCH = 32
@@ -27,8 +46,53 @@ STRETCH = 32
 WORD = 64
 
 
-def _compiled(function):
-    return kernel(function, parallel=True)
+class Kernel:
+    """A kernel, compiled when its address is first needed.
+
+    Parameters
+    ----------
+    function : function
+        ``function(thread, threads, words)``
+    kinds : tuple
+        Of the arguments that it reads from its words.
+    """
+
+    def __init__(self, function, kinds):
+        self._function, self.kinds, self.__doc__ = function, kinds, function.__doc__
+
+    @cached_property
+    def _code(self):
+        return c_function(self._function, KERNEL)
+
+    @property
+    def address(self):
+        return self._code.address
+
+
+def _kernel(kinds):
+    return partial(Kernel, kinds=kinds)
+
+
+def prepare(names):
+    """Compile kernels, or read their machine code from disk."""
+    shared_pool()
+    for name in names:
+        globals()[name].address  # noqa: B018
+
+
+def runner(calls, threads):
+    """A function without arguments that runs kernels on a number of threads.
+
+    Parameters
+    ----------
+    calls : list of (str, tuple)
+        Names of kernels and their arguments.
+    threads : int
+    """
+    kernels = [globals()[name] for name, _ in calls]
+    words = [as_words(kernel.kinds, a) for kernel, (_, a) in zip(kernels, calls, strict=True)]
+    program = Program(list(zip(kernels, words, strict=True)), kept=calls)
+    return partial(shared_pool().run, program, threads)
 
 
 @part
@@ -37,6 +101,12 @@ def _rounded(n, shift, low, high):
     half = (np.int64(1) << max(shift - 1, 0)) - 1
     odd = (n >> shift) & np.int64(min(shift, 1))
     return min(max((n + half + odd) >> shift, low), high)
+
+
+@part
+def _share(tasks, thread, threads):
+    """First, and one behind the last, of a thread's tasks."""
+    return tasks * thread // threads, tasks * (thread + 1) // threads
 
 
 @part
@@ -81,39 +151,67 @@ def _sum(x, w, task, grid, stride, size, places, sums):
             tile(x, one, size[0], length, apart, w, first, sums, p * outputs + block * BLOCK, outputs)
 
 
-@_compiled
-def quantize(count, images, scale, limit, out, corner):
-    """Write ``clip(round_half_even(images * scale), -limit, limit)``.
+_QUANTIZE, _QUANTIZE_DOUBLE = (
+    (INTEGER, array(real, 4), REAL, REAL, array("int16", 4), PAIR, array("int64", 1))
+    for real in ("float32", "float64")
+)
+_read_quantize, _read_quantize_double = reader(_QUANTIZE), reader(_QUANTIZE_DOUBLE)
+
+
+@_kernel(_QUANTIZE)
+def quantize(thread, threads, words):
+    """Write ``clip(round_half_even(images * scale), -limit, limit)``, and 0 for what is not a number.
 
     Parameters
     ----------
     count : int
         Images of the batch, here and in all kernels.
-    images : float array, ``(n, channels, rows, columns)``
-    scale : float
-    limit : int
+    images : float32 array, ``(n, channels, rows, columns)``
+    scale, limit : float
     out : int16 array, ``(n, rows, columns, channels)`` with padding
     corner : pair of int
-
-    Returns
-    -------
-    int
-        How many inputs are not a number.
+    lost : int64 array, ``(threads,)``
+        How many inputs of a thread are not a number.
     """
+    _quantize(thread, threads, *_read_quantize(words))
+
+
+@_kernel(_QUANTIZE_DOUBLE)
+def quantize_double(thread, threads, words):
+    """As :func:`quantize`, of float64 images."""
+    _quantize(thread, threads, *_read_quantize_double(words))
+
+
+@part
+def _quantize(thread, threads, count, images, scale, limit, out, corner, lost):
     _, channels, rows, columns = images.shape
-    lost = 0
-    for task in prange(count * rows):
+    first, last = _share(count * rows, thread, threads)
+    no_numbers = 0
+    for task in range(first, last):
         i, y = task // rows, task % rows
         for c in range(channels):
             for x in range(columns):
                 value = np.rint(np.float64(images[i, c, y, x]) * scale)
-                lost += value != value
-                out[i, corner[0] + y, corner[1] + x, c] = np.int16(min(max(value, -limit), limit))
-    return lost
+                is_number = value == value
+                no_numbers += not is_number
+                # Turning what is not a number into an integer gives a different one on each processor.
+                value = min(max(value, -limit), limit) if is_number else 0.0
+                out[i, corner[0] + y, corner[1] + x, c] = np.int16(value)
+    lost[thread] = no_numbers
 
 
-@_compiled
-def product(count, x, w, stride, size, b, shift, low, high, blocks_each, places, sums, out):
+_PRODUCT, _PRODUCT_WIDE = (
+    (
+        *(INTEGER, array("int16", 4), array("int16", 3), PAIR, PAIR, array("int64", 2)),
+        *(INTEGER, INTEGER, INTEGER, INTEGER, array("int64", 2), array(sums, 3), array("int16", 4)),
+    )
+    for sums in ("int32", "int64")
+)
+_read_product, _read_product_wide = reader(_PRODUCT), reader(_PRODUCT_WIDE)
+
+
+@_kernel(_PRODUCT)
+def product(thread, threads, words):
     """Real filter: ``clip(round_half_even((x (*) w + b) * 2**-shift), low, high)``.
 
     Parameters
@@ -126,46 +224,46 @@ def product(count, x, w, stride, size, b, shift, low, high, blocks_each, places,
     blocks_each : int
         Blocks of a task.
     places : int64 array, ``(threads, STRETCH)``
-    sums : int32 or int64 array, ``(threads, STRETCH, outputs)``, outputs rounded up to a block
+    sums : int32 array, ``(threads, STRETCH, outputs)``, outputs rounded up to a block
     out : int16 array, ``(n, output rows, output columns, outputs)``
     """
+    _product(thread, threads, *_read_product(words))
+
+
+@_kernel(_PRODUCT_WIDE)
+def product_wide(thread, threads, words):
+    """As :func:`product`, with int64 ``sums``."""
+    _product(thread, threads, *_read_product_wide(words))
+
+
+@part
+def _product(thread, threads, count, x, w, stride, size, b, shift, low, high, blocks_each, places, sums, out):
     _, rows, columns, outputs = out.shape
     pixels = count * rows * columns
-    for t in prange(_tasks(pixels, len(w), blocks_each)):
-        me = get_thread_id()
+    first, last = _share(_tasks(pixels, len(w), blocks_each), thread, threads)
+    for t in range(first, last):
         task = _task(t, pixels, len(w), blocks_each)
-        _sum(x, w, task, (rows, columns), stride, size, places[me], sums[me])
+        _sum(x, w, task, (rows, columns), stride, size, places[thread], sums[thread])
         for pixel in range(task[0], task[1]):
             image, place = pixel // (rows * columns), pixel % (rows * columns)
             y, x_ = place // columns, place % columns
             o = slice(task[2] * BLOCK, min(task[3] * BLOCK, outputs))
-            own_sums, own_b = sums[me, pixel - task[0], o], b[place if len(b) > 1 else 0, o]
+            own_sums, own_b = sums[thread, pixel - task[0], o], b[place if len(b) > 1 else 0, o]
             to = out[image, y, x_, o]
             for k in range(len(to)):
                 to[k] = _rounded(own_sums[k] + own_b[k], shift, low, high)
 
 
-@_compiled
-def xnor(
-    count,
-    x,
-    magnitudes,
-    w,
-    stride,
-    size,
-    base,
-    classes,
-    alpha,
-    c,
-    b,
-    shift,
-    low,
-    high,
-    blocks_each,
-    places,
-    sums,
-    out,
-):
+_XNOR = (
+    *(INTEGER, array("uint64", 4), array("int64", 3), array("uint64", 3), PAIR, PAIR),
+    *(array("int32", 2), array("int32", 1), array("int64", 1), array("int64", 1), array("int64", 2)),
+    *(INTEGER, INTEGER, INTEGER, INTEGER, array("int64", 2), array("int32", 3), array("int16", 4)),
+)
+_read_xnor = reader(_XNOR)
+
+
+@_kernel(_XNOR)
+def xnor(thread, threads, words):
     """Binary filter: ``clip(round_half_even(((H . B) * alpha + c) * sum|I| + b) * 2**-shift), low, high)``.
 
     ``H . B`` is ``base`` less twice the number of differing signs, padding counted as -1.
@@ -181,15 +279,34 @@ def xnor(
         Which row of ``base`` a pixel takes: what of its window lies on the padding decides.
     alpha, c : int64 array, ``(outputs,)``
     stride, size, b, shift, low, high, blocks_each, places, sums, out : as in :func:`product`
-        ``sums`` are int32.
     """
+    (
+        count,
+        x,
+        magnitudes,
+        w,
+        stride,
+        size,
+        base,
+        classes,
+        alpha,
+        c,
+        b,
+        shift,
+        low,
+        high,
+        blocks_each,
+        places,
+        sums,
+        out,
+    ) = _read_xnor(words)
     _, rows, columns, outputs = out.shape
     pixels = count * rows * columns
     scaled = magnitudes.shape[1] > 0
-    for t in prange(_tasks(pixels, len(w), blocks_each)):
-        me = get_thread_id()
+    first, last = _share(_tasks(pixels, len(w), blocks_each), thread, threads)
+    for t in range(first, last):
         task = _task(t, pixels, len(w), blocks_each)
-        _sum(x, w, task, (rows, columns), stride, size, places[me], sums[me])
+        _sum(x, w, task, (rows, columns), stride, size, places[thread], sums[thread])
         for pixel in range(task[0], task[1]):
             image, place = pixel // (rows * columns), pixel % (rows * columns)
             y, x_ = place // columns, place % columns
@@ -200,7 +317,7 @@ def xnor(
                     for j in range(size[1]):
                         total += magnitudes[image, y * stride[0] + i, x_ * stride[1] + j]
             o = slice(task[2] * BLOCK, min(task[3] * BLOCK, outputs))
-            own_sums, own_base = sums[me, pixel - task[0], o], base[classes[place], o]
+            own_sums, own_base = sums[thread, pixel - task[0], o], base[classes[place], o]
             own_alpha, own_c, own_b = alpha[o], c[o], b[place if len(b) > 1 else 0, o]
             to = out[image, y, x_, o]
             for k in range(len(to)):
@@ -209,10 +326,15 @@ def xnor(
                 to[k] = _rounded(n, shift, low, high)
 
 
-@_compiled
-def xnor_bits(
-    count, x, w, stride, size, limits, classes, flips, grid, blocks_each, places, sums, out, corner
-):
+_XNOR_BITS = (
+    *(INTEGER, array("uint64", 4), array("uint64", 3), PAIR, PAIR, array("int32", 2), array("int32", 1)),
+    *(array("uint64", 1), PAIR, INTEGER, array("int64", 2), array("int32", 3), array("uint64", 4), PAIR),
+)
+_read_xnor_bits = reader(_XNOR_BITS)
+
+
+@_kernel(_XNOR_BITS)
+def xnor_bits(thread, threads, words):
     """Binary filter whose output is needed as signs only: whether no more signs differ than a limit.
 
     Parameters
@@ -229,25 +351,34 @@ def xnor_bits(
     corner : pair of int
     count, x, w, stride, size, places, sums : as in :func:`xnor`
     """
+    (count, x, w, stride, size, limits, classes, flips, grid, blocks_each, places, sums, out, corner) = (
+        _read_xnor_bits(words)
+    )
     rows, columns = grid
     pixels = count * rows * columns
     outputs = sums.shape[2]
-    for t in prange(_tasks(pixels, len(w), blocks_each)):
-        me = get_thread_id()
+    first, last = _share(_tasks(pixels, len(w), blocks_each), thread, threads)
+    for t in range(first, last):
         task = _task(t, pixels, len(w), blocks_each)
-        _sum(x, w, task, (rows, columns), stride, size, places[me], sums[me])
+        _sum(x, w, task, (rows, columns), stride, size, places[thread], sums[thread])
         for pixel in range(task[0], task[1]):
             image, place = pixel // (rows * columns), pixel % (rows * columns)
             y, x_ = place // columns + corner[0], place % columns + corner[1]
             for o in range(task[2] * BLOCK, task[3] * BLOCK, WORD):
                 word = pack_at_most(
-                    sums[me], (pixel - task[0]) * outputs + o, limits, classes[place] * outputs + o
+                    sums[thread], (pixel - task[0]) * outputs + o, limits, classes[place] * outputs + o
                 )
                 out[image, y, x_, o // WORD] = word ^ flips[o // WORD]
 
 
-@_compiled
-def pool_bits(count, x, size, stride, pad, flips, grid, out, corner):
+_POOL_BITS = (
+    *(INTEGER, array("uint64", 4), PAIR, PAIR, PAIR, array("uint64", 1), PAIR, array("uint64", 4), PAIR),
+)
+_read_pool_bits = reader(_POOL_BITS)
+
+
+@_kernel(_POOL_BITS)
+def pool_bits(thread, threads, words):
     """Largest sign of each window, padding left out, then turned where ``flips`` says so.
 
     Parameters
@@ -258,8 +389,10 @@ def pool_bits(count, x, size, stride, pad, flips, grid, out, corner):
         Rows and columns of padding before the image.
     flips, grid, out, corner : as in :func:`xnor_bits`
     """
+    count, x, size, stride, pad, flips, grid, out, corner = _read_pool_bits(words)
     rows, columns = grid
-    for t in prange(count * rows):
+    first, last = _share(count * rows, thread, threads)
+    for t in range(first, last):
         image, y = t // rows, t % rows
         for x_ in range(columns):
             to = out[image, corner[0] + y, corner[1] + x_]
@@ -273,25 +406,16 @@ def pool_bits(count, x, size, stride, pad, flips, grid, out, corner):
                 to[word] ^= flips[word]
 
 
-@_compiled
-def pointwise(
-    count,
-    x,
-    size,
-    stride,
-    pad,
-    scale,
-    b,
-    shift,
-    low,
-    high,
-    grid,
-    lines,
-    out,
-    signs,
-    magnitudes,
-    corner,
-):
+_POINTWISE = (
+    *(INTEGER, array("int16", 4), PAIR, PAIR, PAIR, array("int64", 1), array("int64", 1)),
+    *(INTEGER, INTEGER, INTEGER, PAIR, array("int16", 2), array("int16", 4), array("uint64", 4)),
+    *(array("int64", 3), PAIR),
+)
+_read_pointwise = reader(_POINTWISE)
+
+
+@_kernel(_POINTWISE)
+def pointwise(thread, threads, words):
     """Max pooling, batch norm and rectifier, to integers or to signs and the sums of their magnitudes.
 
     ``clip(round_half_even((max(x) * scale + b) * 2**-shift), low, high)``.
@@ -310,10 +434,14 @@ def pointwise(
         Whichever of the three has rows is written.
     corner : pair of int
     """
+    (count, x, size, stride, pad, scale, b, shift, low, high, grid, lines, out, signs, magnitudes, corner) = (
+        _read_pointwise(words)
+    )
     rows, columns = grid
     channels = x.shape[3]
-    for t in prange(count * rows):
-        line = lines[get_thread_id()]
+    line = lines[thread]
+    first, last = _share(count * rows, thread, threads)
+    for t in range(first, last):
         image, y = t // rows, t % rows
         for x_ in range(columns):
             first_row, first_column = y * stride[0] - pad[0], x_ * stride[1] - pad[1]
@@ -342,8 +470,12 @@ def pointwise(
                 magnitudes[image, to_y, to_x] = total
 
 
-@_compiled
-def flatten(count, x, out):
+_FLATTEN = (INTEGER, array("int16", 4), array("int16", 4))
+_read_flatten = reader(_FLATTEN)
+
+
+@_kernel(_FLATTEN)
+def flatten(thread, threads, words):
     """An image's numbers as one pixel's channels, in the order channels, rows, columns.
 
     Parameters
@@ -351,8 +483,10 @@ def flatten(count, x, out):
     x : int16 array, ``(n, rows, columns, channels)``
     out : int16 array, ``(n, 1, 1, features)``
     """
+    count, x, out = _read_flatten(words)
     _, rows, columns, channels = x.shape
-    for image in prange(count):
+    first, last = _share(count, thread, threads)
+    for image in range(first, last):
         for c in range(channels):
             for y in range(rows):
                 for x_ in range(columns):

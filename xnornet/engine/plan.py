@@ -23,6 +23,9 @@ __all__ = ["Buffer", "Call", "Plan", "PerTask"]
 # What a model's arrays may take together for one image: a file of a few bytes can ask for any.
 MAX_BYTES = 1 << 30
 
+# The kernel that rounds images of a type.
+QUANTIZERS = {"float32": "quantize", "float64": "quantize_double"}
+
 # Tasks of a filter for each thread, so that one which is held up leaves less to wait for.
 TASKS_EACH = 4
 
@@ -106,8 +109,7 @@ class Plan:
     ----------
     model : QuantizedModel
         One that ``xnornet.model.check_model`` takes.
-    most_threads : int
-        The highest number that a thread can have, and one.
+    threads : int
 
     Raises
     ------
@@ -121,25 +123,29 @@ class Plan:
         begins with a dense layer are features.
     output_shape : tuple of int
         Of the scores of an image.
-    quantizer : Quantize
     calls : list of Call
         Behind the quantizer.
-    first : Target
-        Where the quantizer writes.
+    images : dict of str to Buffer
+        What the quantizer reads, of either type: "float32", "float64".
+    lost : Buffer
+        Where it counts what is not a number, for each thread.
     scores : Buffer
     most_images : int
         How many may be run at a time, at least one, for the arrays to stay within the gigabyte.
     """
 
-    def __init__(self, model, most_threads=1):
+    def __init__(self, model, threads=1):
         nodes = nodes_of(model)
         constant = sum(_constant_bytes(node) for node in nodes if node.kind == "filter")
         _check_bytes(constant)
         self.calls = []
-        self._most_threads = most_threads
+        self._threads = threads
         self.input_shape = nodes[0].shape
-        self.quantizer = nodes[0].record
-        self.first = value = self._target(nodes, 0)
+        self.images = {name: Buffer(self.input_shape, np.dtype(name), "images") for name in QUANTIZERS}
+        self.lost = Buffer((), np.int64, scratch=True)
+        value = self._target(nodes, 0)
+        q = nodes[0].record.q_out
+        self._quantized = (2.0**q.f, float(q.limit), value.ints, value.corner, self.lost)
         filters = [i for i, node in enumerate(nodes) if node.kind == "filter"]
         next_filter = dict(pairwise(filters))
         i = 1
@@ -249,43 +255,42 @@ class Plan:
             )
         return target
 
-    def bind(self, images, threads, kernels):
-        """Lay out the arrays for up to so many images.
+    def kernels(self):
+        """Names of all kernels that may be called."""
+        return {*QUANTIZERS.values(), *(call.kernel for call in self.calls)}
 
-        Parameters
-        ----------
-        images, threads : int
-        kernels : module
-            ``xnornet.engine.kernels`` or ``xnornet.engine.reference``.
+    def bind(self, images):
+        """Lay out the arrays for up to so many images.
 
         Returns
         -------
         arrays : dict of Buffer to array
-        program : function
-            For a number of images, the list of kernels and their arguments.
+        calls : function
+            For a number of images and their type, the kernels' names and arguments.
         """
         arrays = self._allocate(images)
 
         def bound(argument, count):
             if isinstance(argument, PerTask):
-                return argument.blocks_each(count, threads)
+                return argument.blocks_each(count, self._threads)
             return arrays[argument] if isinstance(argument, Buffer) else argument
 
-        def program(count):
+        def calls(count, dtype):
+            quantize = Call(QUANTIZERS[dtype], (self.images[dtype], *self._quantized))
             return [
-                (getattr(kernels, call.kernel), (count, *(bound(a, count) for a in call.arguments)))
-                for call in self.calls
+                (call.kernel, (count, *(bound(a, count) for a in call.arguments)))
+                for call in (quantize, *self.calls)
             ]
 
-        return arrays, program
+        return arrays, calls
 
     def _buffers(self):
-        arguments = [self.first.ints, *(a for call in self.calls for a in call.arguments)]
+        arguments = [*self.images.values(), *self._quantized, *(a for c in self.calls for a in c.arguments)]
         return dict.fromkeys(a for a in arguments if isinstance(a, Buffer))
 
     def _shapes(self, images):
         """Each buffer with its array's shape."""
-        return {b: (self._most_threads if b.scratch else images, *b.shape) for b in self._buffers()}
+        return {b: (self._threads if b.scratch else images, *b.shape) for b in self._buffers()}
 
     def _memories(self, images):
         """Bytes of each memory, which is as large as the largest of its buffers."""
@@ -339,11 +344,12 @@ def _product(call, node, value, target):
     record = node.record
     w = real_weights(record.W, node.shape)
     largest = record.q_in.limit * int(np.abs(record.W).reshape(len(w), -1).sum(axis=1).max())
+    is_wide = largest >= 1 << 31
     call(
-        "product",
+        "product_wide" if is_wide else "product",
         *_reading(node, value.ints, w, BLOCK),
         *_rounding(node),
-        *_scratch(node, np.int32 if largest < 1 << 31 else np.int64, BLOCK),
+        *_scratch(node, np.int64 if is_wide else np.int32, BLOCK),
         target.ints,
     )
 

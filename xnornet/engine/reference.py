@@ -1,6 +1,6 @@
 """The kernels' plain twins: the same names and arguments, a few lines of NumPy each.
 
-Tests hold the kernels to them. An engine runs on them, a few hundred times slower, with
+Tests hold the kernels to them. An engine runs on them, in one thread and a few hundred times slower, with
 ``Engine(model, kernels=xnornet.engine.reference)``.
 """
 
@@ -8,14 +8,44 @@ import numpy as np
 
 from xnornet.fixedpoint import round_shift
 
-__all__ = ["flatten", "pointwise", "pool_bits", "product", "quantize", "xnor", "xnor_bits"]
+__all__ = [
+    "flatten",
+    "pointwise",
+    "pool_bits",
+    "prepare",
+    "product",
+    "product_wide",
+    "quantize",
+    "quantize_double",
+    "runner",
+    "xnor",
+    "xnor_bits",
+]
 
 
-def quantize(count, images, scale, limit, out, corner):
+def prepare(names):
+    """Nothing is to be compiled."""
+
+
+def runner(calls, threads):
+    """A function without arguments that runs kernels, calls being their names and arguments."""
+
+    def run():
+        for name, arguments in calls:
+            globals()[name](*arguments)
+
+    return run
+
+
+def quantize(count, images, scale, limit, out, corner, lost):
     values = images[:count].transpose(0, 2, 3, 1).astype(np.float64)
     numbers = np.nan_to_num(np.rint(values * scale), nan=0, posinf=limit, neginf=-limit)
     _write(out, corner, numbers.clip(-limit, limit))
-    return np.isnan(values).sum()
+    lost[:] = 0
+    lost[0] = np.isnan(values).sum()
+
+
+quantize_double = quantize
 
 
 def product(count, x, w, stride, size, b, shift, low, high, blocks_each, places, sums, out):
@@ -25,6 +55,9 @@ def product(count, x, w, stride, size, b, shift, low, high, blocks_each, places,
         for tap, weights in _taps(count, x, w, stride, size, grid, outputs)
     )
     out[:count] = _rounded(n + _by_pixel(b, grid), shift, low, high)
+
+
+product_wide = product
 
 
 def xnor(

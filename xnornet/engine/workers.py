@@ -1,0 +1,351 @@
+"""Threads that run lists of kernel calls, with a barrier after each call.
+
+A kernel is machine code, ``kernel(thread, threads, words)``, that does one of ``threads`` shares of its work;
+what the shares and the words are is left to the kernel. A :class:`Program` is a list of such calls. A
+:class:`Team` is the calling thread and some POSIX threads that wait in machine code, so that Python takes
+part only before and after a program. A :class:`Pool` keeps teams between runs.
+
+A thread that waits looks for the others for a moment and then sleeps, so an idle team takes no processor
+time. Idle teams end their threads before Python forks and when the process ends; they are begun again when
+they are needed. Of a process that forks in another way, the child never touches its parent's teams.
+"""
+
+import atexit
+import ctypes
+import os
+import signal
+import weakref
+from functools import cache
+
+import numpy as np
+from llvmlite import ir
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from xnornet.machine_code import c_function
+
+__all__ = ["KERNEL", "WORDS", "Pool", "Program", "Team", "run_in_turn", "shared_pool"]
+
+# Memory as words of 8 bytes.
+WORDS = types.CPointer(types.intp)
+
+# What a kernel is to the compiler: ``kernel(thread, threads, words)``.
+KERNEL = types.void(types.intp, types.intp, WORDS)
+
+# A thread that waits for others looks for them this often, then lets any other thread have the core, and
+# repeats this so many times before it sleeps. That takes some tenths of a millisecond, which is more than
+# threads on cores of their own wait for each other, and waking up one that sleeps takes a tenth.
+SPINS, YIELDS = 50, 400
+
+# The instruction that processors have for loops that wait.
+YIELD = ("llvm.aarch64.hint", ir.IntType(32)(1))
+HINTS = {"x86_64": ("llvm.x86.sse2.pause",), "aarch64": YIELD, "arm64": YIELD}
+
+# Words of a team. Those that several threads write to lie far apart: how often all have met, how many have
+# come to the next meeting, and how many sleep. Then what is set between programs, a mutex and a condition
+# variable, with room for any system's, and for each further thread the team's address, the thread's number
+# and its identity.
+MET, CAME, SLEEPING = 0, 16, 32
+SIZE, STOP, TABLE, STEPS, SHARES = range(48, 53)
+MUTEX, CONDITION, FURTHER = 64, 80, 96
+OWN = 3
+
+
+@intrinsic
+def _words(typing_context, address):
+    """The memory at an address, as words."""
+
+    def generate(context, builder, signature, arguments):
+        return builder.inttoptr(arguments[0], ir.IntType(64).as_pointer())
+
+    return WORDS(types.intp), generate
+
+
+@intrinsic
+def _address(typing_context, words, i):
+    """Where a word lies."""
+
+    def generate(context, builder, signature, arguments):
+        return builder.ptrtoint(builder.gep(arguments[0], [arguments[1]]), ir.IntType(64))
+
+    return types.intp(WORDS, types.intp), generate
+
+
+@intrinsic
+def _load(typing_context, words, i):
+    """A word that other threads write to."""
+
+    def generate(context, builder, signature, arguments):
+        return builder.load_atomic(builder.gep(arguments[0], arguments[1:]), "seq_cst", 8)
+
+    return types.intp(WORDS, types.intp), generate
+
+
+@intrinsic
+def _store(typing_context, words, i, value):
+    """Write a word that other threads read."""
+
+    def generate(context, builder, signature, arguments):
+        builder.store_atomic(arguments[2], builder.gep(arguments[0], arguments[1:2]), "seq_cst", 8)
+        return context.get_dummy_value()
+
+    return types.void(WORDS, types.intp, types.intp), generate
+
+
+@intrinsic
+def _add(typing_context, words, i, value):
+    """Add to a word that other threads add to; returns the sum."""
+
+    def generate(context, builder, signature, arguments):
+        place = builder.gep(arguments[0], arguments[1:2])
+        return builder.add(builder.atomic_rmw("add", place, arguments[2], "seq_cst"), arguments[2])
+
+    return types.intp(WORDS, types.intp, types.intp), generate
+
+
+@intrinsic
+def _relax(typing_context):
+    """Let the other thread of the core work, as loops that wait for memory should."""
+
+    def generate(context, builder, signature, arguments):
+        name, *operands = HINTS.get(builder.module.triple.partition("-")[0], (None,))
+        if name:
+            kind = ir.FunctionType(ir.VoidType(), [operand.type for operand in operands])
+            builder.call(cgutils.get_or_insert_function(builder.module, kind, name), operands)
+        return context.get_dummy_value()
+
+    return types.void(), generate
+
+
+@intrinsic
+def _call(typing_context, kernel, thread, threads, words):
+    """Call the kernel at an address."""
+
+    def generate(context, builder, signature, arguments):
+        word = ir.IntType(64)
+        kind = ir.FunctionType(ir.VoidType(), [word, word, word.as_pointer()])
+        builder.call(builder.inttoptr(arguments[0], kind.as_pointer()), arguments[1:])
+        return context.get_dummy_value()
+
+    return types.void(types.intp, types.intp, types.intp, WORDS), generate
+
+
+def _posix(name, arguments):
+    """A function that takes addresses and returns 0, or the number of an error."""
+    return types.ExternalFunction(name, types.int32(*[types.intp] * arguments))
+
+
+_create, _join = _posix("pthread_create", 4), _posix("pthread_join", 2)
+_new_mutex, _new_condition = _posix("pthread_mutex_init", 2), _posix("pthread_cond_init", 2)
+_lock, _unlock = _posix("pthread_mutex_lock", 1), _posix("pthread_mutex_unlock", 1)
+_yield = _posix("sched_yield", 0)
+_sleep, _wake = _posix("pthread_cond_wait", 2), _posix("pthread_cond_broadcast", 1)
+
+
+@njit
+def _meet(team):
+    """Wait until all threads of a team have come here.
+
+    The last to come writes that all have met, then reads whether others sleep; one that wants to sleep writes
+    so, then reads whether all have met. So at least one of the two sees the other, and nobody sleeps on.
+    """
+    met = _load(team, MET)
+    if _add(team, CAME, 1) == team[SIZE]:
+        _store(team, CAME, 0)
+        _store(team, MET, met + 1)
+        if _load(team, SLEEPING):
+            _lock(_address(team, MUTEX))
+            _wake(_address(team, CONDITION))
+            _unlock(_address(team, MUTEX))
+        return
+    for _ in range(YIELDS):
+        for _ in range(SPINS):
+            if _load(team, MET) != met:
+                return
+            _relax()
+        _yield()
+    _lock(_address(team, MUTEX))
+    _add(team, SLEEPING, 1)
+    while _load(team, MET) == met:
+        _sleep(_address(team, CONDITION), _address(team, MUTEX))
+    _add(team, SLEEPING, -1)
+    _unlock(_address(team, MUTEX))
+
+
+@njit
+def _do_steps(team, thread):
+    """A thread's shares of each step; further ones too, where fewer threads than shares could begin."""
+    for step in range(team[STEPS]):
+        call = _words(team[TABLE] + 16 * step)
+        for share in range(thread, team[SHARES], team[SIZE]):
+            _call(call[0], share, team[SHARES], _words(call[1]))
+        _meet(team)
+
+
+def _work(own):
+    """What a further thread does until it is stopped."""
+    team = _words(own[0])
+    while True:
+        _meet(team)
+        if team[STOP]:
+            return 0
+        _do_steps(team, own[1])
+
+
+def _begin(team):
+    """Begin further threads, at the address that stands in the table's place; returns how many there are."""
+    _new_mutex(_address(team, MUTEX), 0)
+    _new_condition(_address(team, CONDITION), 0)
+    for thread in range(1, team[SIZE]):
+        own = FURTHER + OWN * (thread - 1)
+        team[own], team[own + 1] = _address(team, 0), thread
+        if _create(_address(team, own + 2), 0, team[TABLE], _address(team, own)) != 0:
+            return thread - 1
+    return team[SIZE] - 1
+
+
+def _run(team):
+    _meet(team)
+    _do_steps(team, 0)
+    return 0
+
+
+def _end(team):
+    """End the further threads and wait for them."""
+    team[STOP] = 1
+    _meet(team)
+    for thread in range(1, team[SIZE]):
+        _join(team[FURTHER + OWN * (thread - 1) + 2], 0)
+    return 0
+
+
+@cache
+def _code(function):
+    return c_function(function, types.intp(WORDS))
+
+
+@cache
+def _native(function):
+    """A function of the address of a team's words; Python's lock is open while it runs."""
+    return ctypes.CFUNCTYPE(ctypes.c_ssize_t, ctypes.c_void_p)(_code(function).address)
+
+
+class Program:
+    """Kernel calls, in order.
+
+    Parameters
+    ----------
+    calls : list of (compiled kernel, intp array)
+        The words are the kernel's own.
+    kept : object
+        What the words point to, kept as long as the program.
+    """
+
+    def __init__(self, calls, kept=None):
+        self.calls, self._kept = calls, kept
+        self._table = np.array([(kernel.address, words.ctypes.data) for kernel, words in calls], np.intp)
+        self.address = self._table.ctypes.data
+
+
+class Team:
+    """The calling thread and further ones, one fewer than ``threads`` or as many as can be begun.
+
+    It runs one program at a time.
+    """
+
+    def __init__(self, threads):
+        self.threads, self.process = threads, os.getpid()
+        self._words = np.zeros(FURTHER + OWN * (threads - 1), np.intp)
+        self._address = self._words.ctypes.data
+        self._run = _native(_run)
+        self._words[SIZE] = self._words[SHARES] = threads
+        if threads > 1:
+            self._words[TABLE] = _code(_work).address
+            # Signals are Python's: its main thread should wake up for them.
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+            try:
+                self._words[SIZE] = 1 + _native(_begin)(self._address)
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        self._end = weakref.finalize(self, _end_threads, self._words, self.process)
+        # At exit another thread may still run a program.
+        self._end.atexit = False
+
+    def run(self, program):
+        """Run a program, each of its calls in as many shares as the team should have threads."""
+        words = self._words
+        words[TABLE], words[STEPS] = program.address, len(program.calls)
+        self._run(self._address)
+
+    def end(self):
+        """End the further threads."""
+        self._end()
+
+
+def _end_threads(words, process):
+    if words[SIZE] > 1 and process == os.getpid():
+        _native(_end)(words.ctypes.data)
+
+
+class Pool:
+    """Teams, as many as run at a time.
+
+    A team is taken from a list, and given back, by one operation of Python, so there is no lock that a child
+    could find closed forever.
+    """
+
+    def __init__(self):
+        self._idle = {}
+        for function in (_work, _begin, _run, _end):
+            _code(function)
+
+    def run(self, program, threads):
+        """Run a program on an idle team."""
+        idle = self._idle.setdefault(threads, [])
+        team = _popped(idle)
+        if team is None or team.process != os.getpid():
+            team = Team(threads)
+        try:
+            team.run(program)
+        finally:
+            idle.append(team)
+
+    def rest(self):
+        """End the threads of idle teams."""
+        for idle in list(self._idle.values()):
+            while team := _popped(idle):
+                team.end()
+
+
+def _popped(teams):
+    try:
+        return teams.pop()
+    except IndexError:
+        return None
+
+
+_shared = weakref.WeakValueDictionary()
+
+
+def shared_pool():
+    """The pool of all who hold it; when the last of them is gone, its threads end."""
+    return _shared.setdefault("pool", Pool())
+
+
+def _rest():
+    if pool := _shared.get("pool"):
+        pool.rest()
+
+
+atexit.register(_rest)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_rest)
+
+
+def run_in_turn(program, threads):
+    """The plain twin of :meth:`Pool.run`: one share after the other, in the calling thread."""
+    for kernel, words in program.calls:
+        call = ctypes.CFUNCTYPE(None, ctypes.c_ssize_t, ctypes.c_ssize_t, ctypes.c_void_p)(kernel.address)
+        for share in range(threads):
+            call(share, threads, words.ctypes.data)
