@@ -125,6 +125,19 @@ def test_values_that_are_no_numbers_are_counted_and_leave_nothing_behind():
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_values_that_are_no_numbers_become_zero_on_every_processor(dtype):
+    images = images_for(3, dtype)
+    images[:, :, ::2, 1:3] = np.nan
+    engines = [Engine(MODEL, 2), Engine(MODEL, kernels=reference)]
+    for engine in engines:
+        with pytest.raises(ValueError):
+            engine.run(images)
+    found, expected = (engine._idle[0].of[engine._plan._quantized[2]] for engine in engines)
+    np.testing.assert_array_equal(found, expected)
+    assert not found[:, 1:7:2, 2:4].any() and found[:, 2:7:2].any()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_infinity_saturates(dtype):
     x = np.array([np.inf, -np.inf, np.finfo(dtype).max, -np.finfo(dtype).max], dtype)
     model = QuantizedModel((1, 2, 2), [Quantize(image), Flatten()], image)

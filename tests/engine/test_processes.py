@@ -107,7 +107,7 @@ def run(folder, program, *arguments, limit=120):
     (folder / "program.py").write_text(BEGIN + textwrap.dedent(program))
     root = os.path.abspath(".")
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [root, *sys.path]))}
-    command = [sys.executable, "-W", "error::DeprecationWarning:__main__", "program.py", *map(str, arguments)]
+    command = [sys.executable, "program.py", *map(str, arguments)]
     done = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, timeout=limit, check=False
     )
@@ -126,6 +126,27 @@ def test_forked_children_predict(tmp_path, threads, ran_before):
     print("done")
     """
     run(tmp_path, program, threads, ran_before)
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="threads are listed on Linux only")
+def test_a_fork_finds_no_idle_threads(tmp_path):
+    """Otherwise Python 3.12 and later warn that the process has several."""
+    program = """
+    def tasks():
+        return set(os.listdir("/proc/self/task"))
+
+    begin()
+    before = tasks()
+    check(map(predict, range(4)))
+    assert tasks() > before
+    ended(forked(lambda: check(map(predict, range(4)))))
+    while tasks() > before:
+        time.sleep(0.01)
+    check(map(predict, range(4)))
+    assert tasks() > before
+    print("done")
+    """
+    run(tmp_path, program, 3, False)
 
 
 @pytest.mark.parametrize("threads", [1, 2])

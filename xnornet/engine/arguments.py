@@ -65,7 +65,8 @@ def as_words(kinds, arguments):
 
 def _is(kind, argument):
     if isinstance(argument, np.ndarray):
-        return kind == array(argument.dtype, argument.ndim) and argument.flags.c_contiguous
+        same = isinstance(kind, types.Array) and argument.dtype == str(kind.dtype)
+        return same and argument.ndim == kind.ndim and argument.flags.c_contiguous
     if kind is PAIR:
         return isinstance(argument, tuple) and len(argument) == 2
     return isinstance(argument, float if kind is REAL else int | np.integer)

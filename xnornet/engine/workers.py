@@ -47,7 +47,7 @@ HINTS = {"x86_64": ("llvm.x86.sse2.pause",), "aarch64": YIELD, "arm64": YIELD}
 # variable, with room for any system's, and for each further thread the team's address, the thread's number
 # and its identity.
 MET, CAME, SLEEPING = 0, 16, 32
-SIZE, STOP, TABLE, STEPS, SHARES = range(48, 53)
+SIZE, TABLE, STEPS, SHARES = range(48, 52)
 MUTEX, CONDITION, FURTHER = 64, 80, 96
 OWN = 3
 
@@ -184,11 +184,14 @@ def _do_steps(team, thread):
 
 
 def _work(own):
-    """What a further thread does until it is stopped."""
+    """What a further thread does until there is a program of no steps.
+
+    The last step's meeting is what keeps the caller from writing the next program before this one is read.
+    """
     team = _words(own[0])
     while True:
         _meet(team)
-        if team[STOP]:
+        if team[STEPS] == 0:
             return 0
         _do_steps(team, own[1])
 
@@ -213,7 +216,7 @@ def _run(team):
 
 def _end(team):
     """End the further threads and wait for them."""
-    team[STOP] = 1
+    team[STEPS] = 0
     _meet(team)
     for thread in range(1, team[SIZE]):
         _join(team[FURTHER + OWN * (thread - 1) + 2], 0)
@@ -268,24 +271,30 @@ class Team:
                 self._words[SIZE] = 1 + _native(_begin)(self._address)
             finally:
                 signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        # The threads read the words until they end, which is never if the process ends while they work.
+        _keep(self._words)
         self._end = weakref.finalize(self, _end_threads, self._words, self.process)
-        # At exit another thread may still run a program.
         self._end.atexit = False
 
     def run(self, program):
         """Run a program, each of its calls in as many shares as the team should have threads."""
-        words = self._words
-        words[TABLE], words[STEPS] = program.address, len(program.calls)
-        self._run(self._address)
+        if program.calls:
+            self._words[TABLE], self._words[STEPS] = program.address, len(program.calls)
+            self._run(self._address)
 
     def end(self):
         """End the further threads."""
         self._end()
 
 
+_keep = ctypes.PYFUNCTYPE(None, ctypes.py_object)(("Py_IncRef", ctypes.pythonapi))
+_release = ctypes.PYFUNCTYPE(None, ctypes.py_object)(("Py_DecRef", ctypes.pythonapi))
+
+
 def _end_threads(words, process):
-    if words[SIZE] > 1 and process == os.getpid():
+    if process == os.getpid() and words[SIZE] > 1:
         _native(_end)(words.ctypes.data)
+    _release(words)
 
 
 class Pool:
@@ -297,6 +306,7 @@ class Pool:
 
     def __init__(self):
         self._idle = {}
+        _pools[id(self)] = self
         for function in (_work, _begin, _run, _end):
             _code(function)
 
@@ -325,17 +335,21 @@ def _popped(teams):
         return None
 
 
-_shared = weakref.WeakValueDictionary()
+_pools = weakref.WeakValueDictionary()
 
 
 def shared_pool():
     """The pool of all who hold it; when the last of them is gone, its threads end."""
-    return _shared.setdefault("pool", Pool())
+    pool = _pools.get("shared")
+    if pool is None:
+        pool = _pools["shared"] = Pool()
+    return pool
 
 
 def _rest():
-    if pool := _shared.get("pool"):
-        pool.rest()
+    for reference in _pools.valuerefs():
+        if pool := reference():
+            pool.rest()
 
 
 atexit.register(_rest)
