@@ -6,9 +6,11 @@ expression, and the result is compiled. The versions used last are kept. Graphs 
 on PyTensor's default backend, with one warning.
 """
 
+import gc
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache, wraps
 from typing import Any
@@ -387,7 +389,8 @@ class Function:
         shapes = [v.shape[1:] if each else v.shape for v in values] + [v.shape for v in fixed + state]
         shapes = dict(zip(variables, shapes, strict=True))
         numbers = self._lengths.describe(lengths) if lengths else {}
-        program = self._specialise(shapes, lengths, each)
+        with _without_collection():
+            program = self._specialise(shapes, lengths, each)
         version = Version(shapes, numbers, self._fixed, self._updated, program, each)
         return version, _first_call(program, values, fixed, state, spare)
 
@@ -529,6 +532,18 @@ def _own_arrays(results, arguments):
         own.append(jnp.copy(result) if id(result) in seen else result)
         seen.add(id(result))
     return own
+
+
+@contextmanager
+def _without_collection():
+    """Let graphs grow without Python's looking for garbage in all that is imported, again and again."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _first_call(program, *arguments):
