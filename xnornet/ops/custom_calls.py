@@ -72,37 +72,40 @@ def _address(typing_context, words):
     return types.intp(FRAME), generate
 
 
-@njit
+# Inlined before kernels are optimized: functions of their own take Numba a tenth of all its time.
+
+
+@njit(inline="always")
 def _buffer(frame, group, i, shape, dtype):
     buffer = _words(_words(frame[group])[i])
     return carray(_pointer(buffer[3]), shape, dtype)
 
 
-@njit
+@njit(inline="always")
 def argument_shape(frame, i):
     """Lengths of an argument's axes."""
     return _words(_words(_words(frame[ARGUMENTS])[i])[5])
 
 
-@njit
+@njit(inline="always")
 def result_shape(frame, i):
     """Lengths of a result's axes."""
     return _words(_words(_words(frame[RESULTS])[i])[5])
 
 
-@njit
+@njit(inline="always")
 def argument(frame, i, shape, dtype):
     """Argument of a custom call as an array."""
     return _buffer(frame, ARGUMENTS, i, shape, dtype)
 
 
-@njit
+@njit(inline="always")
 def result(frame, i, shape, dtype):
     """Result of a custom call as an array."""
     return _buffer(frame, RESULTS, i, shape, dtype)
 
 
-@njit
+@njit(inline="always")
 def option(frame, i):
     """Option of a custom call, by its place among those that the kernel was called with."""
     scalar = _words(_words(frame[OPTIONS])[i])
@@ -162,11 +165,16 @@ def _handle(frame, kernel_at, share, message, threads):
     return 0
 
 
-@cache
-def _common():
+def _compile_common():
     """Addresses of what all kernels have in common: how XLA's calls are handled, and how threads begin."""
     handle = c_function(_handle, types.intp(FRAME, FRAME, types.intp, types.intp, types.intp))
     return handle.address, c_function(_share, types.intp(FRAME)).address
+
+
+@cache
+def _begin_common():
+    """The same in the background, before all kernels, so that no program that is traced waits for those."""
+    return CustomCall._compiler.submit(_compile_common)
 
 
 # A handler of one kernel: XLA's frame goes on to the common one, with the kernel's own addresses and the
@@ -207,31 +215,37 @@ class CustomCall:
     def __init__(self, kernel):
         self.kernel = kernel
         self.name = f"xnornet_{kernel.__name__}"
-        self._prepared = None
+        self._prepared = False
+        self._handler = None
         # Where its handler finds the kernel.
         self._address = ctypes.c_int64(0)
         self._message = ctypes.create_string_buffer(f"Numba could not compile {self.name}".encode())
 
     def prepare(self):
         """Begin to compile in the background."""
-        if self._prepared is None:
-            self._prepared = self._compiler.submit(self._register), self._compiler.submit(self._compile)
+        if not self._prepared:
+            self._prepared = True
+            _begin_common()
+            self._compiler.submit(self._compile)
 
-    def _register(self):
-        """Give XLA the handler."""
-        handle, share = _common()
-        self._machine_code, address = _handler(
-            handle=handle,
-            share=share,
-            kernel_at=ctypes.addressof(self._address),
-            message=ctypes.addressof(self._message),
-            threads=ctypes.addressof(THREADS),
-        )
-        capsule = ctypes.pythonapi.PyCapsule_New
-        capsule.restype = ctypes.py_object
-        capsule.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
-        jax.ffi.register_ffi_target(self.name, capsule(address, None, None), platform="cpu")
-        return address
+    def handler(self):
+        """Address of what XLA calls, which it knows by the kernel's name from here on."""
+        self.prepare()
+        if self._handler is None:
+            handle, share = _begin_common().result()
+            self._handler = _handler(
+                handle=handle,
+                share=share,
+                kernel_at=ctypes.addressof(self._address),
+                message=ctypes.addressof(self._message),
+                threads=ctypes.addressof(THREADS),
+            )
+            capsule = ctypes.pythonapi.PyCapsule_New
+            capsule.restype = ctypes.py_object
+            capsule.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
+            capsule = capsule(self._handler[1], None, None)
+            jax.ffi.register_ffi_target(self.name, capsule, platform="cpu")
+        return self._handler[1]
 
     def _compile(self):
         address = FAILED
@@ -243,11 +257,6 @@ class CustomCall:
         finally:
             # Calls wait for it.
             self._address.value = address
-
-    def handler(self):
-        """Address of what XLA calls."""
-        self.prepare()
-        return self._prepared[0].result()
 
     def __call__(self, results, *arrays, options=()):
         """Call the kernel.
