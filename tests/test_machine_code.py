@@ -18,22 +18,27 @@ PACKAGE = Path(xnornet.__file__).parent
 
 # A kernel of the copy: bits of the signs of -32, ..., 31, as what vectors.py says.
 KERNEL = """
-from xnornet.machine_code import kernel
+import numpy as np
+from numba import carray, types
+from xnornet.machine_code import c_function
 from xnornet.vectors import pack_nonnegative
 
-@kernel
-def packed(n):
-    return pack_nonnegative(n, 0)
+SIGNATURE = types.uint64(types.CPointer(types.int16))
+
+def pack(n):
+    return pack_nonnegative(carray(n, (64,), np.int16), 0)
+
+def packed():
+    code, n = c_function(pack, SIGNATURE), np.arange(-32, 32, dtype=np.int16)
+    return code.ctypes(n.ctypes.data_as(code.ctypes.argtypes[0]))
 """
 
 # Prints the bits, and how much Numba had to compile.
 RUN = """
 from numba.core.event import install_recorder
 with install_recorder("numba:run_pass") as recorder:
-    import numpy as np
-    from xnornet import machine_code
     from xnornet.small_kernel import packed
-    bits = int(packed(np.arange(-32, 32, dtype=np.int16)))
+    bits = packed()
 print(f"{bits:064b}", len(recorder.buffer))
 """
 
@@ -142,14 +147,13 @@ def test_the_folder_that_numba_is_given_takes_machine_code(copy):
 SEVERAL = """
 import os
 import numba
-import numpy as np
 from xnornet import machine_code
 from xnornet.small_kernel import packed
 machine_code.ENTRIES = 2
 for level in "01213":
     os.environ["NUMBA_OPT"] = level
     numba.config.reload_config()
-    machine_code.kernel(packed.py_func)(np.arange(64, dtype=np.int16))
+    packed()
 print(0)
 """
 

@@ -34,7 +34,7 @@ from numba.core.sigutils import normalize_signature
 import xnornet
 from xnornet.disk import user_cache
 
-__all__ = ["ENTRIES", "c_function", "folders", "kernel", "part", "sources"]
+__all__ = ["ENTRIES", "c_function", "folders", "part", "sources"]
 
 PACKAGE = Path(__file__).parent
 
@@ -53,13 +53,6 @@ SETTINGS = (
 
 # An entry is of about 100 KiB: one kernel for one signature, processor and state of the sources.
 ENTRIES = 256
-
-
-def kernel(function, **options):
-    """``njit``, whose machine code is kept on disk."""
-    dispatcher = part(function, **options)
-    dispatcher._cache = _Kept(function)
-    return dispatcher
 
 
 def part(function, **options):

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from xnornet.engine.arguments import INTEGER, PAIR, REAL, array, as_words, reader
-from xnornet.engine.workers import KERNEL, compiled
+from xnornet.engine.workers import KERNEL
+from xnornet.machine_code import c_function
 
 KINDS = (INTEGER, array("int16", 3), REAL, PAIR, array("float64", 1))
 read = reader(KINDS)
@@ -29,7 +30,7 @@ def copy(thread, threads, words):
 def test_machine_code_reads_what_was_written():
     numbers, out = np.arange(-9, 15, dtype=np.int16).reshape(2, 3, 4), np.zeros(32)
     words = as_words(KINDS, (-5, numbers, 0.75, (7, -2), out))
-    code = compiled(copy, KERNEL)
+    code = c_function(copy, KERNEL)
     call = ctypes.CFUNCTYPE(None, ctypes.c_ssize_t, ctypes.c_ssize_t, ctypes.c_void_p)(code.address)
     call(0, 1, words.ctypes.data)
     assert out.tolist() == [-5, 0.75, 7, -2, 2, 3, 4, 32, *range(-9, 15)]

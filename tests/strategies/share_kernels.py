@@ -5,7 +5,8 @@ Each step reads what all shares wrote in the step before.
 
 import numpy as np
 
-from xnornet.engine.workers import KERNEL, Program, compiled, run_in_turn
+from xnornet.engine.workers import KERNEL, Program, run_in_turn
+from xnornet.machine_code import c_function
 
 __all__ = ["MOST", "compile_both", "in_turn", "program"]
 
@@ -28,7 +29,7 @@ def back(thread, threads, words):
 
 
 def compile_both():
-    return compiled(forth, KERNEL), compiled(back, KERNEL)
+    return c_function(forth, KERNEL), c_function(back, KERNEL)
 
 
 def program(kernels, steps=100):
