@@ -4,6 +4,7 @@ All that a version of either may take away is asked for here, so that a new one 
 """
 
 import re
+import sys
 import warnings
 from importlib import metadata
 
@@ -52,6 +53,10 @@ def _numbers(version):
 
 for _name in TESTED:
     check_version(_name)
+
+if sys.version_info < (3, 12):
+    # PyTensor imports it when it first compiles. It then fails if Python's own distutils has been loaded.
+    import setuptools  # noqa: F401
 
 import jax  # noqa: E402  (an old one may not even import)
 
