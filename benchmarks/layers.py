@@ -28,6 +28,7 @@ warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
 
 from xnornet.engine import Engine  # noqa: E402
 from xnornet.model import XNOR, output_shapes  # noqa: E402
+from xnornet.threads import available_cores  # noqa: E402
 
 WORD = 64
 LANES = 8
@@ -38,7 +39,7 @@ ITERATIONS = 200_000
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--network", default="cifar10_convnet", help="one of xnornet.networks")
-    parser.add_argument("--threads", type=int, default=numba.config.NUMBA_NUM_THREADS)
+    parser.add_argument("--threads", type=int, default=available_cores())
     parser.add_argument("--batch-size", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=200, help="timed runs of each kernel")
     parser.add_argument("--picture", type=Path, metavar="FILE.png", help="draw the speed of each layer")
@@ -80,11 +81,8 @@ def measure(arguments, limits, scale_inputs):
     images = rng.uniform(-1, 1, (arguments.batch_size, *model.input_shape)).astype("float32")
     engine = Engine(model, arguments.threads, arguments.batch_size)
     calls = engine.calls(images)
-    numba.set_num_threads(arguments.threads)
-    seconds = np.array([[_timed(kernel, *a) for kernel, a in calls] for _ in range(arguments.rounds)])
-    filters = [
-        i for i, (kernel, _) in enumerate(calls) if kernel.__name__ in ("product", "xnor", "xnor_bits")
-    ]
+    seconds = np.array([[_timed(run) for _, run in calls] for _ in range(arguments.rounds)])
+    filters = [i for i, (name, _) in enumerate(calls) if name.startswith(("product", "xnor"))]
     spans = zip(filters, [*filters[1:], len(calls)], strict=True)
     layers = []
     for (first, end), (name, macs) in zip(spans, _filters_of(model), strict=True):
@@ -174,9 +172,9 @@ def draw(network, result, path):
     plt.close(figure)
 
 
-def _timed(function, *arguments):
+def _timed(function):
     begun = time.perf_counter()
-    function(*arguments)
+    function()
     return time.perf_counter() - begun
 
 

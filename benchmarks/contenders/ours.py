@@ -71,13 +71,9 @@ def warm(path):
 def load(work, path, threads, images):
     if len(work.layers) > 1:
         return load_whole(work, path, threads, images)
-    import numba
-
     engine = load_engine(path, threads, batch_size=len(images))
-    (convolution,) = (call for call in engine.calls(images) if call[0].__name__ == "xnor")
-    kernel, arguments = convolution
-    numba.set_num_threads(threads)
-    return lambda: kernel(*arguments)
+    (convolution,) = (run for name, run in engine.calls(images) if name == "xnor")
+    return convolution
 
 
 def load_whole(work, path, threads, images):
