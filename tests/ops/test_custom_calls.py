@@ -60,7 +60,7 @@ print(native.instruction_set(), *(float(step(images, targets)).hex() for _ in ra
 
 
 def run_steps(processor=None):
-    return output_on(processor, STEP).strip().split(",")
+    return output_on(processor, "-c", STEP).strip().split(",")
 
 
 @pytest.fixture(scope="module")

@@ -14,10 +14,10 @@ PROCESSORS = {
 }.get(platform.machine(), {})
 
 
-def output_on(processor, program):
-    """Standard output of a Python program, for this very processor if it is None."""
+def output_on(processor, *program):
+    """Standard output of what Python is given to run, for this very processor if it is None."""
     folders = [*map(os.path.abspath, ("tests/ops", "tests/strategies", ".")), *sys.path]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, folders))}
     if processor is not None:
         environment |= {"NUMBA_CPU_NAME": processor, "NUMBA_CPU_FEATURES": ""}
-    return subprocess.check_output([sys.executable, "-c", program], env=environment, text=True)
+    return subprocess.check_output([sys.executable, *program], env=environment, text=True)
