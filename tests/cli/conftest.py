@@ -1,11 +1,13 @@
 """Small photographs in CIFAR-10's place, and a trained network for digits."""
 
+import lasagne
 import numpy as np
 import pytest
 
-from xnornet import data
+from xnornet import data, networks
 from xnornet.data import Whitening
 from xnornet.data.dataset import Dataset, Pixels, Split
+from xnornet.layers import BatchNormLayer, XNORDenseLayer
 from xnornet.training import Recipe, train
 
 
@@ -26,6 +28,20 @@ def photographs(monkeypatch):
 
     monkeypatch.setitem(data._LOADERS, "cifar10", load)
     return small
+
+
+@pytest.fixture
+def shallow(monkeypatch):
+    """A network of few layers in the place of CIFAR-10's, whose training takes long to compile."""
+
+    def build(input_var=None, width=1.0):
+        layer = lasagne.layers.InputLayer((None, 3, 32, 32), input_var)
+        layer = lasagne.layers.Conv2DLayer(layer, round(width * 128), 8, stride=8, nonlinearity=None)
+        layer = XNORDenseLayer(BatchNormLayer(layer), round(width * 1024))
+        layer = lasagne.layers.DenseLayer(BatchNormLayer(layer), 10, nonlinearity=None)
+        return BatchNormLayer(layer)
+
+    monkeypatch.setitem(networks.NETWORKS, "cifar10_convnet", build)
 
 
 @pytest.fixture

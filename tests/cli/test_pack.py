@@ -329,7 +329,7 @@ def test_formats_that_no_packed_model_has_are_refused(model, tmp_path, refuses):
 
 
 @pytest.fixture
-def whitened(photographs, cheap_whitening, tmp_path, capsys):
+def whitened(photographs, shallow, cheap_whitening, tmp_path, capsys):
     """Weights of a network for whitened photographs."""
     out = tmp_path / "weights" / "net.npz"
     options = ["--set", "width=0.03", "--batch-size", "40", "--epochs", "1", "--whiten"]

@@ -31,9 +31,8 @@ def error_line(capsys):
     return errors
 
 
-@pytest.mark.long
 def test_whitening_is_kept_with_the_model_and_no_other_is_taken(
-    photographs, cheap_whitening, tmp_path, capsys
+    photographs, shallow, cheap_whitening, tmp_path, capsys
 ):
     out = tmp_path / "net.npz"
     assert train(out, "--whiten", "--max-minutes", "1e-9") == 0
@@ -65,7 +64,7 @@ def test_whitening_is_kept_with_the_model_and_no_other_is_taken(
     assert "preprocessing=" in error_line(capsys)
 
 
-def test_pixels_scaled_in_another_way_are_refused(photographs, tmp_path, capsys):
+def test_pixels_scaled_in_another_way_are_refused(photographs, shallow, tmp_path, capsys):
     out = tmp_path / "net.npz"
     assert train(out) == 0
     header = json.loads(out.with_suffix(".json").read_text())
@@ -76,7 +75,9 @@ def test_pixels_scaled_in_another_way_are_refused(photographs, tmp_path, capsys)
     assert "scales white to 0.9921875" in error_line(capsys)
 
 
-def test_a_model_is_tested_on_the_dataset_it_was_trained_on(photographs, tmp_path, capsys, monkeypatch):
+def test_a_model_is_tested_on_the_dataset_it_was_trained_on(
+    photographs, shallow, tmp_path, capsys, monkeypatch
+):
     out = tmp_path / "net.npz"
     assert train(out) == 0
     capsys.readouterr()
@@ -89,7 +90,7 @@ def SAME(dataset):
     return 10, dataset.train, dataset.valid, dataset.test
 
 
-def test_a_report_shows_the_images_as_they_were(photographs, cheap_whitening, tmp_path, capsys):
+def test_a_report_shows_the_images_as_they_were(photographs, shallow, cheap_whitening, tmp_path, capsys):
     out, folder = tmp_path / "net.npz", tmp_path / "report"
     assert train(out, "--whiten", "--epochs", "1") == 0
     capsys.readouterr()
@@ -128,7 +129,7 @@ def test_a_file_of_the_ancestors_form_for_other_images_is_refused(photographs, t
     assert "cifar10_convnet takes images of shape (3, 32, 32)" in error_line(capsys)
 
 
-def test_augmentation_is_the_default_and_can_be_left_out(photographs, tmp_path, capsys):
+def test_augmentation_is_the_default_and_can_be_left_out(photographs, shallow, tmp_path, capsys):
     assert train(tmp_path / "a.npz", "--max-minutes", "1e-9") == 0
     assert "augmented" in capsys.readouterr().out
     assert (
@@ -138,7 +139,7 @@ def test_augmentation_is_the_default_and_can_be_left_out(photographs, tmp_path, 
     assert "augmented" not in printed and "(exponential)" in printed
 
 
-def test_restarts_are_told_and_may_be_given(photographs, tmp_path, capsys):
+def test_restarts_are_told_and_may_be_given(photographs, shallow, tmp_path, capsys):
     assert train(tmp_path / "a.npz", "--max-minutes", "1e-9") == 0
     assert "(cosine)" in capsys.readouterr().out  # the recipe's come after this run's end
     out = tmp_path / "b.npz"

@@ -34,6 +34,7 @@ def run(*command, **environment):
 
 
 @pytest.mark.long
+@pytest.mark.only_all
 def test_svhn_is_trained_packed_and_tested_in_every_mode(tmp_path, capsys):
     folder = tmp_path / "SVHN" / "format2"
     folder.mkdir(parents=True)
