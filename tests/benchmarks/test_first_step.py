@@ -1,0 +1,29 @@
+"""What benchmarks/first_step.py makes of what processes measure."""
+
+from argparse import Namespace
+
+import first_step
+
+
+def test_medians_and_table_have_every_stage():
+    rounds = [
+        {"imports": (1.0, 0.5), "xla": (seconds, None), "all": (10.0 + seconds, 9.0)} for seconds in (3, 1, 2)
+    ]
+    found = first_step.medians(rounds)
+    assert found["imports"] == [1.0, 0.5] and found["xla"][0] == 2 and found["all"] == [12.0, 9.0]
+    text = first_step.table(Namespace(network="mnist_mlp", batch=100), {"empty caches": found})
+    lines = text.splitlines()
+    assert lines[0].startswith("mnist_mlp, batch 100")
+    assert [line[:48].rstrip() for line in lines[2:]] == list(first_step.STAGES.values())
+    assert next(line for line in lines if line.startswith("from the start")).split()[-2:] == ["12.00", "9.00"]
+
+
+def test_times_of_a_method_add_up_and_what_it_returns_is_returned():
+    class Owner:
+        def double(self, x):
+            return 2 * x
+
+    times = {}
+    first_step.measured(Owner, "double", "stage", times)
+    assert [Owner().double(x) for x in (1, 2)] == [2, 4]
+    assert times["stage"][0] > 0
