@@ -553,22 +553,12 @@ def _first_call(program, *arguments):
         return program(*arguments)
 
 
-# A quarter of the time of all rewrites, for nothing: XLA fuses operations by itself, factors of sums matter
-# little to it, and networks have no matrices that are diagonal or orthogonal.
-_LEFT_TO_XLA = (
-    "elemwise_fusion",
-    "local_greedy_distributor",
-    "dot_diag_to_elemwise",
-    "orthogonal_dot_transpose_to_eye",
-)
-
-
 def _to_jax(arguments, expressions, name):
     """Rewrite a graph for JAX and translate it. Returns a Python function of its inputs."""
     if not expressions:
         return lambda *values: []
     fgraph = FunctionGraph(arguments, expressions, clone=False)
-    query = predefined_optimizers[config.optimizer].including("jax").excluding(*_LEFT_TO_XLA)
+    query = predefined_optimizers[config.optimizer].including("jax")
     if not any(isinstance(node.op, Scan) for node in fgraph.apply_nodes):
         # Index and slice merged, an index out of range would give what lies beside the slice. Scan needs
         # them merged to see which states are read.
