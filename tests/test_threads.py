@@ -133,7 +133,7 @@ from xnornet.model import Flatten, Quantize, QuantizedModel
 from xnornet.fixedpoint import Q
 print(xnornet.engine.Engine(QuantizedModel((1, 1, 1), [Quantize(Q(7, 0)), Flatten()], Q(7, 0))).threads)
 from xnornet.ops import custom_calls
-print(custom_calls.THREADS)
+print(custom_calls.THREADS.value)
 """
     environment = os.environ | {
         "XNORNET_THREADS": "3",

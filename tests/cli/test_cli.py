@@ -99,7 +99,9 @@ def test_a_model_that_is_not_finite_is_refused(model, tmp_path, capsys):
         arrays = [file[f"arr_{i}"] for i in range(len(file.files))]
     arrays[3][0] = np.nan
     np.savez(path, *arrays)
-    path.with_suffix(".json").write_text(model.with_suffix(".json").read_text())
+    header = json.loads(model.with_suffix(".json").read_text())
+    del header["md5"]
+    path.with_suffix(".json").write_text(json.dumps(header))
     assert "finite" in complaint(capsys, "--model", path)
 
 
