@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from theano.compile.translation import with_64_bits
 from theano.tensor.nnet.abstract_conv import pads_less
 from xnornet import vectors
 from xnornet.ops import kernels
@@ -56,7 +57,7 @@ def available():
 def works():
     """Whether XLA calls the kernels. A version of it that they do not fit is told of in one warning."""
     try:
-        with jax.ensure_compile_time_eval():
+        with jax.ensure_compile_time_eval(), with_64_bits():
             packed = _pack_matrix(_shape((1, 1, BLOCK), np.uint64), jnp.ones((1, 1), np.int8))
             return bool(packed[0, 0, 0] == 1)
     except Exception as error:
