@@ -6,9 +6,10 @@ All that a version of either may take away is asked for here, so that a new one 
 import re
 import sys
 import warnings
+from contextlib import contextmanager
 from importlib import metadata
 
-__all__ = ["ADVANCED_INC_SUBTENSOR1", "ADVANCED_SUBTENSOR1", "check_version", "x64_of_process"]
+__all__ = ["ADVANCED_INC_SUBTENSOR1", "ADVANCED_SUBTENSOR1", "check_version", "cloning", "x64_of_process"]
 
 # Least version, and the first that is not tested.
 TESTED = {"pytensor": ("3.0.7", "3.4"), "jax": ("0.10", "0.13")}
@@ -67,6 +68,19 @@ try:
     ADVANCED_SUBTENSOR1, ADVANCED_INC_SUBTENSOR1 = (AdvancedSubtensor1,), (AdvancedIncSubtensor1,)
 except ImportError:
     ADVANCED_SUBTENSOR1 = ADVANCED_INC_SUBTENSOR1 = ()
+
+
+@contextmanager
+def cloning():
+    """A context to copy graphs in, with the graphs inside of Ops.
+
+    From PyTensor 3.3 on these never change and are always shared; it warns of whoever asks for copies.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings(
+            "ignore", message="`clone_inner_graphs?` is deprecated", category=FutureWarning
+        )
+        yield
 
 
 def x64_of_process():

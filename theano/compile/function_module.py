@@ -40,6 +40,7 @@ from theano.compile.sharedvalue import (
 )
 from theano.compile.translation import translate, with_64_bits
 from theano.configparser import CHOICES, config
+from theano.versions import cloning
 
 __all__ = ["Function", "In", "Out", "UnusedInputError", "Version", "function"]
 
@@ -583,13 +584,14 @@ def _clone(expressions, replacements, strict=True):
 
     The graphs inside Ops such as Scan are copied too: rewriting changes them.
     """
-    return clone_replace(
-        expressions,
-        replace=replacements,
-        rebuild_strict=strict,
-        no_default_updates=True,
-        clone_inner_graphs=True,
-    )
+    with cloning():
+        return clone_replace(
+            expressions,
+            replace=replacements,
+            rebuild_strict=strict,
+            no_default_updates=True,
+            clone_inner_graphs=True,
+        )
 
 
 def _is_tensor(variable):

@@ -16,6 +16,7 @@ from pytensor.tensor.elemwise import Elemwise
 from pytensor.tensor.shape import Reshape
 
 from theano.compile.translation import jax_version
+from theano.versions import cloning
 
 __all__ = ["rebuild", "with_counted_lengths", "with_static_shapes"]
 
@@ -61,12 +62,13 @@ def rebuild(expressions, replace, new):
     list of Variable
     """
     new = dict(new)
-    for node in toposort(expressions):
-        inputs = [new.get(i, i) for i in node.inputs]
-        outputs = replace(node, inputs)
-        if outputs is None:
-            outputs = node.clone_with_new_inputs(inputs, strict=False, clone_inner_graph=True).outputs
-        new.update((o, n) for o, n in zip(node.outputs, outputs, strict=True) if o not in new)
+    with cloning():
+        for node in toposort(expressions):
+            inputs = [new.get(i, i) for i in node.inputs]
+            outputs = replace(node, inputs)
+            if outputs is None:
+                outputs = node.clone_with_new_inputs(inputs, strict=False, clone_inner_graph=True).outputs
+            new.update((o, n) for o, n in zip(node.outputs, outputs, strict=True) if o not in new)
     return [new.get(e, e) for e in expressions]
 
 
