@@ -563,7 +563,8 @@ def test_some_damage_gives_another_model(folder):
     """Damage that is always refused at the door would test nothing behind it."""
     whole, found = packed(folder, every_record()), []
 
-    @settings(max_examples=examples(300), database=None, derandomize=True)
+    # A fifth of them, as in a quick run, finds too little.
+    @settings(max_examples=300, database=None, derandomize=True)
     @given(draw_damaged(whole))
     def load(damaged):
         (folder / "damaged.npz").write_bytes(damaged)

@@ -22,7 +22,8 @@ class Shape:
 
 
 jax = MagicMock(ShapeDtypeStruct=Shape, numpy=np)
-packages = ("theano", "theano.tensor", "theano.tensor.nnet", "theano.tensor.nnet.abstract_conv")
+packages = ["theano", "theano.compile", "theano.compile.translation"]
+packages += ["theano.tensor", "theano.tensor.nnet", "theano.tensor.nnet.abstract_conv"]
 sys.modules |= {"jax": jax, "jax.ffi": jax.ffi, "jax.numpy": np} | dict.fromkeys(packages, MagicMock())
 sys.path[:0] = [str(ROOT), str(ROOT / "tests/strategies")]
 # Without what else belongs to the package.
