@@ -7,7 +7,9 @@ CONSTRAINTS ?=
 
 venv := .venv
 bin := $(venv)/bin
-installed := $(venv)/.installed
+# Another PYTHON, or other CONSTRAINTS, than last time installs all again.
+made_with := $(subst /,_,$(shell $(PYTHON) -c 'import sys; print(sys.version.split()[0])')_$(CONSTRAINTS))
+installed := $(venv)/.installed_$(made_with)
 
 .PHONY: demo test test-all test-newest lint clean
 
@@ -37,6 +39,7 @@ lint: $(installed)
 # setuptools warns at length of what an editable installation is, hence PYTHONWARNINGS.
 $(installed): pyproject.toml
 	$(PYTHON) -m venv $(venv)
+	rm -f $(venv)/.installed_*
 	$(bin)/pip install --quiet --upgrade pip
 	PYTHONWARNINGS=ignore $(bin)/pip install --quiet $(addprefix --constraint ,$(CONSTRAINTS)) --editable '.[test]'
 	touch $@

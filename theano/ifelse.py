@@ -1,5 +1,5 @@
 """Theano's lazy conditional, as PyTensor has it."""
 
-from pytensor.ifelse import ifelse
+from theano.versions import ifelse
 
 __all__ = ["ifelse"]

@@ -9,7 +9,15 @@ import warnings
 from contextlib import contextmanager
 from importlib import metadata
 
-__all__ = ["ADVANCED_INC_SUBTENSOR1", "ADVANCED_SUBTENSOR1", "check_version", "cloning", "x64_of_process"]
+__all__ = [
+    "ADVANCED_INC_SUBTENSOR1",
+    "ADVANCED_SUBTENSOR1",
+    "check_version",
+    "cloning",
+    "ifelse",
+    "shape_rule",
+    "x64_of_process",
+]
 
 # Least version, and the first that is not tested.
 TESTED = {"pytensor": ("3.0.7", "3.4"), "jax": ("0.10", "0.13")}
@@ -36,17 +44,19 @@ def check_version(name, tested=TESTED):
         found = metadata.version(name)
     except metadata.PackageNotFoundError:
         raise ImportError(f"{name} is not installed; {remedy}") from None
-    if _numbers(found) < _numbers(least):
+    numbers = _numbers(found)
+    if numbers is not None and numbers < _numbers(least):
         raise ImportError(f"{name} {found} is installed; at least {least} is required: {remedy}")
-    if _numbers(found) >= _numbers(end):
-        warnings.warn(
-            f"{name} {found} is newer than what was tested; if anything fails, {remedy}", stacklevel=3
-        )
+    if numbers is None or numbers >= _numbers(end):
+        warnings.warn(f"{name} {found} has not been tested; if anything fails, {remedy}", stacklevel=3)
 
 
 def _numbers(version):
-    """The leading numbers of a version, without trailing zeros."""
-    numbers = [int(n) for n in re.match(r"\d+(\.\d+)*", version)[0].split(".")]
+    """The leading numbers of a version, without trailing zeros, or None if it does not begin with one."""
+    found = re.match(r"\d+(\.\d+)*", version)
+    if found is None:
+        return None
+    numbers = [int(n) for n in found[0].split(".")]
     while numbers and numbers[-1] == 0:
         numbers.pop()
     return numbers
@@ -60,6 +70,7 @@ if sys.version_info < (3, 12):
     import setuptools  # noqa: F401
 
 import jax  # noqa: E402  (an old one may not even import)
+from pytensor.graph.op import Op  # noqa: E402
 
 try:
     # Until PyTensor 3.1; from 3.2 on AdvancedSubtensor and AdvancedIncSubtensor do their work.
@@ -68,6 +79,19 @@ try:
     ADVANCED_SUBTENSOR1, ADVANCED_INC_SUBTENSOR1 = (AdvancedSubtensor1,), (AdvancedIncSubtensor1,)
 except ImportError:
     ADVANCED_SUBTENSOR1 = ADVANCED_INC_SUBTENSOR1 = ()
+
+try:
+    # From PyTensor 3.3 on.
+    from pytensor.conditional import ifelse
+except ImportError:
+    from pytensor.ifelse import ifelse
+
+
+def shape_rule(method):
+    """``infer_shape(self, node, shapes)`` of an Op as PyTensor calls it: until 3.2 with the graph first."""
+    if "__init_subclass__" in vars(Op):
+        return method
+    return lambda self, fgraph, node, shapes: method(self, node, shapes)
 
 
 @contextmanager

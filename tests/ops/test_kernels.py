@@ -198,12 +198,12 @@ def test_products_that_the_kernels_would_get_wrong_are_not_theirs(lengths):
 
 @pytest.fixture(scope="module")
 def bits():
-    return output_on(None, "tests/ops/kernel_bits.py").split()[1:]
+    return output_on(None, "tests/ops/kernel_bits.py").splitlines()[1:]
 
 
 @pytest.mark.parametrize("processor", PROCESSORS)
 def test_every_instruction_set_gives_the_same_bits(bits, processor):
-    assert output_on(processor, "tests/ops/kernel_bits.py").split() == [PROCESSORS[processor], *bits]
+    assert output_on(processor, "tests/ops/kernel_bits.py").splitlines() == [PROCESSORS[processor], *bits]
 
 
 FENCED = """

@@ -16,6 +16,7 @@ from pytensor.tensor.basic import infer_static_shape
 from theano.compile.sharedvalue import shared
 from theano.compile.translation import jax_version, with_64_bits
 from theano.configparser import config
+from theano.versions import shape_rule
 
 __all__ = ["MRG_RandomStreams"]
 
@@ -51,7 +52,8 @@ class Draw(Op):
         with with_64_bits():
             output_storage[0][0] = np.array(self.draw(inputs[0], tuple(int(n) for n in inputs[1:])))
 
-    def infer_shape(self, fgraph, node, shapes):
+    @shape_rule
+    def infer_shape(self, node, shapes):
         return [tuple(node.inputs[1:])]
 
     def connection_pattern(self, node):

@@ -35,6 +35,7 @@ from theano.compile.translation import jax_version
 from theano.gof import Apply, Op
 from theano.tensor import TensorType
 from theano.tensor.nnet.abstract_conv import pad_if_long, pads_less
+from theano.versions import shape_rule
 from xnornet.ops import native, tensor_cores
 from xnornet.ops.rounding import round_at_random, round_to_bfloat16
 
@@ -160,7 +161,8 @@ class SignConvolution(_Convolution):
             padded[window] @ B[:, :, *tap].T for tap, window, padded in self.windows(H, B.shape[2:])
         )
 
-    def infer_shape(self, fgraph, node, shapes):
+    @shape_rule
+    def infer_shape(self, node, shapes):
         H, B = shapes
         rows = zip(H[1:3], B[2:], self.pad, self.stride, strict=True)
         return [(H[0], *((n + sum(p) - k) // s + 1 for n, k, p, s in rows), B[0])]
@@ -203,7 +205,8 @@ class SignConvolutionGradImages(_Convolution):
         (top, _), (left, _) = self.pad
         output_storage[0][0] = total[:, top : top + H.shape[1], left : left + H.shape[2]].copy()
 
-    def infer_shape(self, fgraph, node, shapes):
+    @shape_rule
+    def infer_shape(self, node, shapes):
         return [shapes[0]]
 
     def connection_pattern(self, node):
@@ -246,7 +249,8 @@ class SignConvolutionGradFilters(_Convolution):
             out[:, :, *tap] = np.einsum("nyxc,nyxo->oc", padded[window], g)
         output_storage[0][0] = out
 
-    def infer_shape(self, fgraph, node, shapes):
+    @shape_rule
+    def infer_shape(self, node, shapes):
         return [shapes[1]]
 
     def connection_pattern(self, node):
@@ -311,7 +315,8 @@ class SignProduct(_Product):
         H, B = inputs
         output_storage[0][0] = H @ B
 
-    def infer_shape(self, fgraph, node, shapes):
+    @shape_rule
+    def infer_shape(self, node, shapes):
         return [(shapes[0][0], shapes[1][1])]
 
     def pullback(self, inputs, outputs, cotangents):
@@ -344,7 +349,8 @@ class SignProductGradRows(_Product):
         g, B = inputs
         output_storage[0][0] = g @ B.T
 
-    def infer_shape(self, fgraph, node, shapes):
+    @shape_rule
+    def infer_shape(self, node, shapes):
         return [(shapes[0][0], shapes[1][0])]
 
     def pullback(self, inputs, outputs, cotangents):
@@ -378,7 +384,8 @@ class SignProductGradMatrix(_Product):
         H, g = inputs
         output_storage[0][0] = H.T @ g
 
-    def infer_shape(self, fgraph, node, shapes):
+    @shape_rule
+    def infer_shape(self, node, shapes):
         return [(shapes[0][1], shapes[1][1])]
 
     def pullback(self, inputs, outputs, cotangents):

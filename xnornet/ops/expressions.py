@@ -8,6 +8,7 @@ from theano.compile.channels_last import channels_last, elementwise
 from theano.compile.translation import jax_version
 from theano.gof import Apply, Op
 from theano.tensor.signal.pool import Pool
+from theano.versions import shape_rule
 
 __all__ = ["alpha", "beta", "binarize", "box_sum", "channel_mean", "pad_widths"]
 
@@ -27,7 +28,8 @@ class Binarize(Op):
         (x,) = inputs
         output_storage[0][0] = np.where(x >= 0, 1, -1).astype(x.dtype)
 
-    def infer_shape(self, fgraph, node, shapes):
+    @shape_rule
+    def infer_shape(self, node, shapes):
         return shapes
 
     def pullback(self, inputs, outputs, cotangents):

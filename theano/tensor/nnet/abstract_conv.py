@@ -18,6 +18,7 @@ from pytensor.graph.op import Op
 from theano.compile.channels_last import Last, channels_last
 from theano.compile.translation import jax_version
 from theano.tensor.nnet.absent import absent
+from theano.versions import shape_rule
 
 __all__ = [
     "AbstractConv2d_gradInputs",
@@ -209,7 +210,8 @@ class Correlation(_Geometry):
             total += np.einsum("bgc...,goc->bgo...", self.split(window, 1), filters[tap])
         output_storage[0][0] = self.unfirst(total.reshape(len(image), len(kernel), *out))
 
-    def infer_shape(self, fgraph, node, shapes):
+    @shape_rule
+    def infer_shape(self, node, shapes):
         image, kernel = self.to_first(shapes[0]), shapes[1]
         widths = self.widths(kernel[2:])
         axes = zip(image[2:], kernel[2:], widths, self.stride, self.dilation, strict=True)
@@ -262,7 +264,8 @@ class CorrelationGradInputs(_Geometry):
         )
         output_storage[0][0] = self.unfirst(padded[(..., *inner)]).copy()
 
-    def infer_shape(self, fgraph, node, shapes):
+    @shape_rule
+    def infer_shape(self, node, shapes):
         return [shapes[0]]
 
     def connection_pattern(self, node):
@@ -316,7 +319,8 @@ class CorrelationGradWeights(_Geometry):
             filters[tap] = np.einsum(f"bgc{positions},bgo{positions}->goc", self.split(window, 1), gradient)
         output_storage[0][0] = out
 
-    def infer_shape(self, fgraph, node, shapes):
+    @shape_rule
+    def infer_shape(self, node, shapes):
         return [shapes[1]]
 
     def connection_pattern(self, node):

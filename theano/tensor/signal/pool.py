@@ -18,6 +18,7 @@ from pytensor.graph.op import Op
 from theano.compile.channels_last import Last, channels_last
 from theano.compile.translation import jax_version
 from theano.tensor.nnet.absent import absent
+from theano.versions import shape_rule
 
 __all__ = ["Pool", "PoolGrad", "max_pool_2d_same_size", "pool_2d", "pool_3d"]
 
@@ -128,7 +129,8 @@ class Pool(Op):
             and not any(n % w for n, w in zip(lengths, self.ws, strict=True))
         )
 
-    def infer_shape(self, fgraph, node, shapes):
+    @shape_rule
+    def infer_shape(self, node, shapes):
         before, lengths, after = self.cut(shapes[0])
         axes = zip(lengths, self.ws, self.stride, self.pad, strict=True)
         out = [_num_windows(n + sum(p), w, s, self.ignore_border) for n, w, s, p in axes]
@@ -200,7 +202,8 @@ class PoolGrad(Op):
             gx = jnp.broadcast_to(self.share(x, g).reshape(whole), tiled)
         return gx.reshape(x.shape)
 
-    def infer_shape(self, fgraph, node, shapes):
+    @shape_rule
+    def infer_shape(self, node, shapes):
         return [shapes[0]]
 
     def pullback(self, inputs, outputs, cotangents):
