@@ -12,6 +12,9 @@ from importlib import metadata
 __all__ = [
     "ADVANCED_INC_SUBTENSOR1",
     "ADVANCED_SUBTENSOR1",
+    "LENGTHS_OF_SPLIT",
+    "along",
+    "axis_and_inputs",
     "check_version",
     "cloning",
     "ifelse",
@@ -70,7 +73,9 @@ if sys.version_info < (3, 12):
     import setuptools  # noqa: F401
 
 import jax  # noqa: E402  (an old one may not even import)
+from pytensor.graph.basic import Constant  # noqa: E402
 from pytensor.graph.op import Op  # noqa: E402
+from pytensor.tensor.basic import Join, Split  # noqa: E402
 
 try:
     # Until PyTensor 3.1; from 3.2 on AdvancedSubtensor and AdvancedIncSubtensor do their work.
@@ -92,6 +97,33 @@ def shape_rule(method):
     if "__init_subclass__" in vars(Op):
         return method
     return lambda self, fgraph, node, shapes: method(self, node, shapes)
+
+
+# From PyTensor 3.3 on Join and Split know their axis themselves; before, it is one of their inputs.
+_AXIS_IS_INPUT = "axis" not in Join.__props__
+
+# Which input of Split the lengths are.
+LENGTHS_OF_SPLIT = 2 if _AXIS_IS_INPUT else 1
+
+
+def axis_and_inputs(node):
+    """The axis of a Join or Split, or None where it is computed, and its further inputs."""
+    if not _AXIS_IS_INPUT:
+        return node.op.axis, node.inputs
+    inputs = list(node.inputs)
+    axis = inputs.pop(0 if isinstance(node.op, Join) else 1)
+    return int(axis.data) if isinstance(axis, Constant) else None, inputs
+
+
+def along(op, axis, *inputs):
+    """Outputs of a Join or Split like this one, along another axis."""
+    if not _AXIS_IS_INPUT:
+        op = Join(axis) if isinstance(op, Join) else Split(op.len_splits, axis)
+    elif isinstance(op, Join):
+        inputs = axis, *inputs
+    else:
+        inputs = inputs[0], axis, *inputs[1:]
+    return op.make_node(*inputs).outputs
 
 
 @contextmanager

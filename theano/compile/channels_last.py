@@ -21,6 +21,8 @@ from pytensor.tensor.subtensor import (
     indices_from_subtensor,
 )
 
+from theano.versions import along, axis_and_inputs
+
 __all__ = ["Images", "Last", "channels_last", "elementwise", "with_channels_last"]
 
 # For each axis of an image in one layout, its place in the other.
@@ -168,19 +170,18 @@ def _store_slice(op, node, images):
 
 @channels_last.register(Join)
 def _join(op, node, images):
-    axis, *parts = node.inputs
-    if not isinstance(axis, Constant) or not any(map(images.has_last, parts)):
+    axis, parts = axis_and_inputs(node)
+    if axis is None or not any(map(images.has_last, parts)):
         return None
-    return [Last(op(LAST.index(int(axis.data)), *map(images.last, parts)))]
+    return [Last(out) for out in along(op, LAST.index(axis), *map(images.last, parts))]
 
 
 @channels_last.register(Split)
 def _split(op, node, images):
-    x, axis, lengths = node.inputs
-    if not isinstance(axis, Constant) or not images.has_last(x):
+    axis, (x, lengths) = axis_and_inputs(node)
+    if axis is None or not images.has_last(x):
         return None
-    parts = op.make_node(images.last(x), LAST.index(int(axis.data)), images.first(lengths)).outputs
-    return [Last(p) for p in parts]
+    return [Last(part) for part in along(op, LAST.index(axis), images.last(x), images.first(lengths))]
 
 
 def _slices_of_last(op, numbers):

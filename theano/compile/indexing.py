@@ -33,7 +33,7 @@ from pytensor.tensor.type import integer_dtypes
 from theano.compile.rebuilding import rebuild
 from theano.compile.translation import jax_version
 from theano.sandbox.rng_mrg import Draw
-from theano.versions import ADVANCED_INC_SUBTENSOR1, ADVANCED_SUBTENSOR1
+from theano.versions import ADVANCED_INC_SUBTENSOR1, ADVANCED_SUBTENSOR1, LENGTHS_OF_SPLIT
 
 __all__ = ["Lengths", "must_check_indices", "raise_index_error", "with_checked_indices"]
 
@@ -52,7 +52,7 @@ LENGTHS = {
     Reshape: slice(1, None),
     Scan: slice(0, 1),
     SpecifyShape: slice(1, None),
-    Split: slice(2, None),
+    Split: slice(LENGTHS_OF_SPLIT, None),
 }
 
 
