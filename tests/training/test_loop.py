@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 from pathlib import Path
 
 import lasagne
@@ -94,9 +95,10 @@ class Stop(Exception):
     pass
 
 
-@pytest.fixture
-def unfinished(digits, tmp_path):
-    out = tmp_path / "net.npz"
+@pytest.fixture(scope="module")
+def stopped(digits, tmp_path_factory):
+    """Folder of a run that stopped after its first epoch."""
+    folder = tmp_path_factory.mktemp("stopped")
 
     def stop_after_first(line):
         if line.startswith("epoch"):
@@ -104,9 +106,16 @@ def unfinished(digits, tmp_path):
 
     with pytest.raises(Stop):
         recipe = Recipe(3, 50, 0.01, 0.001)
-        train("digits_mlp", digits, out, recipe, SMALL, report=stop_after_first)
-    assert checkpoint_path(out).exists()
-    return out
+        train("digits_mlp", digits, folder / "net.npz", recipe, SMALL, report=stop_after_first)
+    return folder
+
+
+@pytest.fixture
+def unfinished(stopped, tmp_path):
+    """Weights of such a run, beside all that it left."""
+    shutil.copytree(stopped, tmp_path, dirs_exist_ok=True)
+    assert checkpoint_path(tmp_path / "net.npz").exists()
+    return tmp_path / "net.npz"
 
 
 def test_a_new_run_does_not_overwrite_an_unfinished_one(digits, unfinished):

@@ -4,6 +4,7 @@ import dataclasses
 import multiprocessing
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -211,8 +212,15 @@ def stops(digits, out, resume, **options):
     return stopped.value
 
 
-def test_a_run_may_stop_after_each_step(digits, tmp_path):
-    go(digits, tmp_path / "whole.npz")
+@pytest.fixture(scope="module")
+def whole(digits, tmp_path_factory):
+    """Weights of a run that nothing stopped."""
+    out = tmp_path_factory.mktemp("whole") / "net.npz"
+    go(digits, out)
+    return out
+
+
+def test_a_run_may_stop_after_each_step(digits, whole, tmp_path):
     out = tmp_path / "net.npz"
     # 1197 images are three steps of 300.
     for epoch in few_or_all((0,), (0, 1)):
@@ -221,8 +229,8 @@ def test_a_run_may_stop_after_each_step(digits, tmp_path):
             assert stop.status == 0
             assert f" minutes in epoch {epoch + 1} of 2, after step {step}; --resume" in str(stop)
     go(digits, out, resume=True)
-    assert same_weights(tmp_path / "whole.npz", out)
-    rows = [p.with_suffix(".log.csv").read_text().splitlines() for p in (tmp_path / "whole.npz", out)]
+    assert same_weights(whole, out)
+    rows = [p.with_suffix(".log.csv").read_text().splitlines() for p in (whole, out)]
     kept = [[",".join(row.split(",")[:5]) for row in table] for table in rows]
     assert kept[0] == kept[1] and len(kept[0]) == 3
 
@@ -243,26 +251,24 @@ def test_checkpoints_are_written_during_long_epochs(digits, tmp_path, monkeypatc
 # Weights to begin with
 
 
-def test_init_begins_with_given_weights(digits, tmp_path):
-    first, second = tmp_path / "first.npz", tmp_path / "second.npz"
-    go(digits, first)
+def test_init_begins_with_given_weights(digits, whole, tmp_path):
+    second = tmp_path / "second.npz"
     tiny = Recipe(1, 1197, 1e-12, 1e-12)
-    train("digits_mlp", digits, second, tiny, SMALL, report=lambda line: None, init=first)
-    with np.load(first) as a, np.load(second) as b:
+    train("digits_mlp", digits, second, tiny, SMALL, report=lambda line: None, init=whole)
+    with np.load(whole) as a, np.load(second) as b:
         binary = [k for k in a.files if a[k].shape == (16, 16)]
         assert len(binary) == 2
         for k in binary:
             np.testing.assert_allclose(a[k], b[k], atol=1e-6)
 
 
-def test_init_begins_with_a_packed_model(digits, tmp_path):
-    first, packed, second = (tmp_path / name for name in ("first.npz", "packed.npz", "second.npz"))
-    go(digits, first)
-    pack = ["pack", "--model", str(first), "--calibrate", "digits", "--out", str(packed)]
+def test_init_begins_with_a_packed_model(digits, whole, tmp_path):
+    packed, second = tmp_path / "packed.npz", tmp_path / "second.npz"
+    pack = ["pack", "--model", str(whole), "--calibrate", "digits", "--out", str(packed)]
     assert main(pack) == 0
     tiny = Recipe(1, 1197, 1e-12, 1e-12)
     train("digits_mlp", digits, second, tiny, SMALL, report=lambda line: None, init=packed)
-    with np.load(first) as a, np.load(second) as b:
+    with np.load(whole) as a, np.load(second) as b:
         binary = [k for k in a.files if a[k].shape == (16, 16)]
         assert len(binary) == 2
         for k in binary:
@@ -275,10 +281,9 @@ def test_init_begins_with_a_packed_model(digits, tmp_path):
     assert not (tmp_path / "m.npz").exists()
 
 
-def test_init_wants_weights_of_the_same_network(digits, tmp_path):
-    go(digits, tmp_path / "first.npz")
+def test_init_wants_weights_of_the_same_network(digits, whole, tmp_path):
     with pytest.raises(ModelError, match="another size of it"):
-        train("digits_mlp", digits, tmp_path / "m.npz", RECIPE, {"num_units": 8}, init=tmp_path / "first.npz")
+        train("digits_mlp", digits, tmp_path / "m.npz", RECIPE, {"num_units": 8}, init=whole)
     assert not (tmp_path / "m.npz").exists()
 
 
@@ -295,37 +300,45 @@ def test_a_disk_that_fails_before_the_first_checkpoint_is_told_so(digits, tmp_pa
 # Runs that are not the same
 
 
-def begun(digits, folder):
-    out = folder / "net.npz"
-    stops(digits, out, resume=False, max_minutes=1e-9)
-    return out
+@pytest.fixture(scope="module")
+def after_a_step(digits, tmp_path_factory):
+    """Folder of a run that stopped after its first step."""
+    folder = tmp_path_factory.mktemp("begun")
+    stops(digits, folder / "net.npz", resume=False, max_minutes=1e-9)
+    return folder
+
+
+@pytest.fixture
+def begun(after_a_step, tmp_path):
+    """Weights that such a run is about to write, in a folder with what it left."""
+    shutil.copytree(after_a_step, tmp_path, dirs_exist_ok=True)
+    return tmp_path / "net.npz"
 
 
 @pytest.mark.parametrize("split", ["train", "valid"])
-def test_a_run_goes_on_with_its_own_images_only(digits, tmp_path, split):
-    out = begun(digits, tmp_path)
+def test_a_run_goes_on_with_its_own_images_only(digits, begun, split):
     images = getattr(digits, split).images.copy()
     images[3, 0, 2, 2] += 0.25
     other = dataclasses.replace(digits, **{split: data.Split(images, getattr(digits, split).labels)})
     with pytest.raises(ModelError, match="images="):
-        go(other, out, resume=True)
-    go(digits, out, resume=True)
+        go(other, begun, resume=True)
+    go(digits, begun, resume=True)
 
 
-def test_a_run_goes_on_in_its_own_precision_only(digits, tmp_path):
-    out = begun(digits, tmp_path)
+def test_a_run_goes_on_in_its_own_precision_only(digits, begun):
     theano.config.floatX = "float64"
     try:
         with pytest.raises(ModelError, match="floatX='float32'"):
-            go(digits, out, resume=True)
+            go(digits, begun, resume=True)
     finally:
         theano.config.floatX = "float32"
 
 
-def test_a_run_may_begin_with_the_weights_that_it_replaces(digits, tmp_path):
-    first, other = tmp_path / "net.npz", tmp_path / "other.npz"
-    begun(digits, tmp_path)
-    go(digits, first, resume=True)
+def test_a_run_may_begin_with_the_weights_that_it_replaces(digits, whole, tmp_path):
+    other = tmp_path / "other.npz"
+    for suffix in (".npz", ".json"):
+        shutil.copy(whole.with_suffix(suffix), tmp_path)
+    first = tmp_path / whole.name
     kept = first.read_bytes()
     go(digits, other, init=first)
     # Stopped when the first epoch's weights have taken the place of those it began with.
@@ -350,12 +363,11 @@ def test_images_that_have_no_augmentation_are_told(digits, tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == [".net.npz.lock"]
 
 
-def test_a_checkpoint_that_cannot_be_read_is_not_told_to_be_deleted(digits, tmp_path, monkeypatch):
-    out = begun(digits, tmp_path)
+def test_a_checkpoint_that_cannot_be_read_is_not_told_to_be_deleted(digits, begun, monkeypatch):
 
     def stale(*args, **options):
         raise OSError(116, "Stale file handle")
 
     monkeypatch.setattr(np, "load", stale)
     with pytest.raises(ModelError, match="Stale file handle.*--resume again"):
-        go(digits, out, resume=True)
+        go(digits, begun, resume=True)
