@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from extent import few_or_all
 
 PROGRAM = Path(__file__).resolve().parents[2] / "benchmarks" / "arithmetics.py"
 
@@ -19,8 +18,9 @@ def test_losses_are_compared_step_by_step_and_in_the_mean(monkeypatch):
     assert found == pytest.approx({"largest": 0.5, "mean": 0.375, "of_means": (0 + 1 / 3) / 2})
 
 
+@pytest.mark.only_all
 def test_arithmetics_train_the_digits_alike(run):
-    names = few_or_all(["float32", "int16"], ["float32", "int16", "int8"])
+    names = ["float32", "int16", "int8"]
     options = ["--only", ",".join(names), "--seeds", "1", "--epochs", "6", "--json"]
     told = json.loads(run("digits_mlp", *options).out)
     errors = {name: error for name, (error,) in told["test_errors"].items()}
@@ -30,6 +30,7 @@ def test_arithmetics_train_the_digits_alike(run):
     assert told["apart"]["int16"]["mean"] < 2 * told["apart"]["float32, reordered"]["mean"] + 0.01
 
 
+@pytest.mark.only_all
 def test_no_epochs_leave_the_losses_of_first_steps(run):
     options = ["digits_mlp", "--only", "float32,int16", "--seeds", "1", "--epochs", "0"]
     lines = run(*options).out.splitlines()

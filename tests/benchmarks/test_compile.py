@@ -108,6 +108,7 @@ def test_a_missing_theano_is_told_with_the_lines_that_install_it(benchmark, pyth
     assert "\n" not in line and "pip install Theano-PyMC==1.1.2" in line and "--theano-python" in line
 
 
+@pytest.mark.only_all
 def test_a_run_tells_times_and_the_same_loss_every_time():
     command = [sys.executable, BENCHMARKS / "compile.py", "--only", "mnist_mlp", "--rounds", "1", "--json"]
     command += ["--batch", "4", "--width", "0.004"]

@@ -165,7 +165,9 @@ class Killed(BaseException):
     pass
 
 
-@pytest.mark.parametrize("seconds", [0, 10], ids=["the epoch before", "the start"])
+@pytest.mark.parametrize(
+    "seconds", [0, pytest.param(10, marks=pytest.mark.only_all)], ids=["the epoch before", "the start"]
+)
 def test_a_run_killed_between_header_and_weights_is_mended_by_resuming_from(
     digits, finished, tmp_path, monkeypatch, seconds
 ):

@@ -20,6 +20,7 @@ from theano.gof import Apply, Op
 from theano.tensor import DimShuffle
 from theano.tensor.nnet import conv2d
 from theano.tensor.signal.pool import pool_2d
+from theano.versions import shape_rule
 
 pytestmark = pytest.mark.filterwarnings("error:.*JAX cannot")
 
