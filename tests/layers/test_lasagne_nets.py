@@ -222,3 +222,22 @@ def test_a_nonlinearity_can_be_a_layer_of_its_own():
     outside = NonlinearityLayer(XNORDenseLayer(source, 3, W=W), lasagne.nonlinearities.tanh)
     a, b = run(get_output([inside, outside]), source.input_var)(images(5, (4,)))
     np.testing.assert_array_equal(a, b)
+
+
+def test_groups_and_dilation_learn_what_lies_apart():
+    """The class is the sign that most pixels of the outer columns of a channel have."""
+    rng = np.random.default_rng(0)
+    points = rng.choice([-0.5, 0.5], (128, 4, 3, 3)).astype("float32")
+    classes = (points[:, 2, :, ::2].sum(axis=(1, 2)) > 0).astype("int32")
+    x, t = T.tensor4(), T.ivector()
+    layer = InputLayer((None, 4, 3, 3), x)
+    layer = BatchNormLayer(XNORConv2DLayer(layer, 64, (1, 2), num_groups=4, dilation=2))
+    layer = BatchNormLayer(XNORConv2DLayer(layer, 64, (3, 1), num_groups=64))
+    layer = BatchNormLayer(XNORConv2DLayer(layer, 64, 1, num_groups=2))
+    network = DenseLayer(layer, 2, nonlinearity=lasagne.nonlinearities.softmax)
+    loss = lasagne.objectives.categorical_crossentropy(get_output(network), t).mean()
+    params = get_all_params(network, trainable=True)
+    updates = clip_weights(lasagne.updates.adam(loss, params, learning_rate=0.02), network)
+    step = theano.function([x, t], loss, updates=updates)
+    losses = [float(step(points, classes)) for _ in range(80)]
+    assert losses[0] > 0.5 and losses[-1] < 0.1

@@ -26,6 +26,9 @@ CASES = [
     Convolution((2, 9, 8, 5), (7, 5, 3, 3), ((1, 0), (0, 2))),
     Convolution((2, 9, 8, 16), (32, 16, 3, 3), ((1, 1), (1, 1)), stride=(2, 2)),
     Convolution((2, 5, 4, 16), (16, 16, 3, 3), ((4, 3), (0, 1))),
+    Convolution((2, 9, 8, 32), (64, 32, 3, 3), ((2, 2), (2, 2)), dilation=(2, 2)),
+    Convolution((2, 9, 8, 32), (64, 16, 3, 3), ((1, 1), (1, 1)), groups=2),
+    Convolution((2, 9, 8, 32), (32, 1, 3, 3), ((1, 1), (1, 1)), stride=(2, 2), groups=32),
     Product(50, 784, 1024),
     Product(7, 65, 10),
 ]
@@ -43,7 +46,8 @@ def check(case, dtype):
     axes = (0, 3, 1, 2) if isinstance(case, Convolution) else (0, 1)
     x, w, gradient = (T.TensorType(np.dtype(dtype).name, (None,) * len(axes))() for _ in range(3))
     if isinstance(case, Convolution):
-        out = ops.convolve_signs(x, w, case.pad, case.stride, case.flip)
+        geometry = ops.Geometry(case.pad, case.stride, case.dilation, case.groups, case.flip)
+        out = ops.convolve_signs(x, w, geometry)
     else:
         out = ops.multiply_signs(x, w)
     function = theano.function([x, w, gradient], [out, *theano.grad((out * gradient).sum(), [x, w])])

@@ -24,9 +24,14 @@ import theano
 import theano.tensor as T
 from xnornet import ops
 from xnornet.ops import native, tensor_cores
+from xnornet.ops.convolution import SignConvolution, SignConvolutionGradFilters, SignConvolutionGradImages
 
 # Each compiles a program, and so do both gradients.
-cases = draw_convolutions(widest_pad=1, strides=((1, 1), (1, 1), (2, 2), (1, 2))) | draw_products()
+cases = (
+    draw_convolutions(widest_pad=1)
+    | draw_convolutions(60, 1, strides=(1, 2, 3), dilations=(1, 2, 3), groups=(1, 2, 3, 6))
+    | draw_products()
+)
 
 
 @contextlib.contextmanager
@@ -51,9 +56,13 @@ def channels_last(case, images):
     return images.transpose(0, 2, 3, 1) if isinstance(case, Convolution) else images
 
 
+def geometry_of(case):
+    return ops.Geometry(case.pad, case.stride, case.dilation, case.groups, case.flip)
+
+
 def multiply(case, H, B):
     if isinstance(case, Convolution):
-        return ops.convolve_signs(H, B, case.pad, case.stride, case.flip)
+        return ops.convolve_signs(H, B, geometry_of(case))
     return ops.multiply_signs(H, B)
 
 
@@ -86,6 +95,13 @@ def random_gradient(case, kind="normal", dtype=np.float32):
     return GRADIENTS[kind](np.random.default_rng(case.seed + 1), case.output).astype(dtype)
 
 
+def errors_of(name, case, g):
+    """Bounds of both gradients' errors, in a way to compute them."""
+    if name == "kernels":
+        return list(map(np.maximum, float32_error(case, g), int16_error(case, g, None)))
+    return (tensor_cores_error if name == "tensor cores" else float32_error)(case, g)
+
+
 @pytest.mark.parametrize("name", WAYS)
 def test_products_are_exact_and_gradients_within_their_bounds(name):
     @settings(max_examples=examples(20))
@@ -95,12 +111,7 @@ def test_products_are_exact_and_gradients_within_their_bounds(name):
         g = random_gradient(case, kind)
         with way(name) as mode:
             found = compile_case(case, "float32", mode, binarized)(H, B, g)
-        errors = float32_error(case, g)
-        if name == "kernels":
-            errors = map(np.maximum, errors, int16_error(case, g, None))
-        elif name == "tensor cores":
-            errors = tensor_cores_error(case, g)
-        assert_as_loops(case, found, H, B, g, list(errors))
+        assert_as_loops(case, found, H, B, g, errors_of(name, case, g))
 
     check()
 
@@ -184,7 +195,25 @@ def test_padding_may_be_as_long_as_filters(case, name):
     g = random_gradient(case)
     with way(name) as mode:
         found = compile_case(case, "float32", mode)(H, B, g)
-    assert_as_loops(case, found, H, B, g, tensor_cores_error(case, g))
+    assert_as_loops(case, found, H, B, g, errors_of(name, case, g))
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        Convolution((2, 6, 5, 4), (6, 2, 2, 3), ((1, 0), (2, 2)), stride=(2, 1), dilation=(1, 2), groups=2),
+        Convolution((2, 6, 5, 4), (8, 1, 3, 2), ((4, 0), (1, 0)), flip=False, groups=4),
+    ],
+    ids=str,
+)
+def test_groups_as_a_gpu_computes_them(case, monkeypatch):
+    for op in (SignConvolution, SignConvolutionGradImages, SignConvolutionGradFilters):
+        monkeypatch.setattr(op, "goes_by_taps", lambda op: False)
+    H, B = case.draw_signs()
+    g = random_gradient(case)
+    with way("tensor cores") as mode:
+        found = compile_case(case, "float32", mode)(H, B, g)
+    assert_as_loops(case, found, H, B, g, errors_of("tensor cores", case, g))
 
 
 LONG = [
@@ -259,14 +288,26 @@ def test_shapes_are_known_before_and_after_compilation(case):
     assert tuple(found) == expected
 
 
+@pytest.mark.parametrize(
+    "channels, filters, groups, message",
+    [
+        (4, (6, 4, 1, 1), 2, "Filters of 4 channels in 2 groups take images of 8 channels; these have 4"),
+        (4, (6, 3, 1, 1), 1, "Filters of 3 channels in 1 group take images of 3 channels; these have 4"),
+        (4, (5, 2, 1, 1), 2, "5 filters cannot be divided into 2 groups"),
+    ],
+)
+def test_groups_that_do_not_fit_are_refused(channels, filters, groups, message):
+    H, B = T.TensorType("float32", (1, channels, 4, 2))(), T.TensorType("float32", filters)()
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        ops.convolve_signs(H, B, ops.Geometry(((0, 0), (0, 0)), groups=groups))
+
+
 def test_filters_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match=r"Filters of \(3, 5\) do not fit on images of \(4, 2\), padded by"):
         ops.convolve_signs(
             T.TensorType("float32", (1, 2, 4, 2))(),
             T.TensorType("float32", (1, 2, 3, 5))(),
-            ((0, 0), (1, 1)),
-            (1, 1),
-            True,
+            ops.Geometry(((0, 0), (1, 1))),
         )
 
 
@@ -275,6 +316,7 @@ def plain(case, H, B):
     if isinstance(case, Product):
         return T.dot(H, B)
     options = dict(border_mode=case.pad, subsample=case.stride, filter_flip=case.flip)
+    options |= dict(filter_dilation=case.dilation, num_groups=case.groups)
     return T.nnet.conv2d(H, B, **options)
 
 
@@ -289,6 +331,7 @@ def second_gradients(product, case, u, v):
 TWICE = [
     Convolution((2, 5, 4, 3), (3, 3, 3, 2), ((1, 0), (0, 1)), flip=False),
     Convolution((2, 5, 5, 2), (3, 2, 3, 3), ((1, 1), (2, 1)), stride=(2, 1)),
+    Convolution((2, 6, 5, 4), (6, 2, 2, 3), ((1, 0), (2, 2)), stride=(2, 1), dilation=(1, 2), groups=2),
     Product(4, 5, 3),
 ]
 
@@ -337,7 +380,7 @@ def test_training_in_float64_by_default_is_warned_about():
     with theano.config.change_flags(floatX="float64"):
         with pytest.warns(UserWarning, match="floatX = 'float32'"):
             ops.convolve_signs(
-                ops.binarize(x), ops.binarize(W), ((1, 1), (1, 1)), (1, 1), True, training=True
+                ops.binarize(x), ops.binarize(W), ops.Geometry(((1, 1), (1, 1))), training=True
             )
         with pytest.warns(UserWarning, match="floatX = 'float32'"):
             ops.multiply_signs(T.dmatrix(), T.dmatrix(), training=True)

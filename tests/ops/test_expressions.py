@@ -72,10 +72,21 @@ def test_factors_are_means_of_magnitudes(seed, a, b, c, d):
     np.testing.assert_allclose(conv, rows, rtol=1e-12)
     np.testing.assert_allclose(sample, [[r] for r in rows], rtol=1e-12)
     np.testing.assert_allclose(dense, columns, rtol=1e-12)
-    assert channels.shape == (a, c, d)
+    assert channels.shape == (a, 1, c, d)
     for i, j, k in np.ndindex(a, c, d):
         expected = sum(abs(array[i, m, j, k]) for m in range(b)) / b
-        np.testing.assert_allclose(channels[i, j, k], expected, rtol=1e-12)
+        np.testing.assert_allclose(channels[i, 0, j, k], expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("groups", [2, 3, 6])
+def test_groups_have_means_of_their_own(groups):
+    array = grid(np.random.default_rng(groups), 2, 6, 3, 4)
+    x = T.dtensor4()
+    found = theano.function([x], ops.channel_mean(x, groups))(array)
+    assert found.shape == (2, groups, 3, 4)
+    for n, g, i, j in np.ndindex(found.shape):
+        own = [abs(array[n, c, i, j]) for c in range(6) if c * groups // 6 == g]
+        np.testing.assert_allclose(found[n, g, i, j], sum(own) / len(own), rtol=1e-12)
 
 
 @settings(deadline=None, max_examples=examples(15))
@@ -84,22 +95,26 @@ def test_box_sum_adds_what_each_window_holds(data, dtype):
     draw = data.draw
     window, stride = draw(st.tuples(*[st.integers(1, 4)] * 2)), draw(st.tuples(*[st.integers(1, 3)] * 2))
     pad = draw(st.tuples(*[st.tuples(st.integers(0, 3), st.integers(0, 3))] * 2))
-    h, w = (draw(st.integers(max(1, k - sum(p)), 7)) for k, p in zip(window, pad, strict=True))
+    dilation = draw(st.just((1, 1)) | st.tuples(*[st.integers(1, 3)] * 2))
+    spans = [(k - 1) * d + 1 for k, d in zip(window, dilation, strict=True)]
+    h, w = (draw(st.integers(max(1, k - sum(p)), max(7, k))) for k, p in zip(spans, pad, strict=True))
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     array = rng.integers(-50, 50, (2, h, w)).astype(dtype)
     A = T.tensor3(dtype=dtype)
-    found = theano.function([A], ops.box_sum(A, window, stride, pad))(array)
+    found = theano.function([A], ops.box_sum(A, window, stride, pad, dilation))(array)
     assert found.dtype == dtype
     ys, xs = (
         range(-before, n + after - k + 1, s)
-        for n, k, s, (before, after) in zip((h, w), window, stride, pad, strict=True)
+        for n, k, s, (before, after) in zip((h, w), spans, stride, pad, strict=True)
     )
     expected = [
         [
             [
                 sum(
                     image[y + i, x + j]
-                    for i, j in itertools.product(range(window[0]), range(window[1]))
+                    for i, j in itertools.product(
+                        range(0, spans[0], dilation[0]), range(0, spans[1], dilation[1])
+                    )
                     if 0 <= y + i < h and 0 <= x + j < w
                 )
                 for x in xs

@@ -27,18 +27,21 @@ def random_signs(rng, *shape):
 
 @dataclass(frozen=True)
 class Convolution:
-    """Of ``(images, rows, columns, channels)`` and ``(filters, channels, rows, columns)``."""
+    """Of ``(images, rows, columns, channels)`` and ``(filters, channels / groups, rows, columns)``."""
 
     images: tuple
     filters: tuple
     pad: tuple = ((0, 0), (0, 0))
     flip: bool = True
     stride: tuple = (1, 1)
+    dilation: tuple = (1, 1)
+    groups: int = 1
     seed: int = 0
 
     @property
     def output(self):
-        axes = zip(self.images[1:3], self.filters[2:], self.pad, self.stride, strict=True)
+        spans = ((k - 1) * d + 1 for k, d in zip(self.filters[2:], self.dilation, strict=True))
+        axes = zip(self.images[1:3], spans, self.pad, self.stride, strict=True)
         return self.images[0], *((n + sum(p) - k) // s + 1 for n, k, p, s in axes), self.filters[0]
 
     def draw_signs(self):
@@ -52,30 +55,40 @@ class Convolution:
         (top, _), (left, _) = self.pad
         _, oh, ow, _ = self.output
         for y, x, i, j in itertools.product(range(oh), range(ow), range(kh), range(kw)):
-            u, v = y * self.stride[0] + i - top, x * self.stride[1] + j - left
+            u = y * self.stride[0] + i * self.dilation[0] - top
+            v = x * self.stride[1] + j * self.dilation[1] - left
             if 0 <= u < h and 0 <= v < w:
                 yield (y, x), (kh - 1 - i, kw - 1 - j) if self.flip else (i, j), (u, v)
 
+    def parts(self):
+        """Channels and filters of each group."""
+        channels, filters = self.filters[1], self.filters[0] // self.groups
+        for k in range(self.groups):
+            yield slice(k * channels, (k + 1) * channels), slice(k * filters, (k + 1) * filters)
+
     def forward(self, H, B):
         H, B, out = _pixels_first(H), _taps_first(B), np.zeros(_front(self.output))
-        for o, t, p in self.meetings():
-            out[o] += H[p] @ B[t].T
+        for (o, t, p), (c, f) in itertools.product(self.meetings(), self.parts()):
+            out[o][:, f] += H[p][:, c] @ B[t][f].T
         return out.transpose(2, 0, 1, 3)
 
     def left_gradient(self, g, B):
         g, B, out = _pixels_first(g), _taps_first(B), np.zeros(_front(self.images))
-        for o, t, p in self.meetings():
-            out[p] += g[o] @ B[t]
+        for (o, t, p), (c, f) in itertools.product(self.meetings(), self.parts()):
+            out[p][:, c] += g[o][:, f] @ B[t][f]
         return out.transpose(2, 0, 1, 3)
 
     def right_gradient(self, H, g):
         filters, channels, *window = self.filters
         H, g, out = _pixels_first(H), _pixels_first(g), np.zeros((*window, filters, channels))
-        for o, t, p in self.meetings():
-            out[t] += g[o].T @ H[p]
+        for (o, t, p), (c, f) in itertools.product(self.meetings(), self.parts()):
+            out[t][f] += g[o][:, f].T @ H[p][:, c]
         return out.transpose(2, 3, 0, 1)
 
     def one_channel(self):
+        """Where there are no groups, errors of all channels are those of one."""
+        if self.groups > 1:
+            return self
         return replace(self, images=(*self.images[:3], 1), filters=(self.filters[0], 1, *self.filters[2:]))
 
 
@@ -127,15 +140,19 @@ channel_counts = st.sampled_from([1, 63, 64, 65, 128, 192]) | st.integers(1, 200
 
 
 @st.composite
-def draw_convolutions(draw, most=140, widest_pad=-1, strides=((1, 1),)):
+def draw_convolutions(draw, most=140, widest_pad=-1, strides=(1,), dilations=(1,), groups=(1,)):
     """Of up to so many filters, and pads of up to a filter's length and ``widest_pad``."""
-    kernel = draw(st.tuples(*[st.integers(1, 7)] * 2))
-    pad = tuple(tuple(draw(st.integers(0, k + widest_pad)) for _ in range(2)) for k in kernel)
-    size = (draw(st.integers(max(1, k - sum(p)), 9)) for k, p in zip(kernel, pad, strict=True))
-    channels, filters = draw(channel_counts), draw(st.integers(1, most))
-    images = (draw(st.integers(1, 4)), *size, channels)
-    stride = draw(st.sampled_from(strides))
-    return Convolution(images, (filters, channels, *kernel), pad, draw(st.booleans()), stride, draw(seeds))
+    stride, dilation = (draw(st.tuples(*[st.sampled_from(s)] * 2)) for s in (strides, dilations))
+    kernel = tuple(draw(st.integers(1, 7 if d == 1 else 4)) for d in dilation)
+    spans = [(k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True)]
+    pad = tuple(tuple(draw(st.integers(0, s + widest_pad)) for _ in range(2)) for s in spans)
+    size = (draw(st.integers(max(1, s - sum(p)), max(9, s))) for s, p in zip(spans, pad, strict=True))
+    count = draw(st.sampled_from(groups))
+    channels = draw(channel_counts if count == 1 else st.integers(1, 5) | st.integers(1, 70))
+    filters = count * draw(st.integers(1, most // count))
+    images = (draw(st.integers(1, 4)), *size, count * channels)
+    filters = filters, channels, *kernel
+    return Convolution(images, filters, pad, draw(st.booleans()), stride, dilation, count, draw(seeds))
 
 
 @st.composite

@@ -224,7 +224,7 @@ def correlation_kernel(layer):
 
 
 # Options of Lasagne's layers, and the only values that have a twin.
-ORDINARY = {"num_groups": 1, "num_leading_axes": 1, "outdim": 2}
+ORDINARY = {"num_groups": 1, "dilation": (1, 1), "num_leading_axes": 1, "outdim": 2}
 
 
 def _check(layer):

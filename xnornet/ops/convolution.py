@@ -36,7 +36,7 @@ from theano.gof import Apply, Op
 from theano.tensor import TensorType
 from theano.tensor.nnet.abstract_conv import pad_if_long, pads_less
 from theano.versions import shape_rule
-from xnornet.ops import native, tensor_cores
+from xnornet.ops import native, plain, taps, tensor_cores
 from xnornet.ops.rounding import round_at_random, round_to_bfloat16
 
 __all__ = ["ARITHMETICS", "computed_by", "convolve_signs", "gradients_in", "multiply_signs"]
@@ -100,72 +100,82 @@ class _Convolution(Op):
 
     Parameters
     ----------
-    pad : pair of (int, int)
-        Zeros before and after rows and columns.
-    stride : pair of int
-    flip : bool
-        Turn filters around.
+    geometry : Geometry
     arithmetic : str
         Of the gradients.
     """
 
-    __props__ = ("pad", "stride", "flip", "arithmetic")
+    __props__ = ("geometry", "arithmetic")
 
-    def __init__(self, pad, stride, flip, arithmetic):
-        self.pad, self.stride, self.flip, self.arithmetic = pad, stride, flip, arithmetic
+    def __init__(self, geometry, arithmetic):
+        self.geometry, self.arithmetic = geometry, arithmetic
 
     def has_kernel(self, H, B, dtype):
-        """Whether ``native`` computes this."""
-        plain = dtype == np.float32 and self.stride == (1, 1)
-        return plain and native.takes_convolution(H.shape, B.shape, self.pad)
+        """Whether ``plain`` computes this by kernels."""
+        return dtype == np.float32 and plain.takes_convolution(H.shape, B.shape, self.geometry)
 
-    def windows(self, H, kernel):
+    def goes_by_taps(self):
+        """Whether ``taps`` computes this in XLA."""
+        return self.geometry.groups > 1 and jax.default_backend() == "cpu"
+
+    def windows(self, H, window):
         """Yield each tap of a filter and the elements that it meets, of padded images in NumPy."""
-        padded = np.pad(H, [(0, 0), *self.pad, (0, 0)])
-        out = [(n - k) // s + 1 for n, k, s in zip(padded.shape[1:3], kernel, self.stride, strict=True)]
-        for i, j in np.ndindex(*kernel):
-            place = tuple(
-                slice(t, t + (n - 1) * s + 1, s) for t, n, s in zip((i, j), out, self.stride, strict=True)
-            )
-            tap = (kernel[0] - 1 - i, kernel[1] - 1 - j) if self.flip else (i, j)
-            yield tap, (slice(None), *place), padded
+        padded = np.pad(H, [(0, 0), *self.geometry.pad, (0, 0)])
+        for tap, place in self.geometry.windows(H.shape[1:3], window):
+            yield tap, padded[:, *place]
+
+    def groups(self, channels, filters):
+        """Yield the channels and the filters of each group."""
+        count = self.geometry.groups
+        c, o = channels // count, filters // count
+        for k in range(count):
+            yield slice(k * c, (k + 1) * c), slice(k * o, (k + 1) * o)
 
     def correlate(self, H, B, to_transpose=False, **options):
         """The product in XLA; if ``to_transpose``, for its gradient to the images."""
-        B = B[:, :, ::-1, ::-1] if self.flip else B
-        dims, pad = ("NHWC", "HWIO", "NHWC"), self.pad
+        geometry = self.geometry
+        B = B[:, :, ::-1, ::-1] if geometry.flip else B
+        dims, pad = ("NHWC", "HWIO", "NHWC"), geometry.pad
         if to_transpose:
-            H, pad = pad_if_long(H, pad, B.shape[2:])
+            H, pad = pad_if_long(H, pad, geometry.spans(B.shape[2:]))
+        options |= {"rhs_dilation": geometry.dilation, "feature_group_count": geometry.groups}
         B = B.transpose(2, 3, 1, 0)
-        return jax.lax.conv_general_dilated(H, B, self.stride, pad, dimension_numbers=dims, **options)
+        return jax.lax.conv_general_dilated(H, B, geometry.stride, pad, dimension_numbers=dims, **options)
 
 
 class SignConvolution(_Convolution):
-    """``out[n, y, x, o] = sum_ijc H[n, y * stride + i - pad, ..., c] * B[o, c, i, j]``, all of them signs."""
+    """``out[n, y, x, o] = sum_ijc H[n, y * stride + i * dilation - pad, ..., c] * B[o, c, i, j]``, all signs.
+
+    With groups, ``c`` counts the channels of the group that ``o`` belongs to.
+    """
 
     def make_node(self, H, B):
         H, B = map(T.as_tensor_variable, (H, B))
-        rows = zip(H.type.shape[1:3], B.type.shape[2:], self.pad, self.stride, strict=True)
-        lengths = [None if None in (n, k) else (n + sum(p) - k) // s + 1 for n, k, p, s in rows]
-        if any(n is not None and n < 1 for n in lengths):
+        groups = self.geometry.groups
+        channels, (filters, fan_in, *window) = H.type.shape[3], B.type.shape
+        if None not in (channels, fan_in) and channels != fan_in * groups:
             raise ValueError(
-                f"Filters of {B.type.shape[2:]} do not fit on images of {H.type.shape[1:3]}, padded by "
-                f"{self.pad}"
+                f"Filters of {fan_in} channels in {groups} group{'s' * (groups > 1)} take images of "
+                f"{fan_in * groups} channels; these have {channels}"
             )
-        shape = (H.type.shape[0], *lengths, B.type.shape[0])
-        return Apply(self, [H, B], [TensorType(H.type.dtype, shape=shape)()])
+        if filters is not None and filters % groups:
+            raise ValueError(f"{filters} filters cannot be divided into {groups} groups")
+        lengths = self.geometry.fit(H.type.shape[1:3], window)
+        return Apply(self, [H, B], [TensorType(H.type.dtype, shape=(H.type.shape[0], *lengths, filters))()])
 
     def perform(self, node, inputs, output_storage):
         H, B = inputs
-        output_storage[0][0] = sum(
-            padded[window] @ B[:, :, *tap].T for tap, window, padded in self.windows(H, B.shape[2:])
-        )
+        lengths = self.geometry.output_lengths(H.shape[1:3], B.shape[2:])
+        out = np.zeros((len(H), *lengths, len(B)), H.dtype)
+        for tap, met in self.windows(H, B.shape[2:]):
+            for c, o in self.groups(H.shape[3], len(B)):
+                out[..., o] += met[..., c] @ B[o, :, *tap].T
+        output_storage[0][0] = out
 
     @shape_rule
     def infer_shape(self, node, shapes):
         H, B = shapes
-        rows = zip(H[1:3], B[2:], self.pad, self.stride, strict=True)
-        return [(H[0], *((n + sum(p) - k) // s + 1 for n, k, p, s in rows), B[0])]
+        return [(H[0], *self.geometry.output_lengths(H[1:3], B[2:]), B[0])]
 
     def pullback(self, inputs, outputs, cotangents):
         H, B = inputs
@@ -176,11 +186,15 @@ class SignConvolution(_Convolution):
 
 @jax_version(SignConvolution)
 def _jax_sign_convolution(op, **kwargs):
+    geometry = op.geometry
+
     def sign_convolution(H, B):
         if op.has_kernel(H, B, H.dtype):
-            out = native.convolve(_int8(H), _int8(B), op.pad, op.flip)
-        elif _on_tensor_cores(H):
-            out = tensor_cores.convolve(H, B, op.pad, op.stride, op.flip)
+            out = plain.convolve(_int8(H), _int8(B), geometry)
+        elif _on_tensor_cores(H) and geometry.is_dense:
+            out = tensor_cores.convolve(H, B, geometry.pad, geometry.stride, geometry.flip)
+        elif op.goes_by_taps():
+            out = taps.convolve(H, B, geometry)
         elif jax.default_backend() == "cpu":
             out = op.correlate(_int8(H), _int8(B), preferred_element_type=jnp.int32)
         else:
@@ -199,10 +213,11 @@ class SignConvolutionGradImages(_Convolution):
 
     def perform(self, node, inputs, output_storage):
         H, B, g = inputs
-        total = np.pad(np.zeros_like(H, g.dtype), [(0, 0), *self.pad, (0, 0)])
-        for tap, window, _ in self.windows(H, B.shape[2:]):
-            total[window] += g @ B[:, :, *tap]
-        (top, _), (left, _) = self.pad
+        (top, _), (left, _) = pad = self.geometry.pad
+        total = np.pad(np.zeros_like(H, g.dtype), [(0, 0), *pad, (0, 0)])
+        for tap, place in self.geometry.windows(H.shape[1:3], B.shape[2:]):
+            for c, o in self.groups(H.shape[3], len(B)):
+                total[:, *place, c] += g[..., o] @ B[o, :, *tap]
         output_storage[0][0] = total[:, top : top + H.shape[1], left : left + H.shape[2]].copy()
 
     @shape_rule
@@ -221,16 +236,20 @@ class SignConvolutionGradImages(_Convolution):
 
 @jax_version(SignConvolutionGradImages)
 def _jax_grad_images(op, **kwargs):
+    geometry = op.geometry
+
     def grad_images(H, B, g):
         g = _rounded(op.arithmetic, g)
         if op.arithmetic in KERNELS and op.has_kernel(H, B, g.dtype):
-            return native.image_gradient(g, _int8(B), H.shape, op.pad, op.flip)
+            return plain.image_gradient(g, _int8(B), H.shape, geometry)
         parts = _parts(op.arithmetic, g)
-        if parts and op.stride == (1, 1) and pads_less(op.pad, B.shape[2:]):
-            return tensor_cores.image_gradient(parts, B, op.pad, op.flip)
-        shape, B = jax.ShapeDtypeStruct(H.shape, g.dtype), B.astype(g.dtype)
-        transpose = jax.linear_transpose(lambda H: op.correlate(H, B, True, precision="highest"), shape)
-        return transpose(_upper(op.arithmetic, g))[0]
+        if parts and geometry.is_plain and pads_less(geometry.pad, B.shape[2:]):
+            return tensor_cores.image_gradient(parts, B, geometry.pad, geometry.flip)
+        g, B = _upper(op.arithmetic, g), B.astype(g.dtype)
+        if op.goes_by_taps():
+            return taps.image_gradient(g, B, H.shape, geometry)
+        shape = jax.ShapeDtypeStruct(H.shape, g.dtype)
+        return jax.linear_transpose(lambda H: op.correlate(H, B, True, precision="highest"), shape)(g)[0]
 
     return grad_images
 
@@ -245,8 +264,9 @@ class SignConvolutionGradFilters(_Convolution):
     def perform(self, node, inputs, output_storage):
         H, B, g = inputs
         out = np.zeros_like(B, g.dtype)
-        for tap, window, padded in self.windows(H, B.shape[2:]):
-            out[:, :, *tap] = np.einsum("nyxc,nyxo->oc", padded[window], g)
+        for tap, met in self.windows(H, B.shape[2:]):
+            for c, o in self.groups(H.shape[3], len(B)):
+                out[o, :, *tap] = np.einsum("nyxc,nyxo->oc", met[..., c], g[..., o])
         output_storage[0][0] = out
 
     @shape_rule
@@ -265,15 +285,23 @@ class SignConvolutionGradFilters(_Convolution):
 
 @jax_version(SignConvolutionGradFilters)
 def _jax_grad_filters(op, **kwargs):
+    geometry = op.geometry
+
     def grad_filters(H, B, g):
         g = _rounded(op.arithmetic, g)
         if op.arithmetic in KERNELS and op.has_kernel(H, B, g.dtype):
-            return native.filter_gradient(_int8(H), g, B.shape, op.pad, op.flip)
-        if parts := _parts(op.arithmetic, g):
-            return tensor_cores.filter_gradient(H, parts, B.shape[2:], op.pad, op.stride, op.flip)
-        shape, H = jax.ShapeDtypeStruct(B.shape, g.dtype), H.astype(g.dtype)
-        transpose = jax.linear_transpose(lambda B: op.correlate(H, B, precision="highest"), shape)
-        return transpose(_upper(op.arithmetic, g))[0]
+            return plain.filter_gradient(_int8(H), g, B.shape, geometry)
+        parts = _parts(op.arithmetic, g)
+        if parts and geometry.is_dense:
+            window = B.shape[2:]
+            return tensor_cores.filter_gradient(
+                H, parts, window, geometry.pad, geometry.stride, geometry.flip
+            )
+        g, H = _upper(op.arithmetic, g), H.astype(g.dtype)
+        if op.goes_by_taps():
+            return taps.filter_gradient(H, g, B.shape, geometry)
+        shape = jax.ShapeDtypeStruct(B.shape, g.dtype)
+        return jax.linear_transpose(lambda B: op.correlate(H, B, precision="highest"), shape)(g)[0]
 
     return grad_filters
 
@@ -283,9 +311,11 @@ def _convolve(images, filters, op):
     out = T.nnet.conv2d(
         images.dimshuffle(0, 3, 1, 2),
         filters,
-        border_mode=op.pad,
-        subsample=op.stride,
-        filter_flip=op.flip,
+        border_mode=op.geometry.pad,
+        subsample=op.geometry.stride,
+        filter_flip=op.geometry.flip,
+        filter_dilation=op.geometry.dilation,
+        num_groups=op.geometry.groups,
     )
     return out.dimshuffle(0, 2, 3, 1)
 
@@ -446,18 +476,14 @@ def _warn_of_float64(H, training):
         )
 
 
-def convolve_signs(H, B, pad, stride, flip, training=False):
+def convolve_signs(H, B, geometry, training=False):
     """Convolve images with filters; both are signs.
 
     Parameters
     ----------
     H : 4D expression, ``(batch, channels, rows, columns)``
-    B : 4D expression, ``(filters, channels, rows, columns)``
-    pad : pair of (int, int)
-        Zeros before and after rows and columns.
-    stride : pair of int
-    flip : bool
-        Turn filters around, as convolution is defined.
+    B : 4D expression, ``(filters, channels / groups, rows, columns)``
+    geometry : Geometry
     training : bool
         Gradients will be needed: begin to compile their kernels meanwhile.
 
@@ -468,11 +494,11 @@ def convolve_signs(H, B, pad, stride, flip, training=False):
     Raises
     ------
     ValueError
-        Filters do not fit on the images.
+        Filters do not fit on the images, or channels and filters not in their groups.
     """
     _warn_of_float64(H, training)
     native.prepare_convolution(gradients=training)
-    convolution = SignConvolution(pad, stride, flip, _arithmetic.get())
+    convolution = SignConvolution(geometry, _arithmetic.get())
     return convolution(H.dimshuffle(0, 2, 3, 1), B).dimshuffle(0, 3, 1, 2)
 
 

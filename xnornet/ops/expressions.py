@@ -68,26 +68,39 @@ def beta(I):
     return abs(I).mean(axis=-1, keepdims=True)
 
 
-def channel_mean(I):
-    """``A``, the mean of ``|I|`` over channels: ``(batch, channels, h, w)`` to ``(batch, h, w)``."""
-    return abs(I).mean(axis=1)
+def channel_mean(I, groups=1):
+    """``A``, the mean of ``|I|`` over the channels of each group.
+
+    Parameters
+    ----------
+    I : tensor, ``(batch, channels, h, w)``
+    groups : int
+
+    Returns
+    -------
+    tensor, ``(batch, groups, h, w)``
+    """
+    if groups == 1:
+        return abs(I).mean(axis=1, keepdims=True)
+    batch, channels, h, w = I.shape
+    return abs(I).reshape((batch, groups, channels // groups, h, w)).mean(axis=2)
 
 
-def box_sum(A, window, stride, pad):
+def box_sum(A, window, stride, pad, dilation=(1, 1)):
     """Sum of each window of ``A``, with zeros beyond its border; ``K`` is this over ``kh * kw``.
 
     Parameters
     ----------
-    A : tensor, ``(batch, h, w)``
-    window, stride : pair of int
+    A : tensor, ``(..., h, w)``
+    window, stride, dilation : pair of int
     pad : pair of (int, int)
         Rows and columns of zeros before and after.
 
     Returns
     -------
-    tensor, ``(batch, output h, output w)``, of the dtype of ``A``
+    tensor, ``(..., output h, output w)``, of the dtype of ``A``
     """
-    return Pool(tuple(window), tuple(stride), tuple(pad), True, "sum")(A)
+    return Pool(tuple(window), tuple(stride), tuple(pad), True, "sum", dilation=tuple(dilation))(A)
 
 
 def pad_widths(pad, window):

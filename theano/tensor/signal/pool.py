@@ -43,18 +43,30 @@ class Pool(Op):
         Averages divide by the number of elements in the window, padding included or not.
     channels_last : bool
         One more axis follows those that are pooled.
+    dilation : tuple of int, optional
+        Distance between the elements of a window, 1 if not given.
     """
 
-    __props__ = ("ws", "stride", "pad", "ignore_border", "mode", "channels_last")
+    __props__ = ("ws", "stride", "pad", "ignore_border", "mode", "channels_last", "dilation")
 
-    def __init__(self, ws, stride, pad, ignore_border, mode, channels_last=False):
+    def __init__(self, ws, stride, pad, ignore_border, mode, channels_last=False, dilation=None):
         self.ws, self.stride, self.pad = ws, stride, pad
         self.ignore_border, self.mode = ignore_border, mode
         self.channels_last = channels_last
+        self.dilation = (1,) * len(ws) if dilation is None else dilation
+
+    def replace(self, **changes):
+        """The same Op but for some of its properties."""
+        return Pool(**dict(zip(self.__props__, self._props(), strict=True)) | changes)
 
     def with_channels_last(self):
         """The same Op with its axes before the channels."""
-        return Pool(self.ws, self.stride, self.pad, self.ignore_border, self.mode, channels_last=True)
+        return self.replace(channels_last=True)
+
+    @property
+    def spans(self):
+        """Lengths from the first element of a window to the last, both included."""
+        return tuple((w - 1) * d + 1 for w, d in zip(self.ws, self.dilation, strict=True))
 
     def cut(self, axes):
         """Cut a sequence, one item an axis, into those before, of, and after the pooled axes."""
@@ -72,7 +84,7 @@ class Pool(Op):
 
     def output_lengths(self, lengths):
         """Number of windows along each pooled axis; None where the input's length is."""
-        axes = zip(lengths, self.ws, self.stride, self.pad, strict=True)
+        axes = zip(lengths, self.spans, self.stride, self.pad, strict=True)
         return tuple(
             None if n is None else _num_windows(n + sum(p), w, s, self.ignore_border) for n, w, s, p in axes
         )
@@ -99,7 +111,7 @@ class Pool(Op):
         if self.mode == "average_inc_pad":
             lengths = tuple(n + sum(p) for n, p in zip(lengths, pad, strict=True))
             pad = ((0, 0),) * len(pad)
-        whole = Pool(self.ws, self.stride, pad, self.ignore_border, "sum")
+        whole = self.replace(pad=pad, mode="sum", channels_last=False)
         counts = sum(whole.taps(np, np.ones(lengths, x.dtype), 0))
         return counts.reshape(counts.shape + (1,) * len(after))
 
@@ -108,15 +120,15 @@ class Pool(Op):
         before_all, lengths, after_all = self.cut(x.shape)
         out = self.output_lengths(lengths)
         widths = []
-        for n, o, w, s, (before, after) in zip(lengths, out, self.ws, self.stride, self.pad, strict=True):
+        for n, o, w, s, (before, after) in zip(lengths, out, self.spans, self.stride, self.pad, strict=True):
             missing = max(0, (o - 1) * s + w - (n + before + after))
             widths.append((before, after + missing))
         widths = [*[(0, 0) for _ in before_all], *widths, *[(0, 0) for _ in after_all]]
         padded = xp.pad(x, widths, constant_values=np.asarray(fill, x.dtype))
         for offset in itertools.product(*map(range, self.ws)):
             window = tuple(
-                slice(i, i + (o - 1) * s + 1 if o else i, s)
-                for i, o, s in zip(offset, out, self.stride, strict=True)
+                slice(i * d, i * d + (o - 1) * s + 1 if o else i * d, s)
+                for i, d, o, s in zip(offset, self.dilation, out, self.stride, strict=True)
             )
             yield padded[(..., *window, *[slice(None) for _ in after_all])]
 
@@ -124,7 +136,7 @@ class Pool(Op):
         """Whether the windows cover each element of ``x`` once, and nothing else."""
         _, lengths, _ = self.cut(x.shape)
         return (
-            self.stride == self.ws
+            self.stride == self.ws == self.spans
             and not any(map(any, self.pad))
             and not any(n % w for n, w in zip(lengths, self.ws, strict=True))
         )
@@ -132,7 +144,7 @@ class Pool(Op):
     @shape_rule
     def infer_shape(self, node, shapes):
         before, lengths, after = self.cut(shapes[0])
-        axes = zip(lengths, self.ws, self.stride, self.pad, strict=True)
+        axes = zip(lengths, self.spans, self.stride, self.pad, strict=True)
         out = [_num_windows(n + sum(p), w, s, self.ignore_border) for n, w, s, p in axes]
         return [(*before, *out, *after)]
 
