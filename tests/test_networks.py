@@ -7,13 +7,15 @@ import pytest
 import theano
 import theano.tensor as T
 from xnornet import networks
-from xnornet.layers import XNORConv2DLayer, XNORDenseLayer
+from xnornet.layers import BatchNormLayer, XNORConv2DLayer, XNORDenseLayer
+from xnornet.model import load_weights, save_weights
 
 SMALL = {
     "digits_mlp": {"num_units": 6},
     "mnist_mlp": {"num_units": 6},
     "mnist_convnet": {"num_filters": (2, 3), "num_units": 6},
     "cifar10_convnet": {"width": 1 / 64},
+    "cifar10_resnet18": {"width": 1 / 64},
     "svhn_convnet": {"width": 1 / 64},
 }
 
@@ -34,6 +36,11 @@ COUNTS = {
     + (512 * 4 * 4 * 1024 + 5 * 1024)
     + (1024 * 1024 + 5 * 1024)
     + (1024 * 10 + 5 * 10),
+    # No biases but the last layer's; four 3x3 convolutions a stage, and one of 1x1 in all but the first.
+    "cifar10_resnet18": (64 * 3 * 9 + 4 * 64)
+    + 4 * (64 * 64 * 9 + 4 * 64)
+    + sum((n // 2 * n * 9 + 4 * n) + 3 * (n * n * 9 + 4 * n) + (n // 2 * n + 4 * n) for n in (128, 256, 512))
+    + (512 * 10 + 5 * 10),
     "svhn_convnet": (64 * 3 * 9 + 5 * 64)
     + (64 * 64 * 9 + 5 * 64)
     + (128 * 64 * 9 + 5 * 128)
@@ -51,6 +58,7 @@ BINARY = {
     "cifar10_convnet": 9 * (128 * 128 + 256 * 128 + 256 * 256 + 512 * 256 + 512 * 512)
     + 512 * 16 * 1024
     + 1024 * 1024,
+    "cifar10_resnet18": 9 * (4 * 64 * 64 + sum(n // 2 * n + 3 * n * n for n in (128, 256, 512))),
     "svhn_convnet": 9 * (64 * 64 + 128 * 64 + 128 * 128 + 256 * 128 + 256 * 256)
     + 256 * 16 * 1024
     + 1024 * 1024,
@@ -167,8 +175,69 @@ def test_width_rounds_and_leaves_one_filter_at_least():
     assert {n[0] for _, n in shape_of("svhn_convnet", 1e-6)[1:-2]} == {1}
 
 
+def test_the_residual_network_has_a_shortcut_around_each_binary_convolution():
+    network = networks.cifar10_resnet18(width=0.25)
+    layers = lasagne.layers.get_all_layers(network)
+    sums = [layer for layer in layers if isinstance(layer, lasagne.layers.ElemwiseSumLayer)]
+    assert [layer.output_shape[1:] for layer in sums] == [
+        shape for shape in ((16, 32, 32), (32, 16, 16), (64, 8, 8), (128, 4, 4)) for _ in range(4)
+    ]
+    (before,) = (
+        layer for layer in layers if isinstance(layer, BatchNormLayer) and layer.input_layer is layers[1]
+    )
+    for i, added in enumerate(sums):
+        branch, shortcut = added.input_layers
+        convolution = branch.input_layer
+        assert isinstance(branch, BatchNormLayer) and isinstance(convolution, XNORConv2DLayer)
+        assert convolution.input_layer is before and convolution.b is None
+        if i in (4, 8, 12):
+            assert convolution.stride == (2, 2)
+            assert isinstance(shortcut, BatchNormLayer)
+            assert isinstance(shortcut.input_layer, lasagne.layers.Conv2DLayer)
+            assert shortcut.input_layer.filter_size == (1, 1)
+            pool = shortcut.input_layer.input_layer
+            assert (pool.pool_size, pool.mode, pool.input_layer) == ((2, 2), "average_inc_pad", before)
+        else:
+            assert convolution.stride == (1, 1) and shortcut is before
+        before = added
+    assert isinstance(layers[-3], lasagne.layers.GlobalPoolLayer) and layers[-3].input_layer is before
+    assert {layer.num_groups for layer in layers if isinstance(layer, XNORConv2DLayer)} == {1}
+
+
+def test_parameters_of_the_residual_network_come_branch_before_shortcut():
+    network = networks.cifar10_resnet18(width=1 / 16)
+    shapes = [p.get_value().shape for p in lasagne.layers.get_all_params(network)]
+
+    def normalized(*shape):
+        return [shape] + [shape[:1]] * 4
+
+    expected = normalized(4, 3, 3, 3) + normalized(4, 4, 3, 3) * 4
+    for n in (8, 16, 32):
+        expected += normalized(n, n // 2, 3, 3) + normalized(n, n // 2, 1, 1) + normalized(n, n, 3, 3) * 3
+    assert shapes == [*expected, (32, 10), (10,), *[(10,)] * 4]
+
+
+def test_weights_of_the_residual_network_load_and_score_the_same(tmp_path):
+    rng = np.random.default_rng(0)
+    images = rng.uniform(-1, 1, (3, 3, 32, 32)).astype("float32")
+    path = tmp_path / "weights.npz"
+    one, other = (networks.cifar10_resnet18(T.tensor4("images"), width=1 / 64) for _ in range(2))
+    for p in lasagne.layers.get_all_params(one):
+        p.set_value(rng.uniform(0.1, 1, p.get_value().shape).astype("float32"))
+    save_weights(path, lasagne.layers.get_all_param_values(one))
+    networks.set_weights(other, load_weights(path, lasagne.layers.get_all_params(other)))
+    scores = [
+        theano.function(
+            [lasagne.layers.get_all_layers(net)[0].input_var],
+            lasagne.layers.get_output(net, deterministic=True),
+        )(images)
+        for net in (one, other)
+    ]
+    np.testing.assert_array_equal(*scores)
+
+
 @pytest.mark.parametrize("width", [0, -1, float("nan"), float("inf"), "wide", None, True])
-@pytest.mark.parametrize("name", ["cifar10_convnet", "svhn_convnet"])
+@pytest.mark.parametrize("name", ["cifar10_convnet", "cifar10_resnet18", "svhn_convnet"])
 def test_a_width_that_is_no_positive_number_is_named(name, width):
     with pytest.raises(ValueError, match=f"^width is {width!r}; it takes a positive number.*$"):
         networks.build(name, width=width)

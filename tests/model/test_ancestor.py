@@ -225,6 +225,7 @@ SMALL = {
     "mnist_mlp": {"num_units": 6},
     "mnist_convnet": {"num_filters": (2, 3), "num_units": 6},
     "cifar10_convnet": {"width": 1 / 64},
+    "cifar10_resnet18": {"width": 1 / 64},
     "svhn_convnet": {"width": 1 / 64},
 }
 

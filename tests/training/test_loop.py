@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from xnornet import __version__, data, networks, vectors
+from xnornet.layers import XNORConv2DLayer, XNORDenseLayer
 from xnornet.model import ModelError, load_header
 from xnornet.training import Recipe, TrainingError, loop, train
 from xnornet.training.checkpoint import checkpoint_path, run_identity
@@ -57,6 +58,19 @@ def test_header_and_log_name_what_computed_the_gradients(finished):
     header = json.loads(out.with_suffix(".json").read_text())
     assert header["computed_by"] == "int16 in kernels" and header["kernels"] == vectors.instruction_set()
     assert f"gradients of binary layers: int16 in kernels; kernels for {header['kernels']}" in lines
+
+
+def test_the_log_counts_layers_that_kernels_do_not_take(digits, tmp_path, monkeypatch):
+    def build(input_var=None):
+        layer = XNORConv2DLayer(lasagne.layers.InputLayer((None, 1, 8, 8), input_var), 4, 3)
+        layer = XNORConv2DLayer(layer, 4, 3, num_groups=4)
+        return XNORDenseLayer(layer, 10)
+
+    monkeypatch.setitem(networks.NETWORKS, "digits_mlp", build)
+    lines = []
+    train("digits_mlp", digits, tmp_path / "net.npz", Recipe(1, 500, 0.01, 0.001), report=lines.append)
+    assert lines[0].startswith("gradients of binary layers: int16 in kernels")
+    assert lines[1].startswith("gradients of 1 of 3 binary layers: float32 in XLA, as kernels take")
 
 
 def test_the_kept_weights_are_those_of_the_epoch_with_the_least_validation_error(finished):

@@ -21,7 +21,7 @@ __all__ = [
 NETWORKS_OF = {
     "digits": ("digits_mlp",),
     "mnist": ("mnist_mlp", "mnist_convnet"),
-    "cifar10": ("cifar10_convnet",),
+    "cifar10": ("cifar10_convnet", "cifar10_resnet18"),
     "svhn": ("svhn_convnet",),
 }
 # Datasets of color photographs.

@@ -64,6 +64,11 @@ class XNORDenseLayer(lasagne.layers.DenseLayer):
         self.scale_bias = scale_bias
         self.params[self.W].add("binary")
 
+    @property
+    def has_kernels(self):
+        """Whether the kernels for the CPU compute this layer and its gradients, and not XLA."""
+        return ops.takes_product(1, self.W.get_value(borrow=True).shape[0], self.num_units)
+
     def get_output_for(self, input, deterministic=False, **kwargs):
         leading = getattr(self, "num_leading_axes", 1) % input.ndim
         if input.ndim > leading + 1:

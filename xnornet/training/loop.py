@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import lasagne
 import numpy as np
 from tqdm import tqdm
 
@@ -161,6 +162,8 @@ class _Run:
             self.network, arguments, self.dataset, recipe.seed, self.augmentation, recipe.gradients
         )
         _check_fit(self.steps.layer, self.network, self.dataset)
+        if computed_by(recipe.gradients).endswith("in kernels"):
+            _report_others(self.steps.layer, self.report)
         self.identity = run_identity(
             self.network,
             arguments,
@@ -364,6 +367,17 @@ def _summary(row, history, recipe):
 def _kernels():
     name = instruction_set()
     return f"; kernels for {name}" if name else "; no kernels"
+
+
+def _report_others(layer, report):
+    """Report how many of a network's binary layers XLA computes, although there are kernels."""
+    binary = [one for one in lasagne.layers.get_all_layers(layer) if hasattr(one, "has_kernels")]
+    others = sum(not one.has_kernels for one in binary)
+    if others:
+        report(
+            f"gradients of {others} of {len(binary)} binary layers: float32 in XLA, as kernels take no "
+            "depthwise convolutions, nor as many groups, as wide dilation or as long sums"
+        )
 
 
 def _changes(before, now):
