@@ -8,9 +8,10 @@ the gradients a sign meets a real number, and an arithmetic says how they are mu
     Real numbers are rounded to 16 bits: each errs by up to 1/65534 of the largest of an image, or of a part
     of one, and all else is exact. Errors of layers' gradients stay below 1e-4 of the largest value. Where a
     number is not finite, neither is what its image or part gives. The default. Every processor gives the same
-    bits. For other strides than 1, padding as long as filters, sums of more than ``2**16`` and in float64 it
-    is ``"float32"``. A GPU takes the upper 16 bits of each number and sums in float32, but
-    with such strides and padding the gradient to images is ``"float32"`` there too.
+    bits. Where kernels do not take a convolution (``plain.takes_convolution``: a depthwise one, many groups,
+    sums of more than ``2**16``) and in float64 it is ``"float32"``. A GPU takes the upper 16 bits of each
+    number and sums in float32, but with groups or dilation, and in the gradient to images with strides or
+    padding as long as filters, it is ``"float32"`` there too.
 ``"float32"``
     Nothing is rounded but sums; in float64 it means float64.
 ``"bfloat16"``
@@ -84,7 +85,8 @@ def computed_by(arithmetic):
     -------
     str
         The arithmetic, and ``"in kernels"``, ``"on tensor cores"`` or ``"in XLA"``; ``"int16"`` in XLA is
-        ``"float32"``. Layers that the kernels do not take are left out of account.
+        ``"float32"``. Layers that the kernels do not take are left out of account; they say so themselves, by
+        ``has_kernels``.
     """
     if theano.config.floatX != "float32":
         return f"{theano.config.floatX} in XLA"
