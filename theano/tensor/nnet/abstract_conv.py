@@ -148,6 +148,11 @@ class _Geometry(Op):
         cut = (self.groups, shape[axis] // self.groups)
         return array.reshape(shape[:axis] + cut + shape[axis + 1 :])
 
+    def mixes_channels(self, kernel):
+        """Whether this is a product of each pixel's channels with a matrix."""
+        ones = set(kernel.shape[2:]) == set(self.stride) == {1} and self.groups == 1
+        return ones and not any(map(any, self.widths(kernel.shape[2:])))
+
     def lax_convolve(self, image, kernel, to_transpose=False):
         """The correlation in XLA, channels last inside. ``to_transpose``: for its gradient to the image."""
         n = kernel.ndim - 2
@@ -157,16 +162,20 @@ class _Geometry(Op):
         widths = self.widths(kernel.shape[2:])
         if to_transpose:
             image, widths = pad_if_long(image, widths, spans)
-        out = jax.lax.conv_general_dilated(
-            image,
-            kernel.transpose(*range(2, n + 2), 1, 0),
-            window_strides=self.stride,
-            padding=widths,
-            rhs_dilation=self.dilation,
-            dimension_numbers=(f"N{names}C", f"{names}IO", f"N{names}C"),
-            feature_group_count=self.groups,
-            precision=jax.lax.Precision.HIGHEST,
-        )
+        if self.mixes_channels(kernel):
+            # XLA's convolution would bring the image into another order for the gradient to the kernel.
+            out = jnp.tensordot(image, kernel.reshape(kernel.shape[:2]).T, 1, precision="highest")
+        else:
+            out = jax.lax.conv_general_dilated(
+                image,
+                kernel.transpose(*range(2, n + 2), 1, 0),
+                window_strides=self.stride,
+                padding=widths,
+                rhs_dilation=self.dilation,
+                dimension_numbers=(f"N{names}C", f"{names}IO", f"N{names}C"),
+                feature_group_count=self.groups,
+                precision=jax.lax.Precision.HIGHEST,
+            )
         return out if self.channels_last else out.transpose(0, n + 1, *range(1, n + 1))
 
 

@@ -155,6 +155,31 @@ def test_every_border_mode_of_conv2d_equals_scipy(mode, border_mode):
 
 
 @pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"flip": False},
+        {"border_mode": "full"},
+        {"border_mode": (0, 1)},
+        {"stride": (1, 2)},
+        {"groups": 2},
+    ],
+    ids=str,
+)
+def test_kernels_of_one_element_equal_scipy(mode, change):
+    case = {
+        "image": (3, 4, 5, 6),
+        "border_mode": "valid",
+        "stride": (1, 1),
+        "groups": 1,
+        "flip": True,
+    } | change
+    kernel = (6, 4 // case["groups"], 1, 1)
+    check_convolution({**case, "kernel": kernel, "dilation": (1, 2), "seed": 0}, mode)
+
+
+@pytest.mark.parametrize("mode", MODES)
 def test_padding_longer_than_the_kernel_keeps_gradients_in_single_precision(mode):
     random = np.random.default_rng(0)
     kernel, g = (random.normal(size=s).astype("float32") for s in ((8, 8, 1, 3), (2, 8, 1, 7)))
