@@ -149,3 +149,17 @@ def test_restarts_are_told_and_may_be_given(photographs, shallow, tmp_path, caps
     assert "restarts=[1], not []" in error_line(capsys)
     assert train(out, "--restarts", "3", "2") == 1
     assert "restarts are 3, 2; they take numbers of epochs, each larger" in error_line(capsys)
+
+
+@pytest.mark.long
+def test_a_residual_network_trains_and_is_tested_in_float_mode_only(photographs, tmp_path, capsys):
+    out = tmp_path / "net.npz"
+    options = ["--net", "cifar10_resnet18", "--set", "width=0.02", "--batch-size", "40", "--epochs", "1"]
+    assert main(["train", *options, "--out", str(out)], dataset="cifar10") == 0
+    told = capsys.readouterr().out.splitlines()[-1]
+    header = json.loads(out.with_suffix(".json").read_text())
+    assert header["network"] == "cifar10_resnet18" and header["arguments"]["width"] == 0.02
+    assert test_model(out) == 0
+    assert f"test error {capsys.readouterr().out.split()[1]} " in told
+    assert test_model(out, "--mode", "fixed") == 1
+    assert "runs a chain of layers" in error_line(capsys)

@@ -127,11 +127,11 @@ def _calibration_images(arguments, loaded):
 def _scores(arguments, loaded, images):
     """Scores of the images, and their format, None for real ones."""
     if arguments.mode == "float":
-        from xnornet.inference import compute_scores, float_network, real_network
+        from xnornet.inference import compute_scores, real_network
 
         in_single_precision()
         packed = loaded.packed
-        network = float_network(loaded.trained) if packed is None else real_network(packed)
+        network = _float_network(loaded.trained) if packed is None else real_network(packed)
         return compute_scores(network, images, arguments.batch_size, True), None
     model = loaded.packed or quantized(arguments, loaded, _calibration_images(arguments, loaded))
     if arguments.mode == "fixed":
@@ -139,6 +139,16 @@ def _scores(arguments, loaded, images):
 
         return compute_scores(fixed_network(model), images, arguments.batch_size, True), model.q_out
     return _packed_scores(arguments, model, images), model.q_out
+
+
+def _float_network(trained):
+    """The twin of a trained network, or the network itself where there is none, as where it branches."""
+    from xnornet.inference import float_network
+
+    try:
+        return float_network(trained)
+    except ValueError:
+        return trained
 
 
 def _packed_scores(arguments, model, images):
