@@ -73,6 +73,7 @@ CASES = [
     Convolution((2, 9, 8, 70), (40, 70, 3, 2), ((3, 2), (4, 4)), flip=False, dilation=(3, 2)),
     Convolution((2, 9, 8, 90), (40, 45, 3, 3), ((1, 1), (0, 1)), stride=(1, 3), groups=2),
     Convolution((2, 9, 8, 6), (8, 3, 2, 3), ((0, 1), (2, 2)), stride=(4, 2), dilation=(2, 3), groups=2),
+    Convolution((2, 5, 4, 140), (140, 2, 2, 2), ((0, 1), (1, 0)), groups=70),
 ]
 
 
@@ -123,8 +124,7 @@ PAD = ((1, 1), (1, 1))
     [
         ((1, 8, 8, 128), (128, 1, 3, 3), Geometry(PAD, groups=128)),
         ((1, 8, 8, 4), (4, 1, 3, 3), Geometry(PAD, groups=4)),
-        ((1, 8, 8, 256), (256, 2, 3, 3), Geometry(PAD, groups=128)),
-        ((1, 40, 40, 8), (8, 8, 3, 3), Geometry(PAD, dilation=(9, 9))),
+        ((1, 40, 40, 8), (8, 8, 3, 3), Geometry(PAD, dilation=(5, 5))),
         ((1, 64, 64, 8), (8, 8, 64, 64), Geometry(PAD, stride=(2, 2))),
         ((0, 8, 8, 4), (4, 4, 3, 3), Geometry(PAD)),
         ((1, 2, 2, 4), (4, 4, 1, 1), Geometry(((9, 9), (9, 9)), stride=(40, 40))),

@@ -8,10 +8,10 @@ the gradients a sign meets a real number, and an arithmetic says how they are mu
     Real numbers are rounded to 16 bits: each errs by up to 1/65534 of the largest of an image, or of a part
     of one, and all else is exact. Errors of layers' gradients stay below 1e-4 of the largest value. Where a
     number is not finite, neither is what its image or part gives. The default. Every processor gives the same
-    bits. Where kernels do not take a convolution (``plain.takes_convolution``: a depthwise one, many groups,
-    sums of more than ``2**16``) and in float64 it is ``"float32"``. A GPU takes the upper 16 bits of each
-    number and sums in float32, but with groups or dilation, and in the gradient to images with strides or
-    padding as long as filters, it is ``"float32"`` there too.
+    bits. Where kernels do not take a convolution (``plain.takes_convolution``: a depthwise one, a wide
+    dilation, sums of more than ``2**16``) and in float64 it is ``"float32"``. A GPU takes the upper 16 bits
+    of each number and sums in float32, but with groups or dilation, and in the gradient to images with
+    strides or padding as long as filters, it is ``"float32"`` there too.
 ``"float32"``
     Nothing is rounded but sums; in float64 it means float64.
 ``"bfloat16"``
@@ -24,6 +24,7 @@ the gradients a sign meets a real number, and an arithmetic says how they are mu
 import warnings
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -37,7 +38,7 @@ from theano.gof import Apply, Op
 from theano.tensor import TensorType
 from theano.tensor.nnet.abstract_conv import pad_if_long, pads_less
 from theano.versions import shape_rule
-from xnornet.ops import native, plain, taps, tensor_cores
+from xnornet.ops import depthwise, native, plain, tensor_cores
 from xnornet.ops.rounding import round_at_random, round_to_bfloat16
 
 __all__ = ["ARITHMETICS", "computed_by", "convolve_signs", "gradients_in", "multiply_signs"]
@@ -116,10 +117,6 @@ class _Convolution(Op):
         """Whether ``plain`` computes this by kernels."""
         return dtype == np.float32 and plain.takes_convolution(H.shape, B.shape, self.geometry)
 
-    def goes_by_taps(self):
-        """Whether ``taps`` computes this in XLA."""
-        return self.geometry.groups > 1 and jax.default_backend() == "cpu"
-
     def windows(self, H, window):
         """Yield each tap of a filter and the elements that it meets, of padded images in NumPy."""
         padded = np.pad(H, [(0, 0), *self.geometry.pad, (0, 0)])
@@ -132,17 +129,6 @@ class _Convolution(Op):
         c, o = channels // count, filters // count
         for k in range(count):
             yield slice(k * c, (k + 1) * c), slice(k * o, (k + 1) * o)
-
-    def correlate(self, H, B, to_transpose=False, **options):
-        """The product in XLA; if ``to_transpose``, for its gradient to the images."""
-        geometry = self.geometry
-        B = B[:, :, ::-1, ::-1] if geometry.flip else B
-        dims, pad = ("NHWC", "HWIO", "NHWC"), geometry.pad
-        if to_transpose:
-            H, pad = pad_if_long(H, pad, geometry.spans(B.shape[2:]))
-        options |= {"rhs_dilation": geometry.dilation, "feature_group_count": geometry.groups}
-        B = B.transpose(2, 3, 1, 0)
-        return jax.lax.conv_general_dilated(H, B, geometry.stride, pad, dimension_numbers=dims, **options)
 
 
 class SignConvolution(_Convolution):
@@ -195,13 +181,17 @@ def _jax_sign_convolution(op, **kwargs):
             out = plain.convolve(_int8(H), _int8(B), geometry)
         elif _on_tensor_cores(H) and geometry.is_dense:
             out = tensor_cores.convolve(H, B, geometry.pad, geometry.stride, geometry.flip)
-        elif op.goes_by_taps():
-            out = taps.convolve(H, B, geometry)
+        elif geometry.is_depthwise(B.shape):
+            out = depthwise.convolve(H, B, geometry)
         elif jax.default_backend() == "cpu":
-            out = op.correlate(_int8(H), _int8(B), preferred_element_type=jnp.int32)
+            out = correlate(_int8(H), _int8(B), preferred_element_type=jnp.int32)
         else:
-            out = op.correlate(H, B, precision="highest")
+            out = correlate(H, B, precision="highest")
         return out.astype(H.dtype)
+
+    def correlate(H, B, **options):
+        count, one = _one_by_one(geometry)
+        return plain.in_groups(count, lambda H, B: _correlate(one, H, B, **options), (H, B), (3, 0), 3)
 
     return sign_convolution
 
@@ -248,10 +238,17 @@ def _jax_grad_images(op, **kwargs):
         if parts and geometry.is_plain and pads_less(geometry.pad, B.shape[2:]):
             return tensor_cores.image_gradient(parts, B, geometry.pad, geometry.flip)
         g, B = _upper(op.arithmetic, g), B.astype(g.dtype)
-        if op.goes_by_taps():
-            return taps.image_gradient(g, B, H.shape, geometry)
-        shape = jax.ShapeDtypeStruct(H.shape, g.dtype)
-        return jax.linear_transpose(lambda H: op.correlate(H, B, True, precision="highest"), shape)(g)[0]
+        if geometry.is_depthwise(B.shape):
+            return depthwise.image_gradient(g, B, H.shape, geometry)
+        count, one = _one_by_one(geometry)
+        shape = jax.ShapeDtypeStruct((*H.shape[:3], H.shape[3] // count), g.dtype)
+
+        def of_group(g, B):
+            return jax.linear_transpose(lambda H: _correlate(one, H, B, True, precision="highest"), shape)(g)[
+                0
+            ]
+
+        return plain.in_groups(count, of_group, (g, B), (3, 0), 3)
 
     return grad_images
 
@@ -300,12 +297,39 @@ def _jax_grad_filters(op, **kwargs):
                 H, parts, window, geometry.pad, geometry.stride, geometry.flip
             )
         g, H = _upper(op.arithmetic, g), H.astype(g.dtype)
-        if op.goes_by_taps():
-            return taps.filter_gradient(H, g, B.shape, geometry)
-        shape = jax.ShapeDtypeStruct(B.shape, g.dtype)
-        return jax.linear_transpose(lambda B: op.correlate(H, B, precision="highest"), shape)(g)[0]
+        if geometry.is_depthwise(B.shape):
+            return depthwise.filter_gradient(H, g, B.shape, geometry)
+        count, one = _one_by_one(geometry)
+        shape = jax.ShapeDtypeStruct((len(B) // count, *B.shape[1:]), g.dtype)
+
+        def of_group(H, g):
+            return jax.linear_transpose(lambda B: _correlate(one, H, B, precision="highest"), shape)(g)[0]
+
+        return plain.in_groups(count, of_group, (H, g), (3, 3), 0)
 
     return grad_filters
+
+
+def _one_by_one(geometry):
+    """How many groups XLA computes one after the other, and the geometry of each.
+
+    On a CPU all of them: its own convolutions in groups take up to a hundred times as long, above all the
+    gradient to the filters.
+    """
+    if jax.default_backend() == "cpu":
+        return geometry.groups, replace(geometry, groups=1)
+    return 1, geometry
+
+
+def _correlate(geometry, H, B, to_transpose=False, **options):
+    """The convolution in XLA; if ``to_transpose``, for its gradient to the images."""
+    B = B[:, :, ::-1, ::-1] if geometry.flip else B
+    dims, pad = ("NHWC", "HWIO", "NHWC"), geometry.pad
+    if to_transpose:
+        H, pad = pad_if_long(H, pad, geometry.spans(B.shape[2:]))
+    options |= {"rhs_dilation": geometry.dilation, "feature_group_count": geometry.groups}
+    B = B.transpose(2, 3, 1, 0)
+    return jax.lax.conv_general_dilated(H, B, geometry.stride, pad, dimension_numbers=dims, **options)
 
 
 def _convolve(images, filters, op):

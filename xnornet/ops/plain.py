@@ -16,10 +16,10 @@ from jax import lax
 
 from xnornet.ops import native
 
-__all__ = ["Geometry", "convolve", "filter_gradient", "image_gradient", "takes_convolution"]
+__all__ = ["Geometry", "convolve", "filter_gradient", "image_gradient", "in_groups", "takes_convolution"]
 
-# More are not worth their calls.
-MOST_PIECES = 64
+# More are slower than XLA, and take it long to compile.
+MOST_PIECES = 16
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,10 @@ class Geometry:
     def is_plain(self):
         """Whether strides, dilation and groups are 1."""
         return self.is_dense and self.stride == (1, 1)
+
+    def is_depthwise(self, filters):
+        """Whether each group of filters of this shape sees a single one of several channels."""
+        return self.groups > 1 and filters[1] == 1
 
     def spans(self, window):
         """Rows and columns from the first tap of a filter to the last, both included."""
@@ -140,11 +144,10 @@ def takes_convolution(images, filters, geometry):
     fan_in, window = math.prod(filters[1:]), filters[2:]
     if min(*images, *filters) < 1 or fan_in > native.MOST_SIGNS:
         return False
-    # Bits of a single channel fill no words; ``taps`` is faster.
-    if geometry.groups > 1 and filters[1] == 1:
+    if geometry.is_depthwise(filters):
         return False
     pieces = geometry.pieces((h, w), window)
-    return 0 < len(pieces) * geometry.groups <= MOST_PIECES and all(
+    return 0 < len(pieces) <= MOST_PIECES and all(
         native.takes_convolution(
             (count, *(_length(axis.image) for axis in axes), channels // geometry.groups),
             (filters[0] // geometry.groups, filters[1], *(_length(axis.taps) for axis in axes)),
@@ -170,8 +173,7 @@ def convolve(H, B, geometry):
             for axes in pieces
         )
 
-    channels, filters = _cut(H, -1, geometry), _cut(B, 0, geometry)
-    return _join([of_group(*operands) for operands in zip(channels, filters, strict=True)], -1)
+    return in_groups(geometry.groups, of_group, (H, B), (3, 0), 3, loop=True)
 
 
 def image_gradient(g, B, shape, geometry):
@@ -194,8 +196,7 @@ def image_gradient(g, B, shape, geometry):
             for axes in geometry.pieces(shape[1:3], B.shape[2:])
         )
 
-    gradients, filters = _cut(g, -1, geometry), _cut(B, 0, geometry)
-    return _join([of_group(*operands) for operands in zip(gradients, filters, strict=True)], -1)
+    return in_groups(geometry.groups, of_group, (g, B), (3, 0), 3, loop=True)
 
 
 def filter_gradient(H, g, shape, geometry):
@@ -218,8 +219,7 @@ def filter_gradient(H, g, shape, geometry):
             for axes in geometry.pieces(H.shape[1:3], shape[2:])
         )
 
-    channels, gradients = _cut(H, -1, geometry), _cut(g, -1, geometry)
-    return _join([of_group(*operands) for operands in zip(channels, gradients, strict=True)], 0)
+    return in_groups(geometry.groups, of_group, (H, g), (3, 3), 0, loop=True)
 
 
 def _length(part):
@@ -234,12 +234,35 @@ def _taps(filters, axes):
     return filters[:, :, axes[0].taps, axes[1].taps]
 
 
-def _cut(array, axis, geometry):
-    return jnp.split(array, geometry.groups, axis)
+def in_groups(count, of_group, arrays, axes, result_axis, loop=False):
+    """Apply a function to the parts of two arrays that belong to a group, one group after the other.
 
-
-def _join(arrays, axis):
-    return arrays[0] if len(arrays) == 1 else jnp.concatenate(arrays, axis)
+    Parameters
+    ----------
+    count : int
+        Groups.
+    of_group : function
+        From parts of the arrays to the group's part of the result.
+    arrays : pair of array
+    axes : pair of int
+        The axis of each array that is divided among the groups.
+    result_axis : int
+        The axis of the result that consists of those of the groups.
+    loop : bool
+        Compile the function once. Kernels are as fast in a loop; XLA's own convolutions are not.
+    """
+    if count == 1:
+        return of_group(*arrays)
+    parts = [
+        jnp.moveaxis(a.reshape(*a.shape[:axis], count, -1, *a.shape[axis + 1 :]), axis, 0)
+        for a, axis in zip(arrays, axes, strict=True)
+    ]
+    if loop:
+        results = lax.map(lambda operands: of_group(*operands), parts)
+    else:
+        results = jnp.stack([of_group(*operands) for operands in zip(*parts, strict=True)])
+    results = jnp.moveaxis(results, 0, result_axis)
+    return results.reshape(*results.shape[:result_axis], -1, *results.shape[result_axis + 2 :])
 
 
 def _spread(array, parts, lengths, first):

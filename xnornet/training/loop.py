@@ -376,7 +376,7 @@ def _report_others(layer, report):
     if others:
         report(
             f"gradients of {others} of {len(binary)} binary layers: float32 in XLA, as kernels take no "
-            "depthwise convolutions, nor as many groups, as wide dilation or as long sums"
+            "depthwise convolutions, nor as wide dilation or as long sums"
         )
 
 
