@@ -22,8 +22,8 @@ sys.path += [str(HERE.parent), str(HERE)]
 from contest import counts, known_names  # noqa: E402
 
 from xnornet import data, networks  # noqa: E402
+from xnornet.archives import write_atomically  # noqa: E402
 from xnornet.cli.options import add_data_option, add_set_option, in_single_precision, options_of  # noqa: E402
-from xnornet.model import write_atomically  # noqa: E402
 from xnornet.training import RECIPES, Stopped, checkpoint_path, train  # noqa: E402
 
 __all__ = ["VARIANTS", "draw", "format_result"]

@@ -33,7 +33,7 @@ __all__ = ["CONTENDERS", "Contender", "format_result", "missing", "summarize"]
 
 COLUMNS = 100
 MEBI = 2**20
-OURS = ("xnornet.engine", "xnornet.model.packed")
+OURS = ("xnornet.engine", "xnornet.graph.packed")
 BENCH = "pip install 'xnornet[bench]'"
 LCE = (
     "python3.11 -m venv lce && lce/bin/pip install larq-compute-engine==0.16.0 tensorflow-cpu==2.16.1 "

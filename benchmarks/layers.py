@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
 
 from xnornet.engine import Engine  # noqa: E402
-from xnornet.model import XNOR, output_shapes  # noqa: E402
+from xnornet.graph import XNOR, Linear  # noqa: E402
 from xnornet.threads import available_cores  # noqa: E402
 
 WORD = 64
@@ -99,7 +99,7 @@ def random_model(network, scale_inputs):
 
     import theano.tensor as T
     from xnornet import networks
-    from xnornet.inference import quantize
+    from xnornet.quantization import quantize
 
     lasagne.random.set_rng(np.random.RandomState(0))
     layer = networks.build(network, T.tensor4("images"), scale_inputs=scale_inputs)
@@ -109,12 +109,12 @@ def random_model(network, scale_inputs):
 
 def _filters_of(model):
     """Name of each layer with weights, and its binary multiply-adds."""
-    shapes = output_shapes(model)
-    for i, record in enumerate(model.layers):
-        if not hasattr(record, "window") or not hasattr(record, "q_in"):
+    shapes = model.shapes()
+    for i, operation in enumerate(model.operations):
+        if not isinstance(operation, XNOR | Linear):
             continue
-        binary = isinstance(record, XNOR)
-        outputs, fan_in, *window = record.signs.shape if binary else record.W.shape
+        binary = isinstance(operation, XNOR)
+        outputs, fan_in, *window = operation.weights
         kind = f"{window[0]}x{window[1]}" if window else "dense"
         place = "x".join(map(str, shapes[i][1:]))
         macs = math.prod(shapes[i]) * fan_in * math.prod(window)

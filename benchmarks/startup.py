@@ -79,8 +79,8 @@ def pack(network, path):
 
     import theano.tensor as T
     from xnornet import networks
-    from xnornet.inference import quantize
-    from xnornet.model import save_packed
+    from xnornet.graph import save_packed
+    from xnornet.quantization import quantize
 
     layer = networks.build(network, T.tensor4("images"), scale_inputs=True)
     images = np.random.default_rng(0).uniform(-1, 1, (8, *networks.input_shape(layer)))

@@ -12,7 +12,7 @@ from small_models import convolutional
 
 import xnornet
 from xnornet import machine_code
-from xnornet.model import save_packed
+from xnornet.graph import save_packed
 
 PACKAGE = Path(xnornet.__file__).parent
 

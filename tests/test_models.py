@@ -10,7 +10,7 @@ from xnornet import data
 from xnornet.cli import main
 from xnornet.data import DataError
 from xnornet.engine import Engine
-from xnornet.model import load_packed
+from xnornet.graph import load_packed
 from xnornet.training.checkpoint import count_and_sum
 
 MODELS = Path(__file__).resolve().parents[1] / "models"

@@ -1,9 +1,31 @@
 """Train XNOR-Nets in Lasagne, check them in fixed point, ship them as bits.
 
-Import what you need: ``xnornet.layers`` for nets of your own, ``xnornet.networks`` for ours. This module
-imports nothing, so that integer inference never loads the training stack.
+The functions here take a trained network to a graph in integers, its scores and its file. Layers for nets of
+your own are in ``xnornet.layers``, our networks in ``xnornet.networks``, the integer engine in
+``xnornet.engine``. A function is imported when it is first used, so that integer inference never loads the
+training stack.
 """
 
-__all__ = ["__version__"]
+from importlib import import_module
+
+__all__ = ["__version__", "load_packed", "quantize", "save_packed", "simulate", "summarize"]
 
 __version__ = "0.1.0"
+
+_ROOMS = {
+    "load_packed": "xnornet.graph",
+    "quantize": "xnornet.quantization",
+    "save_packed": "xnornet.graph",
+    "simulate": "xnornet.graph",
+    "summarize": "xnornet.report",
+}
+
+
+def __getattr__(name):
+    if name not in _ROOMS:
+        raise AttributeError(f"module 'xnornet' has no attribute {name!r}")
+    return getattr(import_module(_ROOMS[name]), name)
+
+
+def __dir__():
+    return [*globals(), *_ROOMS]

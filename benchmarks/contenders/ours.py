@@ -38,8 +38,8 @@ def _pack(network, path):
     import lasagne
     import numpy as np
 
-    from xnornet.inference import quantize
-    from xnornet.model import save_packed
+    from xnornet.graph import save_packed
+    from xnornet.quantization import quantize
 
     shape = lasagne.layers.get_all_layers(network)[0].shape[1:]
     images = np.random.default_rng(2).uniform(-1, 1, (4, *shape)).astype(np.float32)

@@ -17,8 +17,9 @@ from xnornet.cli import main
 from xnornet.cli.models import FORMAT_OPTIONS
 from xnornet.data import Whitening
 from xnornet.engine import Engine
-from xnornet.inference import Formats, compute_scores, fixed_network, quantize
-from xnornet.model import header_path, load_packed, load_weights
+from xnornet.graph import Formats, load_packed, simulate
+from xnornet.model import header_path, load_weights
+from xnornet.quantization import quantize
 from xnornet.threads import MOST_THREADS
 
 MODES = ("float", "fixed", "packed")
@@ -135,9 +136,9 @@ def test_packed_and_weights_have_the_same_errors_in_each_mode(model, packed, cap
 def test_scores_are_those_of_the_simulation_of_the_weights(model, packed):
     digits = data.load("digits")
     simulated = quantize(trained_network(model), digits.train.images)
-    wanted = compute_scores(fixed_network(simulated), digits.test.images)
+    wanted = simulate(simulated, digits.test.images)
     loaded, _ = load_packed(packed)
-    np.testing.assert_array_equal(compute_scores(fixed_network(loaded), digits.test.images), wanted)
+    np.testing.assert_array_equal(simulate(loaded, digits.test.images), wanted)
     np.testing.assert_array_equal(Engine(loaded).run(digits.test.images), wanted)
 
 

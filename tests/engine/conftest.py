@@ -6,10 +6,10 @@ import pytest
 from hypothesis import strategies as st
 from lasagne.layers import DenseLayer, FlattenLayer, InputLayer, MaxPool2DLayer
 from lasagne.nonlinearities import rectify
-from python_mode import in_python
 
-from xnornet.inference import Formats, quantize
+from xnornet.graph import Formats
 from xnornet.layers import BatchNormLayer, XNORConv2DLayer, XNORDenseLayer
+from xnornet.quantization import quantize, to_graph
 
 CHANNELS = st.sampled_from([1, 3, 31, 32, 33, 63, 64, 65, 96, 130])
 
@@ -97,8 +97,10 @@ def draw_model(draw):
         draw(st.sampled_from([15, 15, 4])),
     )
     share = np.float32(draw(st.sampled_from([1, 1, 0.3])))
-    with in_python():
-        return network, quantize(network, images * share, formats), images
+    graph = to_graph(network)
+    values = graph.evaluate(lambda operation, *x: operation.real(np, *x), images * share)
+    magnitudes = [float(np.abs(v).max()) for v in values]
+    return network, quantize(graph, None, formats, magnitudes=magnitudes), images
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ import numpy as np
 
 from xnornet.engine import Engine
 from xnornet.fixedpoint import Q
-from xnornet.model import XNOR, Flatten, Quantize, QuantizedModel, Signs, Window
+from xnornet.graph import XNOR, Flatten, Graph, Quantize, Signs, Window
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs/engine.md").read_text(encoding="utf-8")
 
@@ -29,7 +29,7 @@ def test_the_worked_layer():
     signs = Signs.pack(np.array(B, np.int8).reshape(1, 1, 1, 3))
     window = Window((1, 3), (1, 1), ((0, 0), (1, 1)))
     layer = XNOR(signs, np.array(alpha), q_alpha, np.array(b), q_b, True, window, q_in, q_out)
-    model = QuantizedModel((1, 1, 3), [Quantize(q_in), layer, Flatten()], q_out)
+    model = Graph.chain((1, 1, 3), [Quantize(q_in), layer, Flatten()])
     images = q_in.dequantize(n).reshape(1, 1, 1, 3)
     found = Engine(model).run(images)[0].tolist()
     first = re.search(r"output  = .* =\s+(\d+) ", TEXT)[1]

@@ -14,8 +14,10 @@ import pytest
 from small_models import convolutional, data, image
 
 from xnornet.engine import Engine, load, reference
+from xnornet.errors import ModelError
 from xnornet.fixedpoint import Q
-from xnornet.model import Flatten, ModelError, Quantize, QuantizedModel, save_packed, save_weights
+from xnornet.graph import Flatten, Graph, Quantize, save_packed
+from xnornet.model import save_weights
 from xnornet.threads import MOST_THREADS
 
 MODEL = convolutional(scale_inputs=False, flattened=False, channels=33)
@@ -140,7 +142,7 @@ def test_values_that_are_no_numbers_become_zero_on_every_processor(dtype):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_infinity_saturates(dtype):
     x = np.array([np.inf, -np.inf, np.finfo(dtype).max, -np.finfo(dtype).max], dtype)
-    model = QuantizedModel((1, 2, 2), [Quantize(image), Flatten()], image)
+    model = Graph.chain((1, 2, 2), [Quantize(image), Flatten()])
     assert Engine(model).run(x.reshape(1, 1, 2, 2)).tolist() == [[127, -127, 127, -127]]
 
 
@@ -231,7 +233,7 @@ numba.threading_layer()
 
 
 def test_of_equal_scores_the_first_class_is_predicted():
-    model = QuantizedModel((1, 1, 4), [Quantize(image), Flatten()], image)
+    model = Graph.chain((1, 1, 4), [Quantize(image), Flatten()])
     x = np.array([[3, 7, 7, 1], [5, 5, 5, 5], [-2, -1, -3, -1]]) / 128
     classes = Engine(model).predict(x.reshape(3, 1, 1, 4))
     assert classes.dtype == np.int64 and classes.tolist() == [1, 0, 1]
@@ -268,8 +270,9 @@ def test_of_a_file_of_float_weights_it_is_told_to_pack_it(tmp_path):
 
 
 def test_models_that_the_check_refuses_are_refused():
-    with pytest.raises(ModelError, match="the scores have format"):
-        Engine(replace(MODEL, q_out=Q(3, 3)))
+    first, *others = MODEL.nodes
+    with pytest.raises(ModelError, match="q_in should be"):
+        Engine(replace(MODEL, nodes=(replace(first, operation=Quantize(Q(3, 3))), *others)))
 
 
 def test_what_is_too_large_is_told_of_its_file(tmp_path, monkeypatch):

@@ -1,30 +1,38 @@
 """The engine gives the scores of the simulation, bit for bit, and each kernel what its twin gives."""
 
 import numpy as np
-import pytest
 from extent import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from random_graphs import draw_quantized
 
-import theano
 from xnornet.engine import Engine, kernels, reference
 from xnornet.engine.plan import Buffer
-from xnornet.inference import compute_scores, fixed_network
 
 THREADS, BATCH_SIZES = st.sampled_from([1, 2]), st.sampled_from([1, 2, 16])
 
 
-@pytest.mark.parametrize("mode", ["FAST_COMPILE", "JAX"])
-def test_scores_are_those_of_the_simulation(models, mode):
-    """Mostly in Python, which compiles in less time."""
+WIDE = draw_quantized(channels=st.sampled_from([1, 3, 33, 64, 65]), lengths=st.integers(2, 7))
 
-    @settings(max_examples=examples(40 if mode == "FAST_COMPILE" else 5))
+
+def exact(graph, images):
+    """Scores by each operation's definition."""
+    return graph.evaluate(lambda operation, *n: operation.exact(np, *n), images)[-1]
+
+
+@settings(max_examples=examples(100))
+@given(WIDE | draw_quantized(), THREADS, BATCH_SIZES)
+def test_scores_of_graphs_are_those_of_the_definitions(model, threads, batch_size):
+    graph, images = model
+    assert_scores(Engine(graph, threads, batch_size), images, exact(graph, images))
+
+
+def test_scores_of_networks_are_those_of_the_definitions(models):
+    @settings(max_examples=examples(40))
     @given(models, THREADS, BATCH_SIZES)
     def run(drawn, threads, batch_size):
-        _, model, images = drawn
-        with theano.config.change_flags(mode=mode, cxx=""):
-            expected = compute_scores(fixed_network(model), images)
-        assert_scores(Engine(model, threads, batch_size), images, expected)
+        _, graph, images = drawn
+        assert_scores(Engine(graph, threads, batch_size), images, exact(graph, images))
 
     run()
 
@@ -38,7 +46,7 @@ def assert_scores(engine, images, expected):
 @settings(max_examples=examples(60))
 @given(data=st.data())
 def test_each_kernel_equals_its_twin(models, data):
-    _, model, images = data.draw(models)
+    *_, model, images = data.draw(models | WIDE)
     engines = [Engine(model, 2, batch_size=8, kernels=k) for k in (kernels, reference)]
     scores = [engine.run(images) for engine in engines]
     fast, plain = (

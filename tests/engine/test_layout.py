@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from xnornet.engine.layout import aligned_zeros, blocked, border, real_weights, sign_words, words
-from xnornet.model import Signs, Window
+from xnornet.graph import Signs, Window
 from xnornet.vectors import BLOCK
 
 channels = st.sampled_from([1, 2, 7, 8, 9, 63, 64, 65, 130])

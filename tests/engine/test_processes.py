@@ -14,7 +14,7 @@ import pytest
 from small_models import convolutional
 
 from xnornet.engine import Engine, reference
-from xnornet.model import save_packed
+from xnornet.graph import save_packed
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
 

@@ -7,7 +7,8 @@ import theano.tensor as T
 from xnornet import data, networks
 from xnornet.data import DataError
 from xnornet.engine import Engine
-from xnornet.inference import compute_scores, fixed_network, quantize
+from xnornet.graph import simulate
+from xnornet.quantization import quantize
 
 
 @pytest.mark.parametrize("scale_inputs", [True, False])
@@ -26,6 +27,6 @@ def test_scores_of_all_test_images(network, options, scale_inputs):
     engine = Engine(model)
     batches = range(0, len(dataset.test), 500)
     scores = np.concatenate([engine.run(dataset.test.images[i : i + 500]) for i in batches])
-    expected = compute_scores(fixed_network(model), dataset.test.images)
+    expected = simulate(model, dataset.test.images)
     np.testing.assert_array_equal(scores, expected)
     assert len(np.unique(scores.argmax(axis=1))) > 1

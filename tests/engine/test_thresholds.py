@@ -15,20 +15,19 @@ from xnornet import networks
 from xnornet.engine.plan import Buffer, Plan
 from xnornet.engine.thresholds import fold
 from xnornet.fixedpoint import Q
-from xnornet.inference import quantize
-from xnornet.inference.floating import chain
-from xnornet.model import (
+from xnornet.graph import (
     XNOR,
     Affine,
+    Graph,
     Linear,
     MaxPool,
     Quantize,
-    QuantizedModel,
     Rectify,
     Signs,
     Window,
-    check_model,
+    check_graph,
 )
+from xnornet.quantization import quantize, to_graph
 
 IN, PAIR = Q(7, 0), Window((1, 2), (1, 1), NO_PAD)
 
@@ -125,7 +124,7 @@ def assert_valid(record, following):
     pixels = 1 if record.b is None or record.b.ndim == 1 else record.b.shape[2]
     pooled = any(isinstance(r, MaxPool) for r in following)
     last = Linear(np.zeros((1, outputs * (1 if pooled else pixels)), np.int16), Q(15, 0), None, q, None, q, q)
-    check_model(QuantizedModel((inputs, 1, pixels), [Quantize(IN), record, *following, last], q))
+    check_graph(Graph.chain((inputs, 1, pixels), [Quantize(IN), record, *following, last]))
 
 
 @settings(max_examples=examples(400))
@@ -174,7 +173,8 @@ def test_ties_are_rounded_to_even_before_the_sign():
 def convnet():
     lasagne.random.set_rng(np.random.RandomState(0))
     network = networks.build("cifar10_convnet", None, width=1 / 16, scale_inputs=False)
-    return quantize(network, None, magnitudes=[1.0] * (len(chain(network)) - 1))
+    graph = to_graph(network)
+    return quantize(graph, None, magnitudes=[1.0] * len(graph.nodes))
 
 
 def test_between_binary_layers_there_are_bits_alone(convnet):

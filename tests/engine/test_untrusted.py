@@ -16,25 +16,24 @@ from damaged_files import draw_damaged
 from extent import few_or_all
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_models import convolutional, data, every_record, image
+from small_models import convolutional, data, every_operation, image
 
 from xnornet.engine import Engine, layout, load, plan, reference
+from xnornet.errors import ModelError
 from xnornet.fixedpoint import Q
-from xnornet.model import (
+from xnornet.graph import (
     XNOR,
     Affine,
     Flatten,
+    Graph,
     Linear,
     MaxPool,
-    ModelError,
     Quantize,
-    QuantizedModel,
     Rectify,
     Signs,
     Window,
-    check_model,
+    check_graph,
     load_packed,
-    output_shapes,
     save_packed,
 )
 
@@ -45,7 +44,7 @@ MOST_MACS = 3_000_000
 FILES = few_or_all(100, 1250)
 
 MODELS = {
-    "every record": every_record(),
+    "every record": every_operation(),
     "folded": convolutional(scale_inputs=False, flattened=False),
     "flattened": convolutional(scale_inputs=False, flattened=True, channels=2),
     "scaled": convolutional(scale_inputs=True, flattened=False, channels=2),
@@ -85,7 +84,7 @@ def guards(monkeypatch):
 def macs(model):
     """Multiply-adds of an image, and comparisons of pooling."""
     total = 0
-    for record, shape in zip(model.layers, output_shapes(model), strict=True):
+    for record, shape in zip(model.operations, model.shapes(), strict=True):
         fan_in = 1
         if isinstance(record, XNOR):
             fan_in = math.prod(record.signs.shape[1:])
@@ -142,11 +141,11 @@ FENCED = """
 import itertools, sys
 import numpy as np
 from fenced_memory import fence, fenced
-from small_models import convolutional, every_record
+from small_models import convolutional, every_operation
 from xnornet.engine import Engine, reference
 
 drawn = itertools.product([False, True], [False, True], [1, 31, 32, 33, 64])
-models = [every_record(), *itertools.starmap(convolutional, drawn)]
+models = [every_operation(), *itertools.starmap(convolutional, drawn)]
 for at_end, model in itertools.product([True, False], models):
     images = np.random.default_rng(0).uniform(-1.5, 1.5, (5, *model.input_shape)).astype("float32")
     engine = Engine(model)
@@ -186,7 +185,7 @@ def test_kernels_read_and_write_no_byte_beside_their_arrays(program, end):
 def one_layer(shape, *records, q=image):
     """A model of some records, its scores in the format of the last one that has any."""
     records = [Quantize(q), *records]
-    return QuantizedModel(shape, records, [r.q_out for r in records if hasattr(r, "q_out")][-1])
+    return Graph.chain(shape, records)
 
 
 def binary(outputs, inputs, window=None, q_in=image, scale_inputs=False):
@@ -226,7 +225,7 @@ LARGE = {
 
 @pytest.mark.parametrize("name", LARGE)
 def test_what_takes_more_than_a_gigabyte_is_refused_before_it_is_taken(name):
-    check_model(LARGE[name])
+    check_graph(LARGE[name])
     with Cost() as cost, pytest.raises(ModelError, match="running one image takes .* MB; .* up to 1074 MB"):
         Engine(LARGE[name])
     assert cost.bytes < 1 << 26
@@ -261,7 +260,7 @@ MANY = {
 
 @pytest.mark.parametrize("name", MANY)
 def test_thousands_of_layers_are_planned_in_little_time(name):
-    check_model(MANY[name])
+    check_graph(MANY[name])
     began = time.process_time()
     engine = Engine(MANY[name])
     assert time.process_time() - began < 3
@@ -345,7 +344,7 @@ def test_windows_that_lie_on_padding_alone_give_the_bias(stride):
     b, window = np.array([5, -7]), Window((2, 3), (stride, 1), ((4, 3), (5, 6)))
     layer = replace(binary(2, 1, window), b=b, signs=Signs.pack(np.ones((2, 1, 2, 3))), alpha=b * 0 + 9)
     model = one_layer((1, 2, 2), layer, Flatten())
-    *_, shape, _ = output_shapes(model)
+    *_, shape, _ = model.shapes()
     scores = Engine(model).run(np.ones((1, 1, 2, 2))).reshape(shape)
     expected = np.zeros(shape, int)
     for o, y, x in np.ndindex(shape):

@@ -11,21 +11,18 @@ import zipfile
 import lasagne
 import numpy as np
 import pytest
+from network_scores import network_scores
 from scipy.signal import convolve2d
 
 import theano.tensor as T
 from xnornet import networks
+from xnornet.ancestor import ancestor_network
 from xnornet.data.dataset import scale_bytes
-from xnornet.inference import (
-    Formats,
-    ancestor_network,
-    compute_scores,
-    fixed_network,
-    float_network,
-    quantize,
-)
+from xnornet.errors import ModelError
+from xnornet.graph import Formats, simulate
 from xnornet.layers import XNORDenseLayer
-from xnornet.model import ModelError, load_weights, recognise, save_weights
+from xnornet.model import load_weights, recognise, save_weights
+from xnornet.quantization import quantize, to_graph
 
 # D and C are binary layers, d and c real ones, N is batch norm and P is pooling.
 LAYERS = {
@@ -149,12 +146,12 @@ def test_scores_are_the_ancestors(path, name):
     found, network = ancestor_network(path, T.tensor4("images"))
     assert found == name
     expected = ancestors_scores(name, arrays, images)
-    for layer in (network, float_network(network)):
-        scores = compute_scores(layer, scale_bytes(p))
+    real = simulate(to_graph(network), scale_bytes(p), real=True)
+    for scores in (network_scores(network, scale_bytes(p)), real):
         np.testing.assert_allclose(scores, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
 
     model = quantize(network, scale_bytes(p), Formats(15, 15, 15))
-    fixed = model.q_out.dequantize(compute_scores(fixed_network(model), scale_bytes(p)))
+    fixed = model.q_out.dequantize(simulate(model, scale_bytes(p)))
     np.testing.assert_allclose(fixed, expected, rtol=0, atol=2**-10 * np.abs(expected).max())
 
 

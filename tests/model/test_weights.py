@@ -11,14 +11,9 @@ import lasagne
 import numpy as np
 import pytest
 
-from xnornet.model import (
-    ModelError,
-    load_header,
-    load_weights,
-    save_weights,
-    write_atomically,
-)
-from xnornet.model.weights import read_array_headers
+from xnornet.archives import read_array_headers, write_atomically
+from xnornet.errors import ModelError
+from xnornet.model import load_header, load_weights, save_weights
 
 
 @pytest.fixture

@@ -93,9 +93,10 @@ def damage_array(draw, members):
 
 
 def damage_layers(draw, members):
-    """Two layers exchanged, one left out or put in twice, with their arrays."""
+    """Two nodes exchanged, one left out or put in twice, with their arrays."""
     header = json.loads(members["header.json"])
-    layers = header["layers"]
+    several = "nodes" if "nodes" in header else "layers"
+    layers = header[several]
     order = list(range(len(layers)))
     one, other = draw(st.tuples(*[st.sampled_from(order)] * 2))
     how = draw(st.sampled_from(["exchange", "drop", "twice"]))
@@ -105,13 +106,13 @@ def damage_layers(draw, members):
         order.remove(one)
     else:
         order.insert(other, one)
-    header["layers"] = [layers[i] for i in order]
+    header[several] = [layers[i] for i in order]
     changed = {"header.json": json.dumps(header).encode()}
     for new, old in enumerate(order):
         for name, data in members.items():
             layer, _, rest = name.partition(".")
-            if layer == f"layer{old}":
-                changed[f"layer{new}.{rest}"] = data
+            if layer == f"{several[:-1]}{old}":
+                changed[f"{several[:-1]}{new}.{rest}"] = data
     members.clear()
     members.update(changed)
 
@@ -123,7 +124,7 @@ def damage_members(draw, members):
         del members[name]
     else:
         new = draw(
-            st.sampled_from([name + ".npy", "../" + name, name.upper(), "layer0.b.npy", "layer1.c.npy"])
+            st.sampled_from([name + ".npy", "../" + name, name.upper(), "node0.b.npy", "layer1.c.npy"])
         )
         members[new] = members[name]
 

@@ -1,15 +1,12 @@
-"""Random networks of every layer that inference knows, images for them, and what they are quantized to."""
-
-from itertools import pairwise
+"""Random networks of every layer that becomes operations, and images for them."""
 
 import lasagne
 import numpy as np
 from hypothesis import strategies as st
-from lasagne.nonlinearities import rectify
+from lasagne.nonlinearities import leaky_rectify, rectify, very_leaky_rectify
 
 import theano
-from xnornet.inference import Formats, quantize
-from xnornet.inference.floating import chain
+import theano.tensor as T
 from xnornet.layers import BatchNormLayer, XNORConv2DLayer, XNORDenseLayer
 
 # Lasagne 0.2, which has a batch norm, pads by 'same' for odd filters only.
@@ -52,7 +49,8 @@ def pool(draw, incoming):
     whole = draw(st.booleans())
     pad = tuple(draw(st.integers(0, w - 1)) for w in size) if whole else (0, 0)
     stride = draw(st.none() | st.tuples(small, small))
-    return lasagne.layers.MaxPool2DLayer(incoming, size, stride, pad, ignore_border=whole)
+    mode = draw(st.sampled_from(["max", "average_inc_pad", "average_exc_pad"]))
+    return lasagne.layers.Pool2DLayer(incoming, size, stride, pad, ignore_border=whole, mode=mode)
 
 
 def normalize(draw, incoming):
@@ -60,15 +58,58 @@ def normalize(draw, incoming):
     return BatchNormLayer(incoming, **left_out)
 
 
+def hard_tanh(x):
+    return T.clip(x, -1, 1)
+
+
+def bend(draw, incoming):
+    functions = [rectify, leaky_rectify, very_leaky_rectify, hard_tanh, lambda x: T.maximum(x, 0), None]
+    return lasagne.layers.NonlinearityLayer(incoming, draw(st.sampled_from(functions)))
+
+
+def add(draw, incoming):
+    """A shortcut around a few layers that keep the shape, and perhaps coefficients."""
+    layer = bend(draw, normalize(draw, incoming))
+    if draw(st.booleans()):
+        layer = lasagne.layers.DropoutLayer(layer, 0.5)
+    coefficients = draw(st.sampled_from([1, [1, -1], [0.75, 2]]))
+    return lasagne.layers.ElemwiseSumLayer([incoming, layer], coefficients)
+
+
+def concatenate(draw, incoming):
+    branches = [incoming, bend(draw, incoming), lasagne.layers.NINLayer(incoming, draw(small))]
+    return lasagne.layers.ConcatLayer(branches[: draw(st.integers(2, 3))])
+
+
+def move(draw, incoming):
+    shape = incoming.output_shape
+    axis = draw(st.integers(1, 3))
+    part = draw(st.sampled_from([slice(1, None), slice(None, None, 2), slice(-2, None)]))
+    layers = [lasagne.layers.PadLayer(incoming, draw(st.sampled_from([1, (1, 0), ((0, 2), (1, 1))])))]
+    layers += [lasagne.layers.ReshapeLayer(incoming, ([0], shape[3], shape[1], -1))]
+    if shape[axis] > 1:
+        layers += [lasagne.layers.SliceLayer(incoming, part, axis)] * 2
+    return draw(st.sampled_from(layers))
+
+
+def finish(draw, incoming):
+    """Scores of images: a global pool, or the scores of each pixel."""
+    function = draw(st.sampled_from([T.mean, T.max, T.sum]))
+    return lasagne.layers.GlobalPoolLayer(incoming, function)
+
+
 EITHER = {
     "batch norm": normalize,
-    "rectify": lambda draw, incoming: lasagne.layers.NonlinearityLayer(incoming, rectify),
+    "nonlinearity": bend,
     "dropout": lambda draw, incoming: lasagne.layers.DropoutLayer(incoming, 0.5),
+    "sum": add,
 }
 ON_IMAGES = EITHER | {
     "convolution": lambda draw, incoming: convolve(draw, incoming, False),
     "binary convolution": lambda draw, incoming: convolve(draw, incoming, True),
-    "max pooling": pool,
+    "pooling": pool,
+    "concatenation": concatenate,
+    "moving": move,
 }
 ON_VECTORS = EITHER | {
     "dense": lambda draw, incoming: connect(draw, incoming, False),
@@ -92,36 +133,22 @@ def fill(layer, rng, exponent):
 
 @st.composite
 def draw_network(draw, exponents=(0,)):
-    """A chain of random layers and images that cover and pass the range of its input."""
+    """Random layers, with branches, and images that cover and pass the range of its input."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     shape = (draw(st.integers(1, 2)), draw(st.integers(3, 6)), draw(st.integers(3, 6)))
     layer = lasagne.layers.InputLayer((None, *shape))
     for kind in draw(st.lists(st.sampled_from(list(ON_IMAGES)), max_size=4)):
         layer = ON_IMAGES[kind](draw, layer)
-    if draw(st.booleans()):
+    end = draw(st.sampled_from(["dense", "flat", "flat", "pooled", "image"]))
+    if end == "flat":
         layer = lasagne.layers.FlattenLayer(layer)
-    layer = connect(draw, layer, draw(st.booleans()))
-    for kind in draw(st.lists(st.sampled_from(list(ON_VECTORS)), max_size=3)):
-        layer = ON_VECTORS[kind](draw, layer)
-    for _, after in pairwise(lasagne.layers.get_all_layers(layer)):
-        fill(after, rng, draw(st.sampled_from(exponents)))
+    if end == "pooled":
+        layer = finish(draw, layer)
+    if end != "image":
+        layer = connect(draw, layer, draw(st.booleans()))
+        for kind in draw(st.lists(st.sampled_from(list(ON_VECTORS)), max_size=3)):
+            layer = ON_VECTORS[kind](draw, layer)
+    for each in lasagne.layers.get_all_layers(layer)[1:]:
+        fill(each, rng, draw(st.sampled_from(exponents)))
     images = rng.integers(-300, 301, (3, *shape)) / 256
     return layer, images.astype(theano.config.floatX)
-
-
-formats = st.builds(
-    Formats,
-    st.sampled_from([7, 1, 15]),
-    st.sampled_from([15, 3, 8]),
-    st.sampled_from([15, 2, 8]),
-    st.sampled_from([None, 0, -3, 2]),
-)
-
-
-@st.composite
-def draw_model(draw):
-    """A quantized model of random layers: magnitudes are drawn, not measured, so that nothing is compiled."""
-    network, _ = draw(draw_network(exponents=(-20, -3, 0, 0, 0, 3, 12)))
-    count = len(chain(network)) - 1
-    magnitudes = draw(st.lists(st.floats(0, 2**30), min_size=count, max_size=count))
-    return quantize(network, None, draw(st.just(Formats()) | formats), magnitudes=magnitudes)

@@ -1,22 +1,22 @@
-"""Quantized models that have every record and trait, small enough to look at, and what they are made of."""
+"""Graphs that have every operation and trait, small enough to look at, and what they are made of."""
 
 import numpy as np
 
 from xnornet.fixedpoint import Q
-from xnornet.model import (
+from xnornet.graph import (
     XNOR,
     Affine,
     Flatten,
+    Graph,
     Linear,
     MaxPool,
     Quantize,
-    QuantizedModel,
     Rectify,
     Signs,
     Window,
 )
 
-__all__ = ["NO_PAD", "convolutional", "data", "every_record", "image", "numbers", "parameter", "signs"]
+__all__ = ["NO_PAD", "convolutional", "data", "every_operation", "image", "numbers", "parameter", "signs"]
 
 image, data, parameter = Q(7, 0), Q(15, 3), Q(15, -2)
 NO_PAD = ((0, 0), (0, 0))
@@ -30,10 +30,10 @@ def numbers(*shape, dtype=np.int64):
     return (np.arange(np.prod(shape)) % 100).reshape(shape).astype(dtype)
 
 
-def every_record():
-    """A model of every record: layers 1, 3 and 6 are binary, 2 a batch norm, 4 pools, 7 is real."""
+def every_operation():
+    """What version 1 had: nodes 1, 3 and 6 are binary, 2 is a batch norm, 4 pools, 7 is real."""
     narrow, wide = Window((3, 2), (1, 2), ((1, 1), (0, 1))), Window((2, 2), (1, 1), NO_PAD)
-    records = [
+    operations = [
         Quantize(image),
         XNOR(signs(9, 2, 3, 2), numbers(9), parameter, numbers(9), Q(15, 5), True, narrow, image, data),
         Affine(numbers(9) - 50, parameter, numbers(9), Q(15, 2), data, data),
@@ -43,7 +43,7 @@ def every_record():
         XNOR(signs(6, 16), numbers(6), parameter, None, data, True, None, data, data, numbers(6), Q(15, 1)),
         Linear(numbers(3, 6, dtype=np.int16), parameter, numbers(3), Q(15, 4), None, data, Q(14, 5)),
     ]
-    return QuantizedModel((2, 5, 5), records, Q(14, 5))
+    return Graph.chain((2, 5, 5), operations)
 
 
 def convolutional(scale_inputs, flattened, channels=3):
@@ -58,7 +58,7 @@ def convolutional(scale_inputs, flattened, channels=3):
     b = spread(rng, 500, c + 1, 6, 5) if flattened else spread(rng, 500, c + 1)
     features = (c + 2) * 3 * 7
     between = [Flatten(), batch_norm(rng, features)] if flattened else [Rectify(), batch_norm(rng, c + 2)]
-    records = [
+    operations = [
         Quantize(image),
         Linear(spread(rng, 9000, c, 2, 3, 2).astype(np.int16), Q(15, 1), None, data, first, image, data),
         batch_norm(rng, c),
@@ -71,7 +71,7 @@ def convolutional(scale_inputs, flattened, channels=3):
         binary(rng, (9, features), None, scale_inputs, data, sums),
         Linear(spread(rng, 9000, 4, 9).astype(np.int16), Q(15, 1), None, data, None, sums, data),
     ]
-    return QuantizedModel((2, 6, 5), records, data)
+    return Graph.chain((2, 6, 5), operations)
 
 
 def spread(rng, limit, *shape):

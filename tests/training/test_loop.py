@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from xnornet import __version__, data, networks, vectors
+from xnornet.errors import ModelError
 from xnornet.layers import XNORConv2DLayer, XNORDenseLayer
-from xnornet.model import ModelError, load_header
+from xnornet.model import load_header
 from xnornet.training import Recipe, TrainingError, loop, train
 from xnornet.training.checkpoint import checkpoint_path, run_identity
 from xnornet.training.steps import Steps

@@ -106,7 +106,7 @@ def _stopped():
 
 def _expected_errors():
     from xnornet.data import DataError
-    from xnornet.model import ModelError
+    from xnornet.errors import ModelError
 
     expected = [UsageError, DataError, ModelError, ThreadsError, ImportError]
     if "xnornet.training" in sys.modules:

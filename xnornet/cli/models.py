@@ -18,7 +18,7 @@ __all__ = [
 
 CALIBRATION_IMAGES = 2000
 
-# Defaults are those of xnornet.inference.Formats, told again so that --help need not load Lasagne; a test
+# Defaults are those of xnornet.graph.Formats, told again so that --help need not load Lasagne; a test
 # compares the two. The options have none of their own, so that it is known which were given.
 FORMAT_OPTIONS = {
     "input_bits": (bits, "magnitude bits of the image", 7),
@@ -40,7 +40,7 @@ class Loaded:
         What is told of the model, beside it or in it.
     trained : Layer or None
         The network with its weights; None for a packed model.
-    packed : QuantizedModel or None
+    packed : Graph or None
         What a packed model holds.
     dataset : Dataset
         Prepared as the model's images were.
@@ -83,7 +83,9 @@ def load_model(arguments, log):
         The file is missing, damaged or of another dataset.
     """
     from xnornet import data
-    from xnornet.model import is_packed, load_header, load_packed, load_whitening, read_array_headers
+    from xnornet.archives import read_array_headers
+    from xnornet.graph import is_packed, load_packed
+    from xnornet.model import load_header, load_whitening
 
     packed = None
     if is_packed(arguments.model):
@@ -102,23 +104,20 @@ def load_model(arguments, log):
 
 def formats_of(arguments):
     """The formats that the options ask for."""
-    from xnornet.inference import Formats
+    from xnornet.graph import Formats
 
     given = {name: getattr(arguments, name) for name in FORMAT_OPTIONS}
     return Formats(**{name: value for name, value in given.items() if value is not None})
 
 
 def quantized(arguments, loaded, images):
-    """The trained network that was loaded, in fixed point, calibrated on images."""
-    from xnornet.inference import quantize
-    from xnornet.model import ModelError, check_model
+    """The graph of the trained network that was loaded, in integers, calibrated on images."""
+    from xnornet.quantization import quantize
 
     try:
-        model = quantize(loaded.trained, images, formats_of(arguments), arguments.batch_size)
-        check_model(model)
-    except (ValueError, ModelError) as error:
+        return quantize(loaded.trained, images, formats_of(arguments), arguments.batch_size)
+    except ValueError as error:
         raise UsageError(f"{arguments.model}: {error}") from error
-    return model
 
 
 def _load_network(arguments, header, dataset, log):
@@ -127,7 +126,7 @@ def _load_network(arguments, header, dataset, log):
 
     import theano.tensor as T
     from xnornet import networks
-    from xnornet.inference import ancestor_network
+    from xnornet.ancestor import ancestor_network
     from xnornet.model import header_path, load_weights
 
     in_single_precision()

@@ -49,7 +49,9 @@ def _pack(arguments, log, started):
     from dataclasses import asdict
 
     from xnornet import __version__
-    from xnornet.model import is_packed, read_array_headers, save_packed, save_whitening
+    from xnornet.archives import read_array_headers
+    from xnornet.graph import is_packed, save_packed
+    from xnornet.model import save_whitening
 
     if is_packed(arguments.model):
         raise UsageError(f"{arguments.model}: is packed already; pack the weights that training saved")
@@ -76,7 +78,8 @@ def _pack(arguments, log, started):
 def _check_out(arguments):
     """Find out beforehand whether the packed model can be written, and costs nobody another file."""
     from xnornet.disk import probe
-    from xnornet.model import is_packed, whitening_path
+    from xnornet.graph import is_packed
+    from xnornet.model import whitening_path
 
     out, model = arguments.out, arguments.model
     if out.suffix != ".npz":

@@ -17,7 +17,7 @@ def add_summary(command):
 
 def _summary(arguments, log, started):
     from xnornet import networks
-    from xnornet.inference import format_summary, summarize, total
+    from xnornet.report import format_summary, summarize, total
 
     in_single_precision()
     options = options_of(arguments)

@@ -14,7 +14,7 @@ from xnornet.cli.models import (
     load_model,
     quantized,
 )
-from xnornet.cli.options import NETWORKS_OF, UsageError, add_data_option, in_single_precision, positive
+from xnornet.cli.options import NETWORKS_OF, UsageError, add_data_option, positive
 
 __all__ = ["add_test"]
 
@@ -73,7 +73,7 @@ def _test(arguments, log, started):
     import numpy as np
 
     if arguments.report is not None:
-        from xnornet.inference import report_folder
+        from xnornet.report import report_folder
 
         report_folder(arguments.report)
     loaded = load_model(arguments, log)
@@ -126,32 +126,27 @@ def _calibration_images(arguments, loaded):
 
 def _scores(arguments, loaded, images):
     """Scores of the images, and their format, None for real ones."""
+    from xnornet.graph import simulate
+
     if arguments.mode == "float":
-        from xnornet.inference import compute_scores, real_network
-
-        in_single_precision()
-        packed = loaded.packed
-        network = _float_network(loaded.trained) if packed is None else real_network(packed)
-        return compute_scores(network, images, arguments.batch_size, True), None
-    model = loaded.packed or quantized(arguments, loaded, _calibration_images(arguments, loaded))
+        graph = loaded.packed or _real_graph(arguments, loaded)
+        return simulate(graph, images, arguments.batch_size, real=True, progress=True), None
+    graph = loaded.packed or quantized(arguments, loaded, _calibration_images(arguments, loaded))
     if arguments.mode == "fixed":
-        from xnornet.inference import compute_scores, fixed_network
-
-        return compute_scores(fixed_network(model), images, arguments.batch_size, True), model.q_out
-    return _packed_scores(arguments, model, images), model.q_out
+        return simulate(graph, images, arguments.batch_size, progress=True), graph.q_out
+    return _packed_scores(arguments, graph, images), graph.q_out
 
 
-def _float_network(trained):
-    """The twin of a trained network, or the network itself where there is none, as where it branches."""
-    from xnornet.inference import float_network
+def _real_graph(arguments, loaded):
+    from xnornet.quantization import to_graph
 
     try:
-        return float_network(trained)
-    except ValueError:
-        return trained
+        return to_graph(loaded.trained)
+    except ValueError as error:
+        raise UsageError(f"{arguments.model}: {error}") from error
 
 
-def _packed_scores(arguments, model, images):
+def _packed_scores(arguments, graph, images):
     import numpy as np
     from tqdm import tqdm
 
@@ -160,7 +155,7 @@ def _packed_scores(arguments, model, images):
 
     threads = arguments.threads or default_threads()
     try:
-        engine = Engine(model, threads)
+        engine = Engine(graph, threads)
     except ValueError as error:
         raise UsageError(f"--{error}") from error
     starts = tqdm(range(0, len(images), arguments.batch_size), unit="batch", leave=False, disable=None)
@@ -171,7 +166,8 @@ def _report(arguments, loaded, scores, images):
     """Write tables and pictures; returns their paths."""
     import numpy as np
 
-    from xnornet.inference import compute_scores, float_network, sweep_bits, write_report, write_sweep
+    from xnornet.graph import simulate
+    from xnornet.report import sweep_bits, write_report, write_sweep
 
     count, dataset = len(scores), loaded.dataset
     title = f"{loaded.network} on {count} test images of {dataset.name}"
@@ -181,7 +177,8 @@ def _report(arguments, loaded, scores, images):
     if arguments.mode != "fixed" or loaded.trained is None:
         return written
     labels = dataset.test.labels[:count]
-    floats = compute_scores(float_network(loaded.trained), images, arguments.batch_size, progress=True)
+    graph = _real_graph(arguments, loaded)
+    floats = simulate(graph, images, arguments.batch_size, real=True, progress=True)
     sweep = sweep_bits(
         loaded.trained,
         _calibration_images(arguments, loaded),

@@ -6,7 +6,8 @@ import numpy as np
 
 from xnornet.engine import kernels
 from xnornet.engine.plan import Plan
-from xnornet.model import ModelError, check_model, load_packed
+from xnornet.errors import ModelError
+from xnornet.graph import check_graph, load_packed
 from xnornet.threads import MOST_THREADS, default_threads
 
 __all__ = ["Engine", "load"]
@@ -31,9 +32,9 @@ def load(path, threads=None, batch_size=16):
     ModelError
         The file is missing or damaged, or is no packed model that this version runs.
     """
-    model, info = load_packed(path)
+    graph, info = load_packed(path)
     try:
-        return Engine(model, threads, batch_size, info)
+        return Engine(graph, threads, batch_size, info)
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from error
 
@@ -48,7 +49,8 @@ class Engine:
 
     Parameters
     ----------
-    model : QuantizedModel
+    graph : Graph
+        In integers.
     threads : int, optional
         By default :func:`xnornet.threads.default_threads`: one for each core that the process may use, or
         ``XNORNET_THREADS``. One thread is the caller's; with ``threads=1`` there is no other.
@@ -76,24 +78,24 @@ class Engine:
         ``threads`` or ``batch_size`` is out of range.
     """
 
-    def __init__(self, model, threads=None, batch_size=16, info=None, kernels=kernels):
+    def __init__(self, graph, threads=None, batch_size=16, info=None, kernels=kernels):
         threads = default_threads() if threads is None else threads
         if not 1 <= threads <= MOST_THREADS:
             raise ValueError(f"threads is {threads}; it takes 1 to {MOST_THREADS}")
         if batch_size < 1:
             raise ValueError(f"batch_size is {batch_size}; it takes at least 1")
-        check_model(model)
-        self._model, self._kernels = model, kernels
-        self._plan = Plan(model, threads)
+        check_graph(graph)
+        self._graph, self._kernels = graph, kernels
+        self._plan = Plan(graph, threads)
         self.batch_size = min(batch_size, self._plan.most_images)
         self.threads, self.info = threads, info or {}
-        self.input_shape, self.q_out = tuple(model.input_shape), model.q_out
+        self.input_shape, self.q_out = tuple(graph.input_shape), graph.q_out
         kernels.prepare(self._plan.kernels())
         # Taken and given back by one operation of Python: no lock that a child could find closed forever.
         self._idle = []
 
     def __reduce__(self):
-        return _engine, (self._model, self.threads, self.batch_size, self.info, self._kernels.__name__)
+        return _engine, (self._graph, self.threads, self.batch_size, self.info, self._kernels.__name__)
 
     def run(self, images, out=None):
         """Scores of images.
@@ -103,12 +105,12 @@ class Engine:
         images : float array, ``(n, channels, rows, columns)``
             Scaled as the network's training images were. What is neither float32 nor float64 is converted to
             float64.
-        out : int64 array, ``(n, classes)``, optional
+        out : int64 array, ``(n, classes)`` or ``(n, *shape)`` of the scores, optional
             Where to write the scores.
 
         Returns
         -------
-        int64 array, ``(n, classes)``
+        int64 array, ``(n, classes)`` or ``(n, *shape)`` of the scores
             In format ``q_out``.
 
         Raises
@@ -178,9 +180,9 @@ class Engine:
         return arrays
 
 
-def _engine(model, threads, batch_size, info, kernels):
+def _engine(graph, threads, batch_size, info, kernels):
     """An engine that was pickled."""
-    return Engine(model, threads, batch_size, info, importlib.import_module(kernels))
+    return Engine(graph, threads, batch_size, info, importlib.import_module(kernels))
 
 
 class _Arrays:

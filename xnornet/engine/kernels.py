@@ -15,10 +15,12 @@ its docstring lists, from words of memory (see ``arguments``). Nothing here chec
 """
 
 from functools import cached_property, partial
+from itertools import groupby
 
 import numpy as np
 
 from xnornet.engine.arguments import INTEGER, PAIR, REAL, array, as_words, reader
+from xnornet.engine.definition import exact
 from xnornet.engine.workers import KERNEL, Program, shared_pool
 from xnornet.machine_code import c_function, part
 from xnornet.vectors import BLOCK, TILE, pack_at_most, pack_nonnegative, tile
@@ -89,10 +91,23 @@ def runner(calls, threads):
         Names of kernels and their arguments.
     threads : int
     """
+    parts = [_part(list(part), threads) for is_exact, part in groupby(calls, lambda call: call[0] == "exact")]
+    return parts[0] if len(parts) == 1 else partial(_run_in_turn, parts)
+
+
+def _part(calls, threads):
+    """As `runner`, of calls that are all in machine code, or all exact."""
+    if calls[0][0] == "exact":
+        return partial(_run_in_turn, [partial(exact, *arguments) for _, arguments in calls])
     kernels = [globals()[name] for name, _ in calls]
     words = [as_words(kernel.kinds, a) for kernel, (_, a) in zip(kernels, calls, strict=True)]
     program = Program(list(zip(kernels, words, strict=True)), kept=calls)
     return partial(shared_pool().run, program, threads)
+
+
+def _run_in_turn(functions):
+    for function in functions:
+        function()
 
 
 @part

@@ -1,27 +1,32 @@
-"""From records to kernel calls: which kernel computes what, on which arrays.
+"""From a graph to kernel calls: which kernel computes what, on which arrays.
 
-Records are grouped into nodes, and nodes become calls. A plan is made once; :meth:`Plan.bind` lays out its
+Operations are grouped into steps, and steps become calls. A plan is made once; :meth:`Plan.bind` lays out its
 arrays for a number of images and threads, and then nothing is left to decide or to allocate.
 """
 
 import math
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 import numpy as np
 
 from xnornet.engine.kernels import STRETCH, WORD
 from xnornet.engine.layout import aligned_zeros, blocked, border, real_weights, sign_words, to_words, words
-from xnornet.engine.nodes import WHOLE, is_folded, nodes_of
-from xnornet.engine.thresholds import fold
-from xnornet.model import ModelError, Rectify, output_shapes
-from xnornet.model.quantized import aligned_bias
+from xnornet.engine.steps import WHOLE, folded_chain, steps_of
+from xnornet.engine.thresholds import aligned_bias, fold
+from xnornet.errors import ModelError
+from xnornet.graph import Rectify
 from xnornet.vectors import BLOCK
 
 __all__ = ["Buffer", "Call", "Plan", "PerTask"]
 
 # What a model's arrays may take together for one image: a file of a few bytes can ask for any.
 MAX_BYTES = 1 << 30
+
+# Memory that is given by liveness.
+LIVE = "live"
+
+# Bytes of a number where an operation runs by its definition, and arrays of its size at a time.
+EXACT_BYTES, EXACT_ARRAYS = 8, 4
 
 # The kernel that rounds images of a type.
 QUANTIZERS = {"float32": "quantize", "float64": "quantize_double"}
@@ -39,7 +44,8 @@ class Buffer:
     shape : tuple of int
     dtype : NumPy type
     memory : str or None
-        Buffers of the same memory overlap, and are not wanted at the same time.
+        Buffers of the same memory overlap, and are not wanted at the same time. Those of memory ``LIVE`` are
+        written as a whole before they are read, and share memory with those that are not wanted meanwhile.
     scratch : bool
     fill : int
         What it holds before the first call.
@@ -107,8 +113,8 @@ class Plan:
 
     Parameters
     ----------
-    model : QuantizedModel
-        One that ``xnornet.model.check_model`` takes.
+    graph : Graph
+        One that ``xnornet.graph.check_graph`` takes.
     threads : int
 
     Raises
@@ -134,34 +140,34 @@ class Plan:
         How many may be run at a time, at least one, for the arrays to stay within the gigabyte.
     """
 
-    def __init__(self, model, threads=1):
-        nodes = nodes_of(model)
-        constant = sum(_constant_bytes(node) for node in nodes if node.kind == "filter")
+    def __init__(self, graph, threads=1):
+        steps = steps_of(graph)
+        constant = sum(_constant_bytes(step) for step in steps if step.kind == "filter")
         _check_bytes(constant)
         self.calls = []
         self._threads = threads
-        self.input_shape = nodes[0].shape
+        self.input_shape = steps[0].shape
         self.images = {name: Buffer(self.input_shape, np.dtype(name), "images") for name in QUANTIZERS}
         self.lost = Buffer((), np.int64, scratch=True)
-        value = self._target(nodes, 0)
-        q = nodes[0].record.q_out
-        self._quantized = (2.0**q.f, float(q.limit), value.ints, value.corner, self.lost)
-        filters = [i for i, node in enumerate(nodes) if node.kind == "filter"]
-        next_filter = dict(pairwise(filters))
-        i = 1
-        while i < len(nodes):
-            after = next_filter.get(i)
-            if after is not None and is_folded(nodes, after):
-                value = self._folded(nodes[i:after], value, self._target(nodes, after - 1))
-                i = after
-                continue
-            target = self._target(nodes, i)
-            getattr(self, f"_{nodes[i].kind}")(nodes[i], value, target)
-            value = target
-            i += 1
-        self.scores = value.ints
-        self.output_shape = output_shapes(model)[-1]
-        one, two = (constant + sum(self._memories(images).values()) for images in (1, 2))
+        reader = {before: step for step in steps for before in step.inputs}
+        self._targets = {step: self._target(step, reader.get(step)) for step in steps}
+        q, first = steps[0].operation.q_out, self._targets[steps[0]]
+        self._quantized = (2.0**q.f, float(q.limit), first.ints, first.corner, self.lost)
+        chains = {chain[0]: chain for step in steps if step.kind == "filter" if (chain := folded_chain(step))}
+        done = {steps[0], *(step for chain in chains.values() for step in chain[1:])}
+        for step in steps:
+            if step in chains:
+                self._folded(chains[step], self._targets[step.inputs[0]], self._targets[chains[step][-1]])
+            elif step not in done:
+                values = [self._targets[before] for before in step.inputs]
+                getattr(self, f"_{step.kind}")(step, *values, self._targets[step])
+        self.scores = self._targets[steps[-1]].ints
+        self.output_shape = graph.shapes()[-1]
+        self._live = self._share_memory()
+        # What an operation without a kernel takes while it runs is not laid out beforehand.
+        exact = max((_exact_numbers(step) for step in steps if step.kind == "exact"), default=0)
+        exact *= EXACT_BYTES * EXACT_ARRAYS
+        one, two = (constant + n * exact + sum(self._memories(n).values()) for n in (1, 2))
         _check_bytes(one)
         self.most_images = 1 + (MAX_BYTES - one) // (two - one)
 
@@ -169,24 +175,19 @@ class Plan:
         """The last kernel's output, ``(n, rows, columns, channels)``, in the shape of the scores."""
         return ints.transpose(0, 3, 1, 2).reshape(-1, *self.output_shape)
 
-    def _target(self, nodes, i):
-        """Where ``nodes[i]`` writes, which the node behind it decides."""
-        channels, rows, columns = nodes[i].out_shape
-        if i + 1 == len(nodes):
-            return replace(NOWHERE, ints=Buffer((rows, columns, channels), np.int16))
-        following = nodes[i + 1]
-        if following.kind != "filter" or nodes[i].kind in ("filter", "flatten"):
-            # What is read once, by the next call, lies where what the one before read did.
-            memory = ("even", "odd")[i % 2]
-            return replace(NOWHERE, ints=Buffer((rows, columns, channels), np.int16, memory))
-        pad = following.window.pad
+    def _target(self, step, reader):
+        """Where a step writes: in the form of its one reader, where it can, else integers."""
+        channels, rows, columns = step.out_shape
+        if not step.bare or reader is None or reader.kind != "filter":
+            return replace(NOWHERE, ints=Buffer((rows, columns, channels), np.int16, LIVE))
+        pad = reader.window.pad
         rows, columns = (n + sum(p) for n, p in zip((rows, columns), pad, strict=True))
         corner = (pad[0][0], pad[1][0])
-        if not following.is_binary:
+        if not reader.is_binary:
             return replace(NOWHERE, ints=Buffer((rows, columns, channels), np.int16), corner=corner)
         signs = Buffer((rows, columns, words(channels)), np.uint64)
         magnitudes = NOWHERE.magnitudes
-        if following.record.scale_inputs:
+        if reader.operation.scale_inputs:
             magnitudes = Buffer((rows, columns), np.int64)
         return Target(NOWHERE.ints, signs, magnitudes, corner)
 
@@ -214,18 +215,22 @@ class Plan:
             *(target.ints, target.signs, target.magnitudes, target.corner),
         )
 
-    def _flatten(self, node, value, target):
+    def _flatten(self, step, value, target):
         self._call("flatten", value.ints, target.ints)
 
-    def _folded(self, nodes, value, target):
+    def _exact(self, step, *values_and_target):
+        arrays = (value.ints for value in values_and_target)
+        self._call("exact", step.operation, step.shapes, *arrays)
+
+    def _folded(self, chain, value, target):
         """A binary filter and all up to the next one's signs."""
-        node, *between = nodes
+        node, *between = chain
         following = [Rectify()] if node.rectify else []
         for n in between:
             following += [r for r in (n.pool, n.affine) if r] + [Rectify()] * n.rectify
-        w = sign_words(node.record.signs, node.shape)
-        fan_in = math.prod(node.record.signs.shape[1:])
-        t, flips, pooled_flips = fold(node.record, following, fan_in)
+        w = sign_words(node.operation.signs, node.shape)
+        fan_in = math.prod(node.operation.signs.shape[1:])
+        t, flips, pooled_flips = fold(node.operation, following, fan_in)
         base, classes = border(w, node.shape[0], node.window, node.shape[1:], node.out_shape[1:])
         if len(t) > 1:
             base, classes = base[classes], np.arange(len(t), dtype=np.int32)
@@ -236,7 +241,7 @@ class Plan:
         pools = [n for n in between if n.pool]
         unpooled = target
         if pools:
-            signs = Buffer((*grid, words(outputs)), np.uint64, "signs")
+            signs = Buffer((*grid, words(outputs)), np.uint64, LIVE)
             unpooled = replace(NOWHERE, signs=signs)
         self._call(
             "xnor_bits",
@@ -257,7 +262,7 @@ class Plan:
 
     def kernels(self):
         """Names of all kernels that may be called."""
-        return {*QUANTIZERS.values(), *(call.kernel for call in self.calls)}
+        return {*QUANTIZERS.values(), *(call.kernel for call in self.calls)} - {"exact"}
 
     def bind(self, images):
         """Lay out the arrays for up to so many images.
@@ -284,6 +289,28 @@ class Plan:
 
         return arrays, calls
 
+    def _share_memory(self):
+        """A memory for each live buffer, which no other has that is wanted at the same time."""
+        first, last = {}, {}
+        for i, call in enumerate((Call("quantize", self._quantized), *self.calls)):
+            for b in call.arguments:
+                if isinstance(b, Buffer) and b.memory == LIVE:
+                    first.setdefault(b, i)
+                    last[b] = i
+        last[self.scores] = math.inf
+        memories, wanted_until = {}, []
+        for b in first:
+            free = [k for k, until in enumerate(wanted_until) if until < first[b]]
+            if not free:
+                free = [len(wanted_until)]
+                wanted_until.append(0)
+            memories[b] = f"{LIVE} {free[0]}"
+            wanted_until[free[0]] = last[b]
+        return memories
+
+    def _memory(self, b):
+        return self._live.get(b) or b.memory or b
+
     def _buffers(self):
         arguments = [*self.images.values(), *self._quantized, *(a for c in self.calls for a in c.arguments)]
         return dict.fromkeys(a for a in arguments if isinstance(a, Buffer))
@@ -296,7 +323,7 @@ class Plan:
         """Bytes of each memory, which is as large as the largest of its buffers."""
         sizes = {}
         for b, shape in self._shapes(images).items():
-            memory = b.memory or b
+            memory = self._memory(b)
             sizes[memory] = max(_bytes(shape, b.dtype), sizes.get(memory, 0))
         return sizes
 
@@ -306,7 +333,7 @@ class Plan:
         arrays = {}
         for b, shape in self._shapes(images).items():
             size = _bytes(shape, b.dtype)
-            arrays[b] = memories[b.memory or b][:size].view(b.dtype).reshape(shape)
+            arrays[b] = memories[self._memory(b)][:size].view(b.dtype).reshape(shape)
             if b.fill:
                 arrays[b][:] = b.fill
         return arrays
@@ -340,8 +367,13 @@ def _constant_bytes(node):
     return bias + border + np.dtype(np.uint64).itemsize * rounded * taps * words(node.shape[0])
 
 
+def _exact_numbers(step):
+    """Numbers that an operation takes and gives, and lays out meanwhile."""
+    return sum(map(math.prod, step.shapes)) + step.operation.taken(*step.shapes[:-1])
+
+
 def _product(call, node, value, target):
-    record = node.record
+    record = node.operation
     w = real_weights(record.W, node.shape)
     largest = record.q_in.limit * int(np.abs(record.W).reshape(len(w), -1).sum(axis=1).max())
     is_wide = largest >= 1 << 31
@@ -355,7 +387,7 @@ def _product(call, node, value, target):
 
 
 def _xnor(call, node, value, target):
-    record = node.record
+    record = node.operation
     w = sign_words(record.signs, node.shape)
     base, classes = border(w, node.shape[0], node.window, node.shape[1:], node.out_shape[1:])
     c = np.zeros(len(w), np.int64)
@@ -378,7 +410,7 @@ def _reading(node, x, w, multiple):
 
 def _rounding(node):
     """Bias of each pixel and output, shift and limits of a filter."""
-    record, (outputs, *_) = node.record, node.out_shape
+    record, (outputs, *_) = node.operation, node.out_shape
     b = np.zeros((outputs, 1), np.int64) if record.b is None else aligned_bias(record).reshape(outputs, -1)
     limit = record.q_out.limit
     low = 0 if node.rectify else -limit
@@ -398,7 +430,7 @@ def _scratch(node, dtype, multiple):
 
 def _shift(record):
     """How far the exact result is shifted to the right; whatever is shifted by 63 bits or more is 0."""
-    return min(record.product_f - record.q_out.f, 63)
+    return min(record.fraction_bits() - record.q_out.f, 63)
 
 
 def _before(window):

@@ -6,9 +6,11 @@ Tests hold the kernels to them. An engine runs on them, in one thread and a few 
 
 import numpy as np
 
+from xnornet.engine.definition import exact
 from xnornet.fixedpoint import round_shift
 
 __all__ = [
+    "exact",
     "flatten",
     "pointwise",
     "pool_bits",

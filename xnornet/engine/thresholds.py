@@ -8,11 +8,15 @@ the very arithmetic that is replaced.
 
 import numpy as np
 
-from xnornet.fixedpoint import round_shift, saturate
-from xnornet.model import Affine, MaxPool, Rectify
-from xnornet.model.quantized import aligned_bias
+from xnornet.graph import Affine, MaxPool, Rectify
+from xnornet.graph.operation import aligned, finish
 
-__all__ = ["fold"]
+__all__ = ["aligned_bias", "fold"]
+
+
+def aligned_bias(operation):
+    """An operation's bias with as many fraction bits as the product that it is added to."""
+    return aligned(operation.b, operation.q_b, operation.fraction_bits())
 
 
 def fold(record, following, fan_in):
@@ -78,5 +82,4 @@ def _behind(record, b, following, p):
 
 
 def _finished(record, n):
-    """A record's exact result rounded to its output's format."""
-    return saturate(round_shift(n, record.product_f - record.q_out.f), record.q_out.bits)
+    return finish(n, record.fraction_bits(), record.q_out)

@@ -3,7 +3,7 @@
 The ancestor (github.com/gplhegde/theano-xnor-net) saved ``arr_0``, ``arr_1``, ... as we do, but its XNOR
 layers keep further arrays: ``xalpha``, the scaling factor of each output, and in convolutions
 ``beta_filter``, the box that ``K`` is made with. Building the network is left to
-``xnornet.inference.ancestor``.
+``xnornet.ancestor``.
 """
 
 from collections.abc import Callable
@@ -12,8 +12,10 @@ from functools import partial
 
 import numpy as np
 
+from xnornet.archives import read_array_headers
 from xnornet.data.dataset import FULL_SCALE
-from xnornet.model.weights import ModelError, check_array, read_array_headers, read_arrays
+from xnornet.errors import ModelError
+from xnornet.model.weights import check_array, read_arrays
 
 __all__ = ["Ancestor", "recognise"]
 

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from xnornet.archives import write_atomically
 from xnornet.data import DataError, Whitening
 from xnornet.data.dataset import FULL_SCALE
-from xnornet.model.weights import ModelError, write_atomically
+from xnornet.errors import ModelError
 
 __all__ = ["load_whitening", "preprocessing_of", "save_whitening", "whitening_path"]
 

@@ -13,9 +13,11 @@ import numpy as np
 
 import theano
 import xnornet
+from xnornet.archives import write_atomically
 from xnornet.data.dataset import Pixels
 from xnornet.disk import exclusive
-from xnornet.model import ModelError, read_arrays, write_atomically
+from xnornet.errors import ModelError
+from xnornet.model import read_arrays
 from xnornet.ops import computed_by, instruction_set
 
 __all__ = [

@@ -3,8 +3,8 @@
 import csv
 import io
 
-from xnornet.inference.report import scale_values, wrap_title
-from xnornet.model import write_atomically
+from xnornet.archives import write_atomically
+from xnornet.report.pictures import scale_values, wrap_title
 
 __all__ = ["COLUMNS", "write_curves", "write_log"]
 

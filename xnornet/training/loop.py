@@ -16,13 +16,10 @@ from tqdm import tqdm
 from xnornet import networks
 from xnornet.data.dataset import Dataset
 from xnornet.disk import probe, remove_leftovers
-from xnornet.inference import unpack
+from xnornet.errors import ModelError, WriteError
+from xnornet.graph import is_packed, load_packed
 from xnornet.model import (
-    ModelError,
-    WriteError,
-    is_packed,
     load_header,
-    load_packed,
     load_weights,
     preprocessing_of,
     save_weights,
@@ -30,6 +27,7 @@ from xnornet.model import (
     whitening_path,
 )
 from xnornet.ops import computed_by, instruction_set
+from xnornet.quantization import unpack
 from xnornet.training.augmentation import AUGMENTATIONS
 from xnornet.training.checkpoint import (
     Tally,

@@ -1,0 +1,94 @@
+"""Archives of arrays, ``.npz`` files: read without trust, and written whole or not at all."""
+
+import errno
+import math
+import zipfile
+from contextlib import contextmanager
+
+import numpy as np
+
+from xnornet.disk import replacing
+from xnornet.errors import ModelError, WriteError
+
+__all__ = ["read_array_header", "read_array_headers", "told_in_one_line", "write_atomically"]
+
+
+def write_atomically(path, write, option="--out"):
+    """Call ``write`` with a binary file that takes the place of ``path`` once it is whole.
+
+    ``option`` is the one of the command that chooses another place.
+
+    Raises
+    ------
+    WriteError
+        The folder or the disk does not take it. What was at ``path`` before is still there.
+    """
+    try:
+        with replacing(path) as file:
+            write(file)
+    except OSError as error:
+        reason = error.strerror or error
+        raise WriteError(
+            f"{path}: cannot be written ({reason}); make room there, or choose another place with {option}"
+        ) from error
+
+
+def read_array_headers(path):
+    """Shape and type of each array in a file, without the arrays.
+
+    Returns
+    -------
+    dict
+        ``(shape, dtype)`` under the name of each member; None for a member that is no array.
+
+    Raises
+    ------
+    ModelError
+        The file is missing or damaged.
+    """
+    with told_in_one_line(path), zipfile.ZipFile(path) as archive:
+        return {
+            member.removesuffix(".npy"): read_array_header(archive, member)
+            if member.endswith(".npy")
+            else None
+            for member in archive.namelist()
+        }
+
+
+@contextmanager
+def told_in_one_line(path):
+    """Turn whatever reading a file raises into a :class:`ModelError`; one that is raised as such stays."""
+    try:
+        yield
+    except ModelError:
+        raise
+    except FileNotFoundError as error:
+        raise ModelError(f"{path}: not found; train first, or name another file") from error
+    except IsADirectoryError as error:
+        raise ModelError(f"{path}: is a folder; pass the .npz file in it") from error
+    # NumPy and zipfile raise nearly anything at damaged files, some of it in several lines.
+    except Exception as error:
+        # A damaged file may point to before its beginning, which is an invalid argument of a seek.
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:
+            raise ModelError(f"{path}: cannot be read ({error.strerror or error})") from error
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ModelError(
+            f"{path}: should be a whole .npz file; it is damaged or cut short ({reason})"
+        ) from error
+
+
+def read_array_header(archive, member):
+    """Shape and type that an array's header tells, if it has as many bytes as they take."""
+    with archive.open(member) as file:
+        version = np.lib.format.read_magic(file)
+        read = {
+            (1, 0): np.lib.format.read_array_header_1_0,
+            (2, 0): np.lib.format.read_array_header_2_0,
+        }.get(version)
+        if read is None:
+            raise ValueError(f"{member} is of .npy version {version}")
+        shape, _, dtype = read(file)
+        told = archive.getinfo(member).file_size - file.tell()
+    if not dtype.hasobject and told != math.prod(shape) * dtype.itemsize:
+        raise ValueError(f"{member} of shape {shape} has {told} bytes")
+    return shape, dtype

@@ -1,0 +1,28 @@
+"""What runs an operation that no kernel computes: its own definition, on NumPy."""
+
+import numpy as np
+
+__all__ = ["exact"]
+
+
+def exact(count, operation, shapes, *arrays):
+    """Write what an operation gives.
+
+    Parameters
+    ----------
+    count : int
+        Images of the batch.
+    operation : Operation
+    shapes : tuple of tuple of int
+        Of each input and of the output, without the batch axis.
+    *arrays : int16 arrays, ``(n, rows, columns, channels)``
+        Inputs, and the output.
+    """
+    *inputs, out = arrays
+    n = [
+        x[:count].transpose(0, 3, 1, 2).reshape(count, *shape).astype(np.int64)
+        for x, shape in zip(inputs, shapes, strict=False)
+    ]
+    _, rows, columns, channels = out.shape
+    images = operation.exact(np, *n).reshape(count, channels, rows, columns)
+    out[:count] = images.transpose(0, 2, 3, 1)

@@ -1,0 +1,110 @@
+"""Widths of a fixed-point network, and the choice of formats that keeps exact results within 64 bits."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from xnornet.fixedpoint import Q, int_bits_for
+
+__all__ = ["ACCUMULATOR_BITS", "MAX_FAN_IN", "Fit", "Formats", "check_fan_in", "fit"]
+
+# Exact results stay below this, so that adding half a unit for rounding cannot overflow 64 bits.
+ACCUMULATOR_BITS = 62
+
+# Sums of as many signs in float32, and of products of 15-bit integers in float64, are exact.
+MAX_FAN_IN = 1 << 23
+
+
+@dataclass(frozen=True)
+class Formats:
+    """Bit widths of a fixed-point network; a sign comes on top of each.
+
+    Attributes
+    ----------
+    input_bits : int
+        Of the image; its integer bits come from calibration.
+    data_bits : int
+        Of the output of each operation; its integer bits come from calibration.
+    param_bits : int
+        Of ``alpha``, weights, biases, scales and offsets.
+    min_int_bits : int or None
+        Least integer bits of a parameter; None lets small parameters keep their precision.
+
+    Raises
+    ------
+    ValueError
+        A width outside 1 to 15.
+    """
+
+    input_bits: int = 7
+    data_bits: int = 15
+    param_bits: int = 15
+    min_int_bits: int | None = None
+
+    def __post_init__(self):
+        for name in ("input_bits", "data_bits", "param_bits"):
+            if not 1 <= getattr(self, name) <= 15:
+                raise ValueError(f"{name} is {getattr(self, name)}; it takes 1 to 15")
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """What `fit` chooses: integers and format of the factor and of the bias, and the output's format."""
+
+    factor: np.ndarray
+    q_factor: Q
+    bias: np.ndarray | None
+    q_bias: Q
+    q_out: Q
+
+
+def fit(factor, bias, bound, f_in, wanted, formats, times=1, f_times=0, keep_powers=False):
+    """Formats for ``(x * factor + bias) * s``, ``|x|`` at most ``bound`` units of ``2**-f_in``.
+
+    Neither the bias nor the output gets more fraction bits than the product that it belongs to, and the
+    factor as many as leave the whole, and one unit of the bias, within the accumulator.
+
+    Parameters
+    ----------
+    factor : float array
+    bias : float array or None
+    bound, f_in : int
+    wanted : Q
+        What calibration asks of the output.
+    formats : Formats
+    times, f_times : int
+        ``|s|`` is at most ``times`` units of ``2**-f_times``.
+    keep_powers : bool
+        Give the factor a bit more where it is a power of two, which saturates by one unit otherwise.
+
+    Returns
+    -------
+    Fit
+    """
+    bits = formats.param_bits
+    largest_factor = float(np.abs(factor).max())
+    largest_bias = 0.0 if bias is None else float(np.abs(bias).max())
+    # Zeros fit any format, and the product's own needs no shift.
+    least = formats.min_int_bits
+    bias_int_bits = int_bits_for(largest_bias, least) if largest_bias else least
+    int_bits = int_bits_for(largest_factor, least)
+    if keep_powers and bits > 1 and largest_factor == 2.0**int_bits:
+        int_bits += 1
+    while True:
+        q_factor = Q(bits, int_bits)
+        f = f_in + q_factor.f
+        q_bias = Q(bits, bits - f if bias_int_bits is None else max(bias_int_bits, bits - f))
+        largest_product = bound * int(q_factor.quantize(largest_factor))
+        largest_offset = max(1, int(q_bias.quantize(largest_bias))) << (f - q_bias.f)
+        if (largest_product + largest_offset) * times < 1 << ACCUMULATOR_BITS:
+            break
+        int_bits += 1
+    q_out = Q(wanted.bits, max(wanted.int_bits, wanted.bits - (f + f_times)))
+    n_bias = None if bias is None else q_bias.quantize(bias)
+    return Fit(q_factor.quantize(factor), q_factor, n_bias, q_bias, q_out)
+
+
+def check_fan_in(count):
+    """Raise where floats would not hold a sum of so many products exactly."""
+    if count >= MAX_FAN_IN:
+        raise ValueError(f"{count} inputs of an output have no exact sum; use fewer than {MAX_FAN_IN}")

@@ -1,0 +1,398 @@
+"""The packed model file: a graph as bits and 16-bit words, which is what ships and what runs.
+
+The file is an ``.npz`` whose members are stored as they are. Member ``header.json``, in UTF-8, has the fields
+``format`` ("xnornet packed model"), ``version`` (2), ``input_shape`` (channels, rows, columns), ``nodes``,
+one object for each, and ``info``, an object with whatever there is to tell of the model.
+
+A node has the ``kind`` of its operation, ``inputs``, the numbers of the nodes that it works on, counted from
+0, a ``name``, and the operation's parameters under their names. A format ``Q(bits, int_bits)`` is ``[bits,
+int_bits]``; a window is an object of ``size``, ``stride`` and ``dilation``, all ``[rows, columns]``, and
+``pad``, ``[[before, after], [before, after]]``; an array or signs are a list of their lengths; what is not
+there is null. Array ``alpha`` of node 3 is member ``node3.alpha.npy``. Signs hold bytes, in the order told in
+``xnornet.graph.signs``; all else holds little-endian 16-bit integers. The operations are in
+``xnornet.graph``, one class for each kind.
+
+Version 1 had a chain, ``layers``, instead of ``nodes``: without inputs, names, groups and dilations, with
+``outputs`` and ``inputs`` or ``channels`` instead of lengths, and members ``layer3.alpha.npy``. It is read as
+the graph that it is.
+
+Files come from anywhere. What a file says of itself is compared with its size before memory is given to it,
+and its graph is checked before anybody sees it.
+"""
+
+import json
+import os
+import reprlib
+import zipfile
+from contextlib import contextmanager
+from dataclasses import fields
+
+import numpy as np
+
+from xnornet.archives import read_array_header, told_in_one_line, write_atomically
+from xnornet.errors import ModelError
+from xnornet.fixedpoint import Q
+from xnornet.graph.graph import Graph, Node, check_graph
+from xnornet.graph.operation import KINDS, kind_of_field
+from xnornet.graph.signs import Signs
+from xnornet.graph.strict_json import (
+    MAX_BYTES,
+    boolean,
+    integer,
+    json_object,
+    parse,
+    sequence,
+    text,
+    with_keys,
+)
+from xnornet.graph.window import Window
+
+__all__ = ["is_packed", "load_packed", "save_packed"]
+
+FORMAT = "xnornet packed model"
+VERSION = 2
+HEADER = "header.json"
+WINDOW = ("size", "stride", "pad", "dilation")
+BYTE, WORD = np.dtype(np.uint8), np.dtype("<i2")
+
+# What files of version 1 have instead of lengths.
+COUNTS = {"xnor": ("outputs", "inputs"), "linear": ("outputs", "inputs"), "affine": ("channels",)}
+
+# The same model gives the same bytes, whenever it is packed.
+DATE = (1980, 1, 1, 0, 0, 0)
+
+
+def save_packed(path, graph, info=None):
+    """Write a graph in integers.
+
+    Parameters
+    ----------
+    path : str or Path
+    graph : Graph
+    info : dict, optional
+        What there is to tell of the model, as JSON has it: network, arguments, dataset, preprocessing, ...
+
+    Raises
+    ------
+    ModelError
+        The graph does not pass `check_graph`, or ``info`` is no JSON object or too large.
+    WriteError
+        As `write_atomically`.
+    """
+    check_graph(graph)
+    header = _dump_header(graph, {} if info is None else info)
+    write_atomically(path, lambda file: _write(file, header, graph))
+
+
+def load_packed(path):
+    """Read a packed model, in memory of about the file's size.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Returns
+    -------
+    (Graph, dict)
+        The graph, which passes `check_graph`, and what it was saved with.
+
+    Raises
+    ------
+    ModelError
+        The file is missing or damaged, of another version, or not what `save_packed` writes.
+    """
+    with told_in_one_line(path), open(path, "rb") as file, zipfile.ZipFile(file) as archive:
+        _check_kind(path, archive)
+        with _told_of(path):
+            _check_sizes(archive, os.fstat(file.fileno()).st_size)
+            header = parse(HEADER, archive.read(HEADER))
+        version = _version(path, header)
+        with _told_of(path):
+            graph, info = (_read if version == VERSION else _read_version_1)(archive, header)
+    with _told_of(path):
+        check_graph(graph)
+    return graph, info
+
+
+def is_packed(path):
+    """Whether a file looks like a packed model, by the names of its members.
+
+    False for a file that is missing or damaged too: what is wrong with it is told by whoever loads it.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return HEADER in archive.namelist()
+    # zipfile raises nearly anything at damaged files.
+    except Exception:
+        return False
+
+
+def _write(file, header, graph):
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr(zipfile.ZipInfo(HEADER, DATE), header)
+        for i, operation in enumerate(graph.operations):
+            for name, array in _arrays(operation):
+                with archive.open(zipfile.ZipInfo(_member(i, name), DATE), "w", force_zip64=True) as member:
+                    np.lib.format.write_array(member, array, (1, 0), allow_pickle=False)
+
+
+def _arrays(operation):
+    """Name and array, as it lies in the file, of each that an operation has."""
+    for field in fields(operation):
+        value = getattr(operation, field.name)
+        if isinstance(value, Signs):
+            yield field.name, np.ascontiguousarray(value.bits)
+        elif isinstance(value, np.ndarray):
+            yield field.name, np.ascontiguousarray(value.astype(WORD, copy=False))
+
+
+def _member(index, name):
+    return f"node{index}.{name}.npy"
+
+
+def _dump_header(graph, info):
+    """Bytes of the header, which `load_packed` takes."""
+    header = {
+        "format": FORMAT,
+        "version": VERSION,
+        "input_shape": _to_json(graph.input_shape),
+        "nodes": [_describe(node) for node in graph.nodes],
+        "info": info,
+    }
+    try:
+        data = json.dumps(header, ensure_ascii=False, allow_nan=False).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ModelError(f"a model's header should be made of what JSON has ({error})") from error
+    json_object("info", parse(HEADER, data)["info"])
+    return data
+
+
+def _describe(node):
+    operation = node.operation
+    values = {field.name: _to_json(getattr(operation, field.name)) for field in fields(operation)}
+    return {"kind": operation.kind, "inputs": list(node.inputs), "name": str(node.name), **values}
+
+
+def _to_json(value):
+    if isinstance(value, Q):
+        return [value.bits, value.int_bits]
+    if isinstance(value, Window):
+        return {name: _to_json(getattr(value, name)) for name in WINDOW}
+    if isinstance(value, Signs | np.ndarray):
+        return [int(n) for n in value.shape]
+    if isinstance(value, tuple):
+        return [_to_json(v) for v in value]
+    return int(value) if isinstance(value, np.integer) else value
+
+
+@contextmanager
+def _told_of(path):
+    """Name the file in each :class:`ModelError`, and what to do."""
+    try:
+        yield
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}; pack the network anew") from error
+
+
+@contextmanager
+def _told_of_node(index):
+    try:
+        yield
+    except ModelError as error:
+        raise ModelError(f"node {index}: {error}") from error
+
+
+def _check_kind(path, archive):
+    """Tell weights, which may be packed, from what is packed."""
+    if HEADER not in archive.namelist():
+        raise ModelError(
+            f"{path}: there should be a {HEADER}; found {reprlib.repr(archive.namelist())}. It is no packed "
+            "model; if it holds a network's weights, pack them first with python -m xnornet pack"
+        )
+
+
+def _check_sizes(archive, size):
+    """Compare what the archive tells of its members with the bytes that there are."""
+    members, names = archive.infolist(), archive.namelist()
+    if len(set(names)) < len(names):
+        raise ModelError(f"there should be each member once; found {reprlib.repr(names)}")
+    if any(member.compress_type != zipfile.ZIP_STORED for member in members):
+        raise ModelError("members should be stored; found a compressed one")
+    told = sum(member.file_size for member in members)
+    if told > size:
+        raise ModelError(f"members should fit into the {size} bytes of the file; found {told} bytes of them")
+    if archive.getinfo(HEADER).file_size > MAX_BYTES:
+        raise ModelError(
+            f"{HEADER} should have at most {MAX_BYTES} bytes; found {archive.getinfo(HEADER).file_size}"
+        )
+
+
+def _version(path, header):
+    """What is packed by another version is told apart, as packing anew is not the only way out."""
+    if header.get("format") != FORMAT:
+        raise ModelError(
+            f"{path}: {HEADER} should tell the format {FORMAT!r}; found "
+            f"{reprlib.repr(header.get('format'))}. It is no packed model; pack a network first"
+        )
+    version = header.get("version")
+    if type(version) is not int or not 1 <= version <= VERSION:
+        raise ModelError(
+            f"{path}: this program reads packed models of version 1 to {VERSION}; found "
+            f"{reprlib.repr(version)}. Pack the network anew, or update this program if the file is newer"
+        )
+    return version
+
+
+def _read(archive, header):
+    """Graph and info of a file; arrays are read once all of them are compared with the header."""
+    with_keys(HEADER, header, ("format", "version", "input_shape", "nodes", "info"))
+    info = json_object("info", header["info"])
+    input_shape = _integers("input_shape", header["input_shape"])
+    parsed, shapes = [], {}
+    for i, description in enumerate(sequence("nodes", header["nodes"])):
+        with _told_of_node(i):
+            parsed.append(_parse_node(description))
+        for name, value in parsed[-1][-1].items():
+            if isinstance(value, _Stored):
+                shapes[_member(i, name)] = value
+    present = set(archive.namelist())
+    if present != {HEADER, *shapes}:
+        more, fewer = (
+            reprlib.repr(sorted(s)) for s in (present - {HEADER, *shapes}, shapes.keys() - present)
+        )
+        raise ModelError(
+            f"there should be the arrays that {HEADER} tells; found {more} more, and not {fewer}"
+        )
+    for member, stored in shapes.items():
+        stored.compare(archive, member)
+    nodes = []
+    for i, (kind, inputs, name, values) in enumerate(parsed):
+        for field, value in values.items():
+            if isinstance(value, _Stored):
+                values[field] = value.read(archive, _member(i, field), field)
+        nodes.append(Node(kind(**values), inputs, name))
+    return Graph(input_shape, tuple(nodes)), info
+
+
+class _Stored:
+    """An array of the file by the lengths that the header has of it, those of signs unpacked."""
+
+    def __init__(self, lengths, signs):
+        self.lengths, self.dtype, self._shape = lengths, WORD, lengths
+        if signs:
+            if len(lengths) < 2:
+                raise ModelError(f"signs should have 2 or 4 lengths; found {lengths}")
+            outputs, channels, *window = lengths
+            self.dtype, self._shape = BYTE, (outputs, *window, -(-channels // 8))
+
+    def compare(self, archive, member):
+        """Compare an array's own header with what is wanted, before memory is given to it."""
+        found, dtype = read_array_header(archive, member)
+        if dtype != self.dtype:
+            raise ModelError(
+                f"{member} should hold numbers of type {self.dtype.str}; found {reprlib.repr(dtype)}"
+            )
+        if found != self._shape:
+            raise ModelError(f"{member} should have shape {self._shape}; found {reprlib.repr(found)}")
+
+    def read(self, archive, member, name):
+        """An array as operations hold it: large ones as they are, the others in 64 bits."""
+        with archive.open(member) as file:
+            array = np.lib.format.read_array(file, allow_pickle=False)
+        if self.dtype == BYTE:
+            return Signs(np.ascontiguousarray(array), self.lengths[1])
+        return np.ascontiguousarray(array, np.int16 if name == "W" else np.int64)
+
+
+def _parse_node(description):
+    """Operation's class, inputs, name and parameters of a node, each of its type."""
+    name = json_object("a node", description).get("kind")
+    kind = KINDS.get(name) if isinstance(name, str) else None
+    if kind is None:
+        raise ModelError(f"kind should be one of {', '.join(KINDS)}; found {reprlib.repr(name)}")
+    with_keys(name, description, ("kind", "inputs", "name", *(f.name for f in fields(kind))))
+    values = {f.name: _parse(f, description[f.name]) for f in fields(kind)}
+    return kind, _integers("inputs", description["inputs"]), text("name", description["name"]), values
+
+
+def _parse(field, value):
+    kind, optional = kind_of_field(field)
+    if value is None and optional:
+        return None
+    if kind is Q:
+        try:
+            return Q(*_integers(field.name, value, 2))
+        except ValueError as error:
+            raise ModelError(f"{field.name}: {error}") from error
+    if kind in (np.ndarray, Signs):
+        return _Stored(_integers(field.name, value), kind is Signs)
+    if kind is Window:
+        return _parse_window(value)
+    if kind is tuple:
+        return _integers(field.name, value)
+    return (boolean if kind is bool else integer)(field.name, value)
+
+
+def _parse_window(value):
+    with_keys("window", value, WINDOW)
+    size, stride, dilation = (_integers(name, value[name], 2) for name in ("size", "stride", "dilation"))
+    pads = tuple(_integers("pad", pad, 2) for pad in sequence("pad", value["pad"], 2))
+    return Window(size, stride, pads, dilation)
+
+
+def _integers(name, value, length=None):
+    return tuple(integer(name, n) for n in sequence(name, value, length))
+
+
+def _read_version_1(archive, header):
+    """As `_read`, of a file that holds a chain."""
+    with_keys(HEADER, header, ("format", "version", "input_shape", "layers", "info"))
+    archive, nodes = _Renamed(archive), []
+    for i, layer in enumerate(sequence("layers", header["layers"])):
+        with _told_of_node(i):
+            nodes.append(_from_layer(archive, i, dict(json_object("a layer", layer))))
+    return _read(archive, {**{k: header[k] for k in header if k != "layers"}, "nodes": nodes})
+
+
+def _from_layer(archive, i, layer):
+    """A node's description from that of a layer."""
+    kind, window = layer.get("kind"), layer.get("window")
+    counts = [integer(name, layer.pop(name, None)) for name in COUNTS.get(str(kind), ())]
+    size = []
+    if isinstance(window, dict):
+        size = sequence("size", window.get("size"), 2)
+        layer["window"] = {**with_keys("window", window, WINDOW[:3]), "dilation": [1, 1]}
+    if kind in ("xnor", "linear"):
+        layer.update(
+            {
+                ("signs" if kind == "xnor" else "W"): [*counts, *size],
+                "b": archive.lengths(i, "b"),
+                "groups": 1,
+            }
+        )
+    if kind == "xnor":
+        layer.update(alpha=counts[:1], c=archive.lengths(i, "c"))
+    if kind == "affine":
+        layer.update(scale=counts, b=counts)
+    return {**layer, "inputs": [i - 1] if i else [], "name": ""}
+
+
+class _Renamed:
+    """An archive of version 1 whose members have the names of version 2."""
+
+    def __init__(self, archive):
+        self._archive = archive
+
+    def namelist(self):
+        return [name.replace("layer", "node", 1) for name in self._archive.namelist()]
+
+    def open(self, member):
+        return self._archive.open(member.replace("node", "layer", 1))
+
+    def getinfo(self, member):
+        return self._archive.getinfo(member.replace("node", "layer", 1))
+
+    def lengths(self, i, name):
+        """Lengths of an array that may be there, or None."""
+        member = _member(i, name)
+        return list(read_array_header(self, member)[0]) if member in self.namelist() else None

@@ -1,0 +1,122 @@
+"""A graph on images: in integers, as the definition has it, or in real numbers, a batch at a time."""
+
+import warnings
+
+import numpy as np
+
+__all__ = ["Saturation", "evaluate_batches", "simulate", "warn_of_saturation"]
+
+
+class Saturation(UserWarning):
+    """Images go beyond the format that calibration chose for them."""
+
+
+def simulate(graph, images, batch_size=500, real=False, progress=False):
+    """Scores of a graph: the exact result of each operation, rounded once.
+
+    It runs on JAX, on the device that JAX has.
+
+    Parameters
+    ----------
+    graph : Graph
+    images : float array, ``(n, channels, rows, columns)``
+        Scaled as the network's training images were.
+    batch_size : int
+        Images run at a time.
+    real : bool
+        Compute with the real numbers that the parameters stand for, in single precision, and round nothing.
+        What a graph of real parameters, which is not quantized, needs.
+    progress : bool
+        Show a bar on a terminal.
+
+    Returns
+    -------
+    int64 array, ``(n, ...)``, in format ``graph.q_out``, or float32 array
+
+    Raises
+    ------
+    ValueError
+        Images of another shape, or values that are not numbers.
+
+    Warns
+    -----
+    Saturation
+        Images go beyond the format that calibration chose.
+    """
+    from tqdm import tqdm
+
+    batches = evaluate_batches(graph, images, batch_size, real, lambda values: values[-1])
+    total = -(-len(images) // batch_size)
+    bar = tqdm(batches, unit="batch", total=total, leave=False, disable=None if progress else True)
+    return np.concatenate(list(bar))
+
+
+def evaluate_batches(graph, images, batch_size, real, select):
+    """What ``select`` makes of the list of all nodes' values, for each batch of images, on JAX."""
+    import jax
+    import jax.numpy as jnp
+
+    wanted = tuple(graph.input_shape)
+    if tuple(images.shape[1:]) != wanted or not len(images):
+        raise ValueError(f"The network takes images of shape {('n', *wanted)}; got {images.shape}")
+
+    def run(xp, x):
+        if real:
+            return select(graph.evaluate(lambda operation, *x: operation.real(xp, *x), x))
+        return select(graph.evaluate(lambda operation, *n: operation.exact(xp, *n), x))
+
+    beyond = total = 0
+    # Integers of 64 bits are what the definition is in.
+    with jax.enable_x64(True):
+        weights = []
+        jax.eval_shape(lambda x: run(_Arguments(jnp, seen=weights), x), images[:1].astype("float32"))
+        compiled = jax.jit(lambda weights, x: run(_Arguments(jnp, iter(weights)), x))
+        weights = jax.device_put(weights)
+        for i in range(0, len(images), batch_size):
+            batch = np.asarray(images[i : i + batch_size])
+            if np.isnan(batch).any():
+                raise ValueError("The images hold values that are not numbers")
+            if not real:
+                beyond, total = beyond + count_beyond(graph, batch), total + batch.size
+            found = compiled(weights, batch.astype("float32") if real else batch)
+            yield jax.tree.map(np.asarray, found)
+    warn_of_saturation(graph, beyond, total)
+
+
+class _Arguments:
+    """``jax.numpy`` to an operation, but weights, which it takes by ``asarray``, are a function's arguments.
+
+    As constants of a compiled function, XLA would compute with them while it compiles, for a long time.
+    """
+
+    __name__ = "jax.numpy"
+
+    def __init__(self, xp, given=None, seen=None):
+        self._xp, self._given, self._seen = xp, given, seen
+
+    def __getattr__(self, name):
+        return getattr(self._xp, name)
+
+    def asarray(self, array):
+        if self._given is not None:
+            return next(self._given)
+        self._seen.append(array)
+        return self._xp.asarray(array)
+
+
+def count_beyond(graph, images):
+    """How many numbers lie beyond the format of a graph's input by more than its last unit."""
+    q = graph.nodes[0].operation.q_out
+    return int(np.count_nonzero(np.abs(images) > 2.0**q.int_bits))
+
+
+def warn_of_saturation(graph, beyond, total):
+    """Warn if some numbers of the images are beyond the input's format."""
+    if beyond:
+        q = graph.nodes[0].operation.q_out
+        warnings.warn(
+            f"{beyond / total:.2%} of the images' numbers lie beyond {q}, the format from calibration, and "
+            f"become {2.0**q.int_bits:g}; scale images as those were, or calibrate on images like these",
+            Saturation,
+            stacklevel=2,
+        )

@@ -1,0 +1,111 @@
+"""JSON from anywhere, read strictly: of bounded size and depth, finite, each key once, values of their types.
+
+What the values mean is left to whoever reads them, and so is naming the file in what is raised here.
+"""
+
+import json
+import math
+import reprlib
+
+from xnornet.errors import ModelError
+
+__all__ = ["MAX_BYTES", "boolean", "integer", "json_object", "parse", "sequence", "text", "with_keys"]
+
+MAX_BYTES = 1 << 20
+MAX_DEPTH = 32
+MAX_INTEGER = 1 << 62
+
+
+def parse(name, data):
+    """The object that is encoded in bytes of UTF-8.
+
+    Raises
+    ------
+    ModelError
+        The bytes are no JSON object, are more than `MAX_BYTES`, or hold NaN, an infinity, a key twice in one
+        object, or more than 32 levels.
+    """
+    if len(data) > MAX_BYTES:
+        raise ModelError(f"{name} should have at most {MAX_BYTES} bytes; found {len(data)}")
+    try:
+        value = json.loads(
+            data.decode(), object_pairs_hook=_unique, parse_constant=_finite, parse_float=_finite
+        )
+    except RecursionError as error:
+        raise _too_deep(name) from error
+    except ValueError as error:
+        raise ModelError(f"{name} should be JSON in UTF-8; found none ({error})") from error
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [child for parent in level for child in _children(parent)]
+    if level:
+        raise _too_deep(name)
+    return json_object(name, value)
+
+
+def json_object(name, value):
+    """The value, a dictionary."""
+    return _of_type(name, value, dict, "an object")
+
+
+def with_keys(name, value, keys):
+    """The value, a dictionary of these keys and no others."""
+    if json_object(name, value).keys() != set(keys):
+        raise ModelError(f"{name} should have the fields {', '.join(keys)}; found {reprlib.repr([*value])}")
+    return value
+
+
+def sequence(name, value, length=None):
+    """The value, a list, of so many items if a length is given."""
+    _of_type(name, value, list, "a list")
+    if length is not None and len(value) != length:
+        raise ModelError(f"{name} should have {length} items; found {len(value)}")
+    return value
+
+
+def boolean(name, value):
+    """The value, true or false."""
+    return _of_type(name, value, bool, "true or false")
+
+
+def text(name, value):
+    """The value, a string."""
+    return _of_type(name, value, str, "a string")
+
+
+def integer(name, value):
+    """The value, an integer within ``2**62`` of 0; no boolean and no real number."""
+    if abs(_of_type(name, value, int, "an integer")) > MAX_INTEGER:
+        raise ModelError(f"{name} should lie within 2**62 of 0; found {reprlib.repr(value)}")
+    return value
+
+
+def _of_type(name, value, kind, expected):
+    # A boolean is an instance of int.
+    if type(value) is not kind:
+        raise ModelError(f"{name} should be {expected}; found {reprlib.repr(value)}")
+    return value
+
+
+def _unique(pairs):
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        raise ValueError("an object has a key twice")
+    return value
+
+
+def _finite(text):
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError("a number is not finite")
+    return value
+
+
+def _children(value):
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
+
+
+def _too_deep(name):
+    return ModelError(f"{name} should have at most {MAX_DEPTH} levels; found more")

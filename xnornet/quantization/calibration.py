@@ -1,0 +1,109 @@
+"""From a trained network to a graph in integers: formats chosen, parameters rounded.
+
+Formats of data come from the largest numbers of the graph of real parameters on calibration images, formats
+of parameters from the parameters. Wherever 64 bits would not hold an exact result, a parameter's format gives
+up its last bits; so every rounding that is left is one shift to the right.
+"""
+
+import numpy as np
+
+from xnornet.errors import ModelError
+from xnornet.fixedpoint import Q, int_bits_for
+from xnornet.graph import Add, Concatenate, Formats, Graph, Node, Requantize, check_graph
+from xnornet.graph.quantizing import MAX_INPUT_F
+from xnornet.graph.simulation import evaluate_batches
+from xnornet.quantization.layers import to_graph
+
+__all__ = ["calibrate", "quantize"]
+
+
+# Fraction bits that an input of a sum may have more than another; what is finer is rounded before.
+SPREAD = 24
+
+
+def quantize(network, images, formats=None, batch_size=500, magnitudes=None):
+    """Turn a trained network into a graph in integers.
+
+    Parameters
+    ----------
+    network : Layer or Graph
+        Output layer of a network, or its graph of real parameters.
+    images : float array, ``(n, channels, rows, columns)``
+        Calibration images, from the training set.
+    formats : Formats, optional
+    batch_size : int
+        Images run at a time.
+    magnitudes : list of float, optional
+        What :func:`calibrate` gave for this network. The images are not read then, and may be None.
+
+    Returns
+    -------
+    Graph
+
+    Raises
+    ------
+    ValueError
+        A layer has no exact form, a parameter is not finite, or there are no images.
+    """
+    formats = formats or Formats()
+    graph = network if isinstance(network, Graph) else to_graph(network)
+    if magnitudes is None:
+        magnitudes = calibrate(graph, images, batch_size)
+    nodes, place, q = [], [], []
+    for node, magnitude in zip(graph.nodes, magnitudes, strict=True):
+        inputs = [place[k] for k in node.inputs]
+        if isinstance(node.operation, Add | Concatenate):
+            spread = SPREAD if isinstance(node.operation, Add) else 0
+            inputs = _brought_near(nodes, q, inputs, spread)
+        wanted = Q(formats.data_bits, int_bits_for(magnitude))
+        if not nodes:
+            wanted = Q(formats.input_bits, max(wanted.int_bits, formats.input_bits - MAX_INPUT_F))
+        own_q = [q[k] for k in inputs]
+        try:
+            operation = node.operation.fit(formats, wanted, *own_q)
+        except ValueError as error:
+            raise ValueError(f"{node.name or f'A layer ({node.operation.kind})'}: {error}") from error
+        nodes.append(Node(operation, tuple(inputs), node.name))
+        q.append(operation.q(*own_q) if own_q else operation.q_out)
+        place.append(len(nodes) - 1)
+    quantized = Graph(graph.input_shape, tuple(nodes))
+    try:
+        check_graph(quantized)
+    except ModelError as error:
+        raise ValueError(str(error)) from error
+    return quantized
+
+
+def calibrate(network, images, batch_size=500):
+    """Largest magnitude of each node of the graph of real parameters.
+
+    Parameters
+    ----------
+    network : Layer or Graph
+    images, batch_size : as in `quantize`
+
+    Returns
+    -------
+    list of float
+    """
+    graph = network if isinstance(network, Graph) else to_graph(network)
+    if not len(images):
+        raise ValueError("Calibration takes at least one image; got none")
+    found = evaluate_batches(graph, images, batch_size, True, lambda values: [abs(v).max() for v in values])
+    return np.max(np.array(list(found), np.float64), axis=0).tolist()
+
+
+def _brought_near(nodes, q, inputs, spread):
+    """Nodes that give what some nodes do, none with so many more fraction bits than the coarsest of them.
+
+    Where one has more, it is followed by a new node that rounds.
+    """
+    coarsest, found = min((q[k] for k in inputs), key=lambda each: each.f), []
+    for k in inputs:
+        if q[k].f > coarsest.f + spread or (spread == 0 and q[k] != coarsest):
+            coarser = Q(coarsest.bits, coarsest.bits - coarsest.f - spread)
+            nodes.append(Node(Requantize(q[k], coarser), (k,)))
+            q.append(coarser)
+            k = len(nodes) - 1
+        found.append(k)
+    return found

@@ -1,0 +1,132 @@
+"""From a packed model back to a network that training can go on with.
+
+A packed model keeps signs of binary weights, their mean magnitude, and a batch norm's scale and offset. Here
+each weight gets its filter's mean magnitude, and each batch norm the statistics of images at hand; so the
+network computes what the model does, and training can move it on from there. What each weight's own magnitude
+was is lost.
+"""
+
+import lasagne
+import numpy as np
+
+import theano
+import theano.tensor as T
+from xnornet.graph import XNOR, Affine, Linear
+from xnornet.layers import BatchNormLayer
+from xnornet.quantization.layers import convert
+
+__all__ = ["unpack"]
+
+# So that no sign is lost with an alpha of 0, and no weight lies beyond the reach of gradients.
+SMALLEST, LARGEST = 1e-3, 1.0
+
+
+def unpack(graph, network, images, batch_size=500):
+    """Set a network's parameters to what a packed model has of them.
+
+    Parameters
+    ----------
+    graph : Graph
+        In integers.
+    network : Layer
+        Output of the network that the model was packed from.
+    images : float array, ``(n, channels, height, width)``
+        What batch norm takes its statistics from, of the training set.
+    batch_size : int
+        Images run at a time.
+
+    Raises
+    ------
+    ValueError
+        The model is not of this network.
+    """
+    real, owners = convert(network)
+    _check_fit(graph, real, owners)
+    for layer, operation in zip(owners, graph.operations, strict=True):
+        if isinstance(operation, XNOR):
+            _set(layer.W, _as_trained(layer, _magnitudes(layer, operation) * operation.B))
+            _set(layer.b, _bias(operation))
+        elif isinstance(operation, Linear):
+            _set(layer.W, _as_trained(layer, operation.value("W")))
+            _set(layer.b, _bias(operation))
+        elif isinstance(operation, Affine):
+            values = operation.value("scale"), _bias(operation), 0, 1
+            for parameter, value in zip(_parameters(layer), values, strict=True):
+                _set(parameter, value)
+    layers = lasagne.layers.get_all_layers(network)
+    _settle([layer for layer in layers if isinstance(layer, BatchNormLayer)], layers[0], images, batch_size)
+
+
+def _check_fit(graph, real, owners):
+    """Raise unless each node of a model is of the layer in its place."""
+    fits = graph.input_shape == real.input_shape and len(graph.nodes) == len(real.nodes)
+    for found, own, layer in zip(graph.nodes, real.nodes, owners, strict=False):
+        one, other = found.operation, own.operation
+        fits = fits and type(one) is type(other) and found.inputs == own.inputs
+        if fits and isinstance(one, XNOR | Linear):
+            plain = ("window", "groups", *(("scale_inputs",) if isinstance(one, XNOR) else ()))
+            fits = one.weights == other.weights and (one.b is None) == (other.b is None)
+            fits = fits and all(getattr(one, name) == getattr(other, name) for name in plain)
+            fits = fits and getattr(one, "c", None) is None and not getattr(layer, "scale_bias", False)
+        if fits and isinstance(one, Affine):
+            fits = one.scale.shape == other.scale.shape and isinstance(layer, BatchNormLayer)
+            fits = fits and layer.gamma is not None and layer.beta is not None
+        if not fits:
+            break
+    if not fits:
+        raise ValueError("The model's layers are not those of the network")
+
+
+def _magnitudes(layer, operation):
+    """What each sign of a binary layer is multiplied by, shaped to go with the signs."""
+    alpha = operation.value("alpha")
+    if layer.scale_inputs:
+        alpha = alpha * operation.fan_in()
+    if not layer.scale_weights:
+        alpha = np.full_like(alpha, abs(layer.W.get_value()).mean())
+    return alpha.clip(SMALLEST, LARGEST).reshape(-1, *[1] * (len(operation.weights) - 1))
+
+
+def _as_trained(layer, W):
+    """Weights as the layer has them, from weights as they lie on its input."""
+    if W.ndim == 2:
+        return W.T
+    return W[:, :, ::-1, ::-1] if getattr(layer, "flip_filters", True) else W
+
+
+def _bias(operation):
+    return None if operation.b is None else operation.value("b")
+
+
+def _parameters(layer):
+    return layer.gamma, layer.beta, layer.mean, layer.inv_std
+
+
+def _set(parameter, value):
+    if parameter is not None:
+        old = parameter.get_value(borrow=True)
+        parameter.set_value(np.broadcast_to(value, old.shape).astype(old.dtype))
+
+
+def _settle(layers, first, images, batch_size):
+    """Give batch norms the statistics of images, and change scale and offset so that nothing else changes."""
+    if not layers:
+        return
+    inputs = lasagne.layers.get_output([layer.input_layer for layer in layers], deterministic=True)
+    moments = [
+        m
+        for x, layer in zip(inputs, layers, strict=True)
+        for m in (x.mean(layer.axes), T.sqr(x).mean(layer.axes))
+    ]
+    run = theano.function([first.input_var], moments, allow_input_downcast=True)
+    batches = [images[i : i + batch_size] for i in range(0, len(images), batch_size)]
+    weights = np.array([len(batch) for batch in batches]) / len(images)
+    found = [
+        np.tensordot(weights, np.array(each, np.float64), 1) for each in zip(*map(run, batches), strict=True)
+    ]
+    for layer, mean, square in zip(layers, found[::2], found[1::2], strict=True):
+        deviation = np.sqrt(np.maximum(square - mean**2, 0) + layer.epsilon)
+        scale, offset = layer.gamma.get_value(), layer.beta.get_value()
+        values = scale * deviation, offset + mean * scale, mean, 1 / deviation
+        for parameter, value in zip(_parameters(layer), values, strict=True):
+            _set(parameter, value)
