@@ -129,9 +129,9 @@ def test_a_variable_that_is_no_number_of_threads_is_one_clear_line(tmp_path, mon
 def test_engine_and_training_take_it():
     program = """
 import xnornet.engine, sys
-from xnornet.graph import Flatten, Quantize, Graph
+from xnornet.graph import Flatten, Graph, Quantize
 from xnornet.fixedpoint import Q
-print(xnornet.engine.Engine(Graph((1, 1, 1), [Quantize(Q(7, 0)), Flatten()], Q(7, 0))).threads)
+print(xnornet.engine.Engine(Graph.chain((1, 1, 1), [Quantize(Q(7, 0)), Flatten()])).threads)
 from xnornet.ops import custom_calls
 print(custom_calls.THREADS.value)
 """

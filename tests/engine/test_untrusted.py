@@ -314,7 +314,7 @@ def test_scaled_products_of_signs_do_not_overflow(sign):
         layer = XNOR(B, np.array([full.limit]), full, None, data, True, None, full, q_out)
         return one_layer((1, 1, inputs), layer, q=full)
 
-    with pytest.raises(ModelError, match="no sum should reach"):
+    with pytest.raises(ModelError, match="no exact result should reach"):
         Engine(model((1 << 16) + 4))
     inputs = 1 << 16
     total = sign * inputs * full.limit * inputs * full.limit

@@ -28,6 +28,9 @@ from xnornet.vectors import BLOCK, TILE, pack_at_most, pack_nonnegative, tile
 __all__ = [
     "STRETCH",
     "WORD",
+    "add",
+    "add_wide",
+    "average",
     "flatten",
     "pointwise",
     "pool_bits",
@@ -483,6 +486,103 @@ def pointwise(thread, threads, words):
                 for c in range(channels):
                     total += abs(np.int64(line[c]))
                 magnitudes[image, to_y, to_x] = total
+
+
+@part
+def _rounded_narrow(n, shift, low, high):
+    """As :func:`_rounded`, for a shift of 0 to 30, in int32."""
+    half = np.int32((np.int32(1) << np.int32(max(shift - 1, 0))) - 1)
+    odd = np.int32(np.int32(n >> np.int32(shift)) & np.int32(min(shift, 1)))
+    rounded = np.int32(np.int32(np.int32(n + half) + odd) >> np.int32(shift))
+    return min(max(rounded, np.int32(low)), np.int32(high))
+
+
+_ADD, _ADD_WIDE = (
+    (
+        *(INTEGER, array("int16", 4), array("int16", 4), array(sums, 1)),
+        *(INTEGER, INTEGER, INTEGER, array("int16", 4)),
+    )
+    for sums in ("int32", "int64")
+)
+_read_add, _read_add_wide = reader(_ADD), reader(_ADD_WIDE)
+
+
+@_kernel(_ADD)
+def add(thread, threads, words):
+    """Sum of two images: ``clip(round_half_even((x * factors[0] + y * factors[1]) * 2**-shift), low, high)``.
+
+    Parameters
+    ----------
+    x, y, out : int16 array, ``(n, rows, columns, channels)``
+    factors : int32 array, ``(2,)``
+        No sum of products, and half a unit for rounding, is beyond 32 bits.
+    shift : int
+        0 to 30.
+    low, high : int
+    """
+    count, x, y, factors, shift, low, high, out = _read_add(words)
+    first, last = _share(count * out.shape[1], thread, threads)
+    a, b = factors[0], factors[1]
+    for t in range(first, last):
+        image, row = t // out.shape[1], t % out.shape[1]
+        for column in range(out.shape[2]):
+            of_x, of_y, to = x[image, row, column], y[image, row, column], out[image, row, column]
+            for c in range(len(to)):
+                n = np.int32(np.int32(np.int32(of_x[c]) * a) + np.int32(np.int32(of_y[c]) * b))
+                to[c] = _rounded_narrow(n, shift, low, high)
+
+
+@_kernel(_ADD_WIDE)
+def add_wide(thread, threads, words):
+    """As :func:`add`, with int64 ``factors`` and a shift of 0 to 63."""
+    count, x, y, factors, shift, low, high, out = _read_add_wide(words)
+    first, last = _share(count * out.shape[1], thread, threads)
+    a, b = factors[0], factors[1]
+    for t in range(first, last):
+        image, row = t // out.shape[1], t % out.shape[1]
+        for column in range(out.shape[2]):
+            of_x, of_y, to = x[image, row, column], y[image, row, column], out[image, row, column]
+            for c in range(len(to)):
+                to[c] = _rounded(np.int64(of_x[c]) * a + np.int64(of_y[c]) * b, shift, low, high)
+
+
+_AVERAGE = (
+    *(INTEGER, array("int16", 4), PAIR, PAIR, PAIR, array("int64", 2)),
+    *(INTEGER, INTEGER, INTEGER, array("int64", 2), array("int16", 4)),
+)
+_read_average = reader(_AVERAGE)
+
+
+@_kernel(_AVERAGE)
+def average(thread, threads, words):
+    """Average pooling: ``clip(round_half_even(sum(x) * factor * 2**-shift), low, high)``.
+
+    Parameters
+    ----------
+    x : int16 array, ``(n, rows, columns, channels)``
+    size, stride, pad : as in :func:`pool_bits`
+    factor : int64 array, ``(1, 1)`` or ``(output rows, output columns)``
+    shift, low, high : int
+    sums : int64 array, ``(threads, channels)``
+    out : int16 array, ``(n, output rows, output columns, channels)``
+    """
+    count, x, size, stride, pad, factor, shift, low, high, sums, out = _read_average(words)
+    _, rows, columns, channels = out.shape
+    line = sums[thread]
+    first, last = _share(count * rows, thread, threads)
+    for t in range(first, last):
+        image, y = t // rows, t % rows
+        for x_ in range(columns):
+            first_row, first_column = y * stride[0] - pad[0], x_ * stride[1] - pad[1]
+            line[:] = 0
+            for i in range(max(first_row, 0), min(first_row + size[0], x.shape[1])):
+                for j in range(max(first_column, 0), min(first_column + size[1], x.shape[2])):
+                    for c in range(channels):
+                        line[c] += np.int64(x[image, i, j, c])
+            own = factor[y if len(factor) > 1 else 0, x_ if factor.shape[1] > 1 else 0]
+            to = out[image, y, x_]
+            for c in range(channels):
+                to[c] = _rounded(line[c] * own, shift, low, high)
 
 
 _FLATTEN = (INTEGER, array("int16", 4), array("int16", 4))

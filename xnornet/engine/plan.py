@@ -218,6 +218,31 @@ class Plan:
     def _flatten(self, step, value, target):
         self._call("flatten", value.ints, target.ints)
 
+    def _add(self, step, x, y, target):
+        operation = step.operation
+        pairs = zip(operation.coefficients.tolist(), operation.shifts, strict=True)
+        factors, shift = [c << s for c, s in pairs], operation.fraction_bits() - operation.q_out.f
+        # What all factors share is taken out of the shift.
+        while shift and not any(factor & 1 for factor in factors):
+            factors, shift = [factor >> 1 for factor in factors], shift - 1
+        limit, largest = operation.q_out.limit, (1 << 15) * sum(map(abs, factors))
+        is_narrow = shift < 31 and largest + (1 << shift) < 1 << 31
+        self._call(
+            "add" if is_narrow else "add_wide",
+            *(x.ints, y.ints, np.array(factors, np.int32 if is_narrow else np.int64)),
+            *(min(shift, 63), -limit, limit, target.ints),
+        )
+
+    def _average(self, step, value, target):
+        operation = step.operation
+        window, limit = operation.window, operation.q_out.limit
+        self._call(
+            "average",
+            *(value.ints, window.size, window.stride, _before(window)),
+            *(operation.factor, _shift(operation), -limit, limit),
+            *(Buffer((step.out_shape[0],), np.int64, scratch=True), target.ints),
+        )
+
     def _exact(self, step, *values_and_target):
         arrays = (value.ints for value in values_and_target)
         self._call("exact", step.operation, step.shapes, *arrays)

@@ -10,6 +10,9 @@ from xnornet.engine.definition import exact
 from xnornet.fixedpoint import round_shift
 
 __all__ = [
+    "add",
+    "add_wide",
+    "average",
     "exact",
     "flatten",
     "pointwise",
@@ -98,6 +101,21 @@ def pointwise(
         _write(signs, corner, _packed(n >= 0))
     if magnitudes.size:
         _write(magnitudes, corner, abs(n).sum(axis=3))
+
+
+def add(count, x, y, factors, shift, low, high, out):
+    a, b = factors.astype(np.int64)
+    out[:count] = _rounded(x[:count].astype(np.int64) * a + y[:count] * b, shift, low, high)
+
+
+add_wide = add
+
+
+def average(count, x, size, stride, pad, factor, shift, low, high, sums, out):
+    grid = out.shape[1:3]
+    padded = _pooled(x[:count].astype(np.int64), size, stride, pad, grid, 0)
+    total = sum(_moved(padded, stride, size, grid))
+    out[:count] = _rounded(total * factor[..., None], shift, low, high)
 
 
 def flatten(count, x, out):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from xnornet.engine.kernels import WORD
 from xnornet.engine.layout import words
-from xnornet.graph import XNOR, Affine, Flatten, Linear, MaxPool, Rectify, Window
+from xnornet.graph import XNOR, Add, Affine, AveragePool, Flatten, Linear, MaxPool, Rectify, Window
 from xnornet.graph.filters import Filter
 
 __all__ = ["WHOLE", "Step", "as_image", "folded_chain", "is_sparse", "steps_of"]
@@ -29,7 +29,8 @@ class Step:
     ----------
     kind : str
         "quantize"; "filter", a layer with weights and a rectifier behind it; "pointwise", pooling, batch norm
-        and rectifier in this order, each there or not; "flatten"; or "exact", any operation.
+        and rectifier in this order, each there or not; "flatten"; "add", of two; "average"; or "exact", any
+        other operation.
     shape : tuple of int
         Of the first input, as ``(channels, rows, columns)``.
     inputs : list of Step
@@ -58,7 +59,7 @@ class Step:
     def out_shape(self):
         if self.kind == "flatten":
             return (math.prod(self.shape), 1, 1)
-        if self.kind == "exact":
+        if self.shapes:
             return as_image(self.shapes[-1])
         operation = self.operation if self.kind == "filter" else self.pool
         return as_image(operation.shape(self.shape)) if operation else self.shape
@@ -93,8 +94,9 @@ def steps_of(graph):
         binary filter is a pointwise step that it alone reads, that of a real one may be the quantizer too.
     """
     shapes, consumers = graph.shapes(), _consumers(graph)
+    flattens = _flattens(graph, consumers)
     shape = as_image(graph.input_shape)
-    if _flattens(graph, consumers, 0):
+    if flattens[0]:
         shape = (math.prod(shape), 1, 1)
     steps = [Step("quantize", shape, [], graph.nodes[0].operation)]
     # Of each node, the step that computes it, and whether nothing but the node's one consumer needs that.
@@ -118,11 +120,14 @@ def steps_of(graph):
             else:
                 step = Step("pointwise", before.out_shape, inputs, rectify=True)
         elif isinstance(operation, Flatten):
-            if before.out_shape[1:] != (1, 1) and not _flattens(graph, consumers, i):
+            if before.out_shape[1:] != (1, 1) and not flattens[i]:
                 step = Step("flatten", before.out_shape, inputs)
         else:
             own = (*(shapes[k] for k in node.inputs), shapes[i])
-            step = Step("exact", before.out_shape, inputs, operation, own)
+            kind = {Add: "add", AveragePool: "average"}.get(type(operation), "exact")
+            if kind == "add" and len(inputs) != 2:
+                kind = "exact"
+            step = Step(kind, before.out_shape, inputs, operation, own)
         if step is not None:
             steps.append(step)
         made.append(before if step is None else step)
@@ -145,17 +150,20 @@ def _consumers(graph):
     return consumers
 
 
-def _flattens(graph, consumers, i):
-    """Whether all that use a node, but for rectifiers, take an image of any shape as features."""
+def _flattens(graph, consumers):
+    """Of each node, whether all that use it, but for rectifiers, take an image of any shape as features."""
+    flattens = [False] * len(graph.nodes)
 
     def takes_features(k):
         operation = graph.nodes[k].operation
         if isinstance(operation, Rectify):
-            return _flattens(graph, consumers, k)
+            return flattens[k]
         dense = isinstance(operation, Filter) and operation.window is None
         return dense or isinstance(operation, Flatten)
 
-    return bool(consumers[i]) and all(map(takes_features, consumers[i]))
+    for i in reversed(range(len(graph.nodes))):
+        flattens[i] = bool(consumers[i]) and all(map(takes_features, consumers[i]))
+    return flattens
 
 
 def _prepared(steps, scores):
