@@ -33,6 +33,7 @@ __all__ = [
     "average",
     "flatten",
     "pointwise",
+    "pointwise_wide",
     "pool_bits",
     "prepare",
     "product",
@@ -49,6 +50,10 @@ STRETCH = 32
 
 # Signs of a word.
 WORD = 64
+
+
+# For what runs once a pixel, which a call would slow down.
+inlined = partial(part, inline="always")
 
 
 class Kernel:
@@ -424,12 +429,63 @@ def pool_bits(thread, threads, words):
                 to[word] ^= flips[word]
 
 
-_POINTWISE = (
-    *(INTEGER, array("int16", 4), PAIR, PAIR, PAIR, array("int64", 1), array("int64", 1)),
-    *(INTEGER, INTEGER, INTEGER, PAIR, array("int16", 2), array("int16", 4), array("uint64", 4)),
-    *(array("int64", 3), PAIR),
+@part
+def _rounded_narrow(n, shift, low, high):
+    """As :func:`_rounded`, for a shift of 0 to 30, in int32."""
+    half = np.int32((np.int32(1) << np.int32(max(shift - 1, 0))) - 1)
+    odd = np.int32(np.int32(n >> np.int32(shift)) & np.int32(min(shift, 1)))
+    rounded = np.int32(np.int32(np.int32(n + half) + odd) >> np.int32(shift))
+    return min(max(rounded, np.int32(low)), np.int32(high))
+
+
+@inlined
+def _pool_line(x, image, y, x_, size, stride, pad, line):
+    """The largest number of each channel in a window."""
+    channels = x.shape[3]
+    first_row, first_column = y * stride[0] - pad[0], x_ * stride[1] - pad[1]
+    if size[0] * size[1] == 1:
+        of_x = x[image, first_row, first_column]
+        for c in range(channels):
+            line[c] = of_x[c]
+        return
+    line[:channels] = -(2**15)
+    for i in range(max(first_row, 0), min(first_row + size[0], x.shape[1])):
+        for j in range(max(first_column, 0), min(first_column + size[1], x.shape[2])):
+            for c in range(channels):
+                line[c] = max(line[c], x[image, i, j, c])
+
+
+@inlined
+def _rectify_line(line, channels, low):
+    for c in range(channels):
+        line[c] = max(line[c], low)
+
+
+@inlined
+def _write_line(line, channels, image, y, x_, out, signs, magnitudes):
+    if out.shape[1]:
+        to = out[image, y, x_]
+        for c in range(channels):
+            to[c] = line[c]
+    if signs.shape[1]:
+        for word in range(signs.shape[3]):
+            signs[image, y, x_, word] = pack_nonnegative(line, word * WORD)
+    if magnitudes.shape[1]:
+        total = np.int64(0)
+        for c in range(channels):
+            total += abs(np.int64(line[c]))
+        magnitudes[image, y, x_] = total
+
+
+_POINTWISE, _POINTWISE_WIDE = (
+    (
+        *(INTEGER, array("int16", 4), PAIR, PAIR, PAIR, array(sums, 1), array(sums, 1)),
+        *(INTEGER, INTEGER, INTEGER, PAIR, array("int16", 2), array("int16", 4), array("uint64", 4)),
+        *(array("int64", 3), PAIR),
+    )
+    for sums in ("int32", "int64")
 )
-_read_pointwise = reader(_POINTWISE)
+_read_pointwise, _read_pointwise_wide = reader(_POINTWISE), reader(_POINTWISE_WIDE)
 
 
 @_kernel(_POINTWISE)
@@ -442,9 +498,12 @@ def pointwise(thread, threads, words):
     ----------
     x : int16 array, ``(n, rows, columns, channels)``
     size, stride, pad, grid : as in :func:`pool_bits`
-    scale, b : int64 array, ``(channels,)``, or empty
-        Empty for neither scale nor rounding.
-    shift, low, high : int
+    scale, b : int32 array, ``(channels,)``, or empty
+        Empty for neither scale nor rounding. No product with its offset, and half a unit for rounding, is
+        beyond 32 bits.
+    shift : int
+        0 to 30.
+    low, high : int
     lines : int16 array, ``(threads, channels)``, channels rounded up to a word, -1 beyond them
     out : int16 array, ``(n, rows, columns, channels)`` with padding, or of no rows
     signs : uint64 array, ``(n, rows, columns, words)`` with padding, or of no rows
@@ -456,45 +515,36 @@ def pointwise(thread, threads, words):
         _read_pointwise(words)
     )
     rows, columns = grid
-    channels = x.shape[3]
     line = lines[thread]
     first, last = _share(count * rows, thread, threads)
     for t in range(first, last):
         image, y = t // rows, t % rows
         for x_ in range(columns):
-            first_row, first_column = y * stride[0] - pad[0], x_ * stride[1] - pad[1]
-            line[:channels] = -(2**15)
-            for i in range(max(first_row, 0), min(first_row + size[0], x.shape[1])):
-                for j in range(max(first_column, 0), min(first_column + size[1], x.shape[2])):
-                    for c in range(channels):
-                        line[c] = max(line[c], x[image, i, j, c])
-            if len(scale):
-                for c in range(channels):
-                    line[c] = _rounded(np.int64(line[c]) * scale[c] + b[c], shift, low, high)
-            else:
-                for c in range(channels):
-                    line[c] = max(line[c], low)
-            to_y, to_x = corner[0] + y, corner[1] + x_
-            if out.shape[1]:
-                for c in range(channels):
-                    out[image, to_y, to_x, c] = line[c]
-            if signs.shape[1]:
-                for word in range(signs.shape[3]):
-                    signs[image, to_y, to_x, word] = pack_nonnegative(line, word * WORD)
-            if magnitudes.shape[1]:
-                total = np.int64(0)
-                for c in range(channels):
-                    total += abs(np.int64(line[c]))
-                magnitudes[image, to_y, to_x] = total
+            _pool_line(x, image, y, x_, size, stride, pad, line)
+            for c in range(len(scale)):
+                n = np.int32(np.int32(np.int32(line[c]) * scale[c]) + b[c])
+                line[c] = _rounded_narrow(n, shift, low, high)
+            if not len(scale):
+                _rectify_line(line, x.shape[3], low)
+            _write_line(line, x.shape[3], image, corner[0] + y, corner[1] + x_, out, signs, magnitudes)
 
 
-@part
-def _rounded_narrow(n, shift, low, high):
-    """As :func:`_rounded`, for a shift of 0 to 30, in int32."""
-    half = np.int32((np.int32(1) << np.int32(max(shift - 1, 0))) - 1)
-    odd = np.int32(np.int32(n >> np.int32(shift)) & np.int32(min(shift, 1)))
-    rounded = np.int32(np.int32(np.int32(n + half) + odd) >> np.int32(shift))
-    return min(max(rounded, np.int32(low)), np.int32(high))
+@_kernel(_POINTWISE_WIDE)
+def pointwise_wide(thread, threads, words):
+    """As :func:`pointwise`, with int64 ``scale`` and ``b`` and a shift of 0 to 63."""
+    (count, x, size, stride, pad, scale, b, shift, low, high, grid, lines, out, signs, magnitudes, corner) = (
+        _read_pointwise_wide(words)
+    )
+    rows, columns = grid
+    line = lines[thread]
+    first, last = _share(count * rows, thread, threads)
+    for t in range(first, last):
+        image, y = t // rows, t % rows
+        for x_ in range(columns):
+            _pool_line(x, image, y, x_, size, stride, pad, line)
+            for c in range(len(scale)):
+                line[c] = _rounded(np.int64(line[c]) * scale[c] + b[c], shift, low, high)
+            _write_line(line, x.shape[3], image, corner[0] + y, corner[1] + x_, out, signs, magnitudes)
 
 
 _ADD, _ADD_WIDE = (

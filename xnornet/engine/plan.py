@@ -200,16 +200,18 @@ class Plan:
     def _pointwise(self, node, value, target):
         window = node.pool.window if node.pool else WHOLE
         channels, *grid = node.out_shape
-        limit, scale, b, shift = 2**15, np.zeros(0, np.int64), np.zeros(0, np.int64), 0
+        limit, scale, b, shift, is_narrow = 2**15, (), (), 0, True
         if node.affine:
-            record = node.affine
-            limit, shift = record.q_out.limit, _shift(record)
-            scale, b = record.scale.astype(np.int64), aligned_bias(record).astype(np.int64)
+            operation = node.affine
+            limit, shift = operation.q_out.limit, _shift(operation)
+            scale, b = operation.scale, aligned_bias(operation)
+            is_narrow = _fits_32_bits(operation.bound(), shift)
+        sums = np.int32 if is_narrow else np.int64
         self._call(
-            "pointwise",
+            "pointwise" if is_narrow else "pointwise_wide",
             value.ints,
             *(window.size, window.stride, _before(window)),
-            *(scale, b, shift, 0 if node.rectify else -limit, limit),
+            *(np.array(scale, sums), np.array(b, sums), shift, 0 if node.rectify else -limit, limit),
             tuple(grid),
             Buffer((words(channels) * WORD,), np.int16, scratch=True, fill=-1),
             *(target.ints, target.signs, target.magnitudes, target.corner),
@@ -225,8 +227,8 @@ class Plan:
         # What all factors share is taken out of the shift.
         while shift and not any(factor & 1 for factor in factors):
             factors, shift = [factor >> 1 for factor in factors], shift - 1
-        limit, largest = operation.q_out.limit, (1 << 15) * sum(map(abs, factors))
-        is_narrow = shift < 31 and largest + (1 << shift) < 1 << 31
+        limit = operation.q_out.limit
+        is_narrow = _fits_32_bits((1 << 15) * sum(map(abs, factors)), shift)
         self._call(
             "add" if is_narrow else "add_wide",
             *(x.ints, y.ints, np.array(factors, np.int32 if is_narrow else np.int64)),
@@ -456,6 +458,11 @@ def _scratch(node, dtype, multiple):
 def _shift(record):
     """How far the exact result is shifted to the right; whatever is shifted by 63 bits or more is 0."""
     return min(record.fraction_bits() - record.q_out.f, 63)
+
+
+def _fits_32_bits(largest, shift):
+    """Whether exact results up to this magnitude can be rounded in 32 bits."""
+    return shift < 31 and largest + (1 << shift) < 1 << 31
 
 
 def _before(window):

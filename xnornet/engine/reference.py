@@ -16,6 +16,7 @@ __all__ = [
     "exact",
     "flatten",
     "pointwise",
+    "pointwise_wide",
     "pool_bits",
     "prepare",
     "product",
@@ -101,6 +102,9 @@ def pointwise(
         _write(signs, corner, _packed(n >= 0))
     if magnitudes.size:
         _write(magnitudes, corner, abs(n).sum(axis=3))
+
+
+pointwise_wide = pointwise
 
 
 def add(count, x, y, factors, shift, low, high, out):
