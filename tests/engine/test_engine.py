@@ -1,10 +1,12 @@
 """The engine as its users see it: what it takes, what it refuses, and that runs do not disturb each other."""
 
 import os
+import re
 import subprocess
 import sys
 import threading
 import tracemalloc
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -16,7 +18,7 @@ from small_models import convolutional, data, image
 from xnornet.engine import Engine, load, reference
 from xnornet.errors import ModelError
 from xnornet.fixedpoint import Q
-from xnornet.graph import Flatten, Graph, Quantize, save_packed
+from xnornet.graph import Flatten, Graph, Quantize, Saturation, save_packed
 from xnornet.model import save_weights
 from xnornet.threads import MOST_THREADS
 
@@ -267,6 +269,19 @@ def test_what_is_no_packed_model_is_refused(tmp_path):
 def test_of_a_file_of_float_weights_it_is_told_to_pack_it(tmp_path):
     save_weights(tmp_path / "w.npz", [np.zeros((2, 3), "float32")])
     assert "python -m xnornet pack" in refused(tmp_path / "w.npz")
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_images_beyond_the_format_are_told_with_their_share(threads):
+    images = np.full((3, *MODEL.input_shape), 0.99, "float32")
+    images[1, 0, 0, :3] = -1.01, 7, 1
+    engine = Engine(MODEL, threads, batch_size=2)
+    share = f"{2 / images.size:.2%} of the images' numbers lie beyond"
+    with pytest.warns(Saturation, match=re.escape(share)):
+        engine.run(images)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        engine.run(np.ones_like(images))
 
 
 def test_models_that_the_check_refuses_are_refused():

@@ -3,7 +3,6 @@
 from fractions import Fraction
 
 import numpy as np
-import pytest
 from extent import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -34,7 +33,6 @@ def test_each_operation_is_the_exact_value_of_its_formula_rounded_once(model):
 
 @settings(max_examples=examples(15))
 @given(model=draw_quantized(steps=4))
-@pytest.mark.filterwarnings("ignore::xnornet.graph.Saturation")
 def test_jax_computes_what_numpy_does(model):
     graph, images = model
     np.testing.assert_array_equal(simulate(graph, images, batch_size=2), exact(graph, images)[-1])

@@ -20,8 +20,6 @@ from xnornet.graph import Formats, Saturation, check_graph, simulate
 from xnornet.layers import BatchNormLayer, XNORConv2DLayer, XNORDenseLayer
 from xnornet.quantization import quantize
 
-pytestmark = pytest.mark.filterwarnings("ignore::xnornet.graph.Saturation")
-
 
 def assert_exact(graph, images):
     """Every node's integers equal the interpreter's, and the scores too on JAX; returns all outputs."""

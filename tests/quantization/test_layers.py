@@ -122,7 +122,7 @@ REFUSED = {
     "two inputs": (lambda: ConcatLayer([source(), source()]), "should begin at one InputLayer"),
     "no input layer": (
         lambda: DenseLayer((None, 4), 3),
-        "should at one InputLayer; this one begins at De",
+        "at one InputLayer; this one begins at De",
     ),
     "batch norm of pixels": (lambda: BatchNormLayer(source(), axes=0), "BatchNormLayer: .*; use axes='auto'"),
     "own formula": (
@@ -190,3 +190,29 @@ def test_nonlinearities_are_known_by_what_they_compute(name):
     function, kinds = BENDS[name]
     graph = to_graph(NonlinearityLayer(source(), function))
     assert [operation.kind for operation in graph.operations] == ["quantize", *kinds]
+
+
+# Layers that Lasagne 0.1 does not have.
+LATER = {
+    "Upscale2DLayer": [{"scale_factor": (2, 3)}, {"scale_factor": 2, "mode": "dilate"}],
+    "ScaleLayer": [{"scales": lasagne.init.Uniform(2)}],
+    "BiasLayer": [{"b": lasagne.init.Uniform(2)}, {"b": None}],
+    "DilatedConv2DLayer": [{"num_filters": 3, "filter_size": (2, 3), "dilation": (2, 1)}],
+}
+
+
+@pytest.mark.parametrize(("name", "options"), [(name, o) for name, several in LATER.items() for o in several])
+def test_layers_of_a_later_lasagne(name, options):
+    if not hasattr(lasagne.layers, name):
+        pytest.skip(f"this Lasagne has no {name}")
+    network = getattr(lasagne.layers, name)(source(), **options)
+    images = np.random.default_rng(0).uniform(-1, 1, (2, 2, 6, 6)).astype("float32")
+    assert_close(simulate(to_graph(network), images, real=True), network_scores(network, images), 1e-5)
+
+
+def test_groups_of_a_later_lasagne():
+    if not hasattr(lasagne.layers, "DilatedConv2DLayer"):
+        pytest.skip("this Lasagne's Conv2DLayer has no groups")
+    network = lasagne.layers.Conv2DLayer(source(), 4, 3, num_groups=2)
+    images = np.random.default_rng(0).uniform(-1, 1, (2, 2, 6, 6)).astype("float32")
+    assert_close(simulate(to_graph(network), images, real=True), network_scores(network, images), 1e-5)

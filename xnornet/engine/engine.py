@@ -8,6 +8,7 @@ from xnornet.engine import kernels
 from xnornet.engine.plan import Plan
 from xnornet.errors import ModelError
 from xnornet.graph import check_graph, load_packed
+from xnornet.graph.simulation import warn_of_saturation
 from xnornet.threads import MOST_THREADS, default_threads
 
 __all__ = ["Engine", "load"]
@@ -117,6 +118,11 @@ class Engine:
         ------
         ValueError
             Images or ``out`` of another shape or type, or values that are not numbers.
+
+        Warns
+        -----
+        Saturation
+            Images go beyond the format that calibration chose.
         """
         images = np.asarray(images)
         if images.ndim != len(self.input_shape) + 1 or images.shape[1:] != self.input_shape:
@@ -132,11 +138,15 @@ class Engine:
         parts = (slice(i, i + self.batch_size) for i in range(0, len(images), self.batch_size))
         arrays = self._take(min(len(images), self.batch_size))
         try:
-            lost = sum(arrays.run(images[part], out[part]) for part in parts)
+            lost, beyond = 0, 0
+            for part in parts:
+                found = arrays.run(images[part], out[part])
+                lost, beyond = lost + found[0], beyond + found[1]
         finally:
             self._idle.append(arrays)
         if lost:
             raise ValueError(f"The images hold {lost} values that are not numbers; expected [-1, 1]")
+        warn_of_saturation(self._graph, beyond, images.size)
         return out
 
     def predict(self, images):
@@ -194,13 +204,13 @@ class _Arrays:
         self._runners = {}
 
     def run(self, images, out):
-        """Write the scores of images; returns how many values are not numbers."""
+        """Write the scores of images; returns how many values are not numbers, and how many saturate."""
         count, dtype = len(images), "float32" if images.dtype == np.float32 else "float64"
         if (count, dtype) not in self._runners:
             self._runners[count, dtype] = self._kernels.runner(self.calls(count, dtype), self._threads)
         np.copyto(self.of[self._plan.images[dtype]][:count], images, casting="unsafe")
         self._runners[count, dtype]()
-        lost = self.of[self._plan.lost].sum()
-        if not lost:
+        lost = self.of[self._plan.lost].sum(axis=0)
+        if not lost[0]:
             out[...] = self._plan.as_scores(self.of[self._plan.scores][:count])
         return lost

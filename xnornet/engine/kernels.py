@@ -175,7 +175,7 @@ def _sum(x, w, task, grid, stride, size, places, sums):
 
 
 _QUANTIZE, _QUANTIZE_DOUBLE = (
-    (INTEGER, array(real, 4), REAL, REAL, array("int16", 4), PAIR, array("int64", 1))
+    (INTEGER, array(real, 4), REAL, REAL, array("int16", 4), PAIR, array("int64", 2))
     for real in ("float32", "float64")
 )
 _read_quantize, _read_quantize_double = reader(_QUANTIZE), reader(_QUANTIZE_DOUBLE)
@@ -193,8 +193,8 @@ def quantize(thread, threads, words):
     scale, limit : float
     out : int16 array, ``(n, rows, columns, channels)`` with padding
     corner : pair of int
-    lost : int64 array, ``(threads,)``
-        How many inputs of a thread are not a number.
+    lost : int64 array, ``(threads, 2)``
+        How many inputs of a thread are not a number, and how many are beyond the limit by more than a unit.
     """
     _quantize(thread, threads, *_read_quantize(words))
 
@@ -209,18 +209,20 @@ def quantize_double(thread, threads, words):
 def _quantize(thread, threads, count, images, scale, limit, out, corner, lost):
     _, channels, rows, columns = images.shape
     first, last = _share(count * rows, thread, threads)
-    no_numbers = 0
+    no_numbers = beyond = 0
     for task in range(first, last):
         i, y = task // rows, task % rows
         for c in range(channels):
             for x in range(columns):
-                value = np.rint(np.float64(images[i, c, y, x]) * scale)
+                value = np.float64(images[i, c, y, x]) * scale
+                beyond += abs(value) > limit + 1
+                value = np.rint(value)
                 is_number = value == value
                 no_numbers += not is_number
                 # Turning what is not a number into an integer gives a different one on each processor.
                 value = min(max(value, -limit), limit) if is_number else 0.0
                 out[i, corner[0] + y, corner[1] + x, c] = np.int16(value)
-    lost[thread] = no_numbers
+    lost[thread, 0], lost[thread, 1] = no_numbers, beyond
 
 
 _PRODUCT, _PRODUCT_WIDE = (

@@ -134,7 +134,7 @@ class Plan:
     images : dict of str to Buffer
         What the quantizer reads, of either type: "float32", "float64".
     lost : Buffer
-        Where it counts what is not a number, for each thread.
+        Where it counts what is not a number, and what is beyond the input's format, for each thread.
     scores : Buffer
     most_images : int
         How many may be run at a time, at least one, for the arrays to stay within the gigabyte.
@@ -148,7 +148,7 @@ class Plan:
         self._threads = threads
         self.input_shape = steps[0].shape
         self.images = {name: Buffer(self.input_shape, np.dtype(name), "images") for name in QUANTIZERS}
-        self.lost = Buffer((), np.int64, scratch=True)
+        self.lost = Buffer((2,), np.int64, scratch=True)
         reader = {before: step for step in steps for before in step.inputs}
         self._targets = {step: self._target(step, reader.get(step)) for step in steps}
         q, first = steps[0].operation.q_out, self._targets[steps[0]]

@@ -48,7 +48,7 @@ def quantize(count, images, scale, limit, out, corner, lost):
     numbers = np.nan_to_num(np.rint(values * scale), nan=0, posinf=limit, neginf=-limit)
     _write(out, corner, numbers.clip(-limit, limit))
     lost[:] = 0
-    lost[0] = np.isnan(values).sum()
+    lost[0] = np.isnan(values).sum(), (abs(values * scale) > limit + 1).sum()
 
 
 quantize_double = quantize

@@ -118,5 +118,5 @@ def warn_of_saturation(graph, beyond, total):
             f"{beyond / total:.2%} of the images' numbers lie beyond {q}, the format from calibration, and "
             f"become {2.0**q.int_bits:g}; scale images as those were, or calibrate on images like these",
             Saturation,
-            stacklevel=2,
+            stacklevel=3,
         )
