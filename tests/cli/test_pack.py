@@ -322,11 +322,13 @@ def test_a_network_without_a_fixed_point_form_is_refused(copied, tmp_path, refus
         return lasagne.layers.NonlinearityLayer(layer, lasagne.nonlinearities.tanh)
 
     monkeypatch.setitem(networks.NETWORKS, "digits_mlp", squashed)
-    refuses("digits.npz: The nonlinearity tanh has no fixed-point form", copied, tmp_path / "m.npz")
+    refuses(
+        "digits.npz: NonlinearityLayer: the nonlinearity tanh has no exact form", copied, tmp_path / "m.npz"
+    )
 
 
 def test_formats_that_no_packed_model_has_are_refused(model, tmp_path, refuses):
-    refuses("digits.npz: layer 2", model, tmp_path / "m.npz", "--min-int-bits", 1000)
+    refuses("digits.npz: node 2 (affine)", model, tmp_path / "m.npz", "--min-int-bits", 1000)
     refuses("--min-int-bits", model, tmp_path / "m.npz", "--min-int-bits", 10**12, status=2)
     refuses("--images", model, tmp_path / "m.npz", "--images", 0, status=2)
     refuses("--data-bits", model, tmp_path / "m.npz", "--data-bits", 16, status=2)

@@ -16,7 +16,7 @@ from damaged_files import draw_damaged
 from extent import few_or_all
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_models import convolutional, data, every_operation, image
+from small_models import branched, convolutional, data, every_operation, image
 
 from xnornet.engine import Engine, layout, load, plan, reference
 from xnornet.errors import ModelError
@@ -44,6 +44,7 @@ MOST_MACS = 3_000_000
 FILES = few_or_all(100, 1250)
 
 MODELS = {
+    "branched": branched(),
     "every record": every_operation(),
     "folded": convolutional(scale_inputs=False, flattened=False),
     "flattened": convolutional(scale_inputs=False, flattened=True, channels=2),
@@ -141,7 +142,7 @@ FENCED = """
 import itertools, sys
 import numpy as np
 from fenced_memory import fence, fenced
-from small_models import convolutional, every_operation
+from small_models import branched, convolutional, every_operation
 from xnornet.engine import Engine, reference
 
 drawn = itertools.product([False, True], [False, True], [1, 31, 32, 33, 64])

@@ -17,14 +17,17 @@ from extent import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_graphs import draw_model
-from small_models import every_operation
+from small_models import branched, every_operation
 from version_1 import as_version_1, is_chain
 
 from xnornet import networks
 from xnornet.errors import ModelError
 from xnornet.fixedpoint import Q
 from xnornet.graph import (
+    Concatenate,
     Graph,
+    Node,
+    Rectify,
     Signs,
     Window,
     check_graph,
@@ -140,6 +143,15 @@ def to_lists(value):
 
 def as_tuple(value):
     return tuple(value) if isinstance(value, list) else value
+
+
+def test_a_graph_of_a_thousand_consumers_is_loaded(tmp_path):
+    first, *_ = every_operation().nodes
+    q = first.operation.q_out
+    nodes = [first, *(Node(Rectify(), (0,)) for _ in range(1000)), Node(Concatenate(), tuple(range(1, 1001)))]
+    save_packed(tmp_path / "m.npz", Graph((1, 2, 2), tuple(nodes)), {})
+    loaded, _ = load_packed(tmp_path / "m.npz")
+    assert loaded.q_out == q and loaded.shapes()[-1] == (1000, 2, 2)
 
 
 def test_the_same_model_gives_the_same_bytes(saved, tmp_path):
@@ -592,7 +604,7 @@ def test_a_damaged_file_of_version_1_is_refused(saved, where, value, reason):
 
 
 @settings(max_examples=examples(400))
-@given(data=st.data(), model=st.builds(every_operation) | draw_model())
+@given(data=st.data(), model=st.builds(every_operation) | st.builds(branched) | draw_model())
 def test_a_damaged_file_is_refused_or_gives_a_model_that_passes(folder, data, model):
     path = folder / "damaged.npz"
     whole = packed(folder, model)

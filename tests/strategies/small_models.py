@@ -5,21 +5,39 @@ import numpy as np
 from xnornet.fixedpoint import Q
 from xnornet.graph import (
     XNOR,
+    Add,
     Affine,
+    AveragePool,
+    Concatenate,
     Flatten,
     Graph,
+    LeakyRectify,
     Linear,
     MaxPool,
+    Node,
     Quantize,
     Rectify,
+    Requantize,
     Signs,
+    Slice,
     Window,
 )
 
-__all__ = ["NO_PAD", "convolutional", "data", "every_operation", "image", "numbers", "parameter", "signs"]
+__all__ = [
+    "NO_PAD",
+    "branched",
+    "convolutional",
+    "data",
+    "every_operation",
+    "image",
+    "numbers",
+    "parameter",
+    "signs",
+]
 
 image, data, parameter = Q(7, 0), Q(15, 3), Q(15, -2)
 NO_PAD = ((0, 0), (0, 0))
+WHOLE = Window((1, 1), (1, 1), NO_PAD)
 
 
 def signs(*shape):
@@ -89,3 +107,35 @@ def batch_norm(rng, channels, q_in=data):
     scale = spread(rng, 8000, channels)
     scale[0] = 0
     return Affine(scale, Q(15, 2), spread(rng, 200, channels), Q(15, 4), q_in, data)
+
+
+def branched():
+    """Branches that part, are added and put side by side; groups, dilation and average pooling."""
+    rng = np.random.default_rng(1)
+    wide = Window((3, 3), (1, 1), ((2, 2), (2, 2)), (2, 2))
+    grouped = Linear(
+        spread(rng, 99, 4, 1, 1, 1).astype(np.int16), Q(15, 1), None, image, WHOLE, image, data, 2
+    )
+    signs = Signs.pack(rng.choice([-1, 1], (4, 2, 3, 3)))
+    dilated = XNOR(signs, numbers(4) + 300, Q(15, 0), None, data, True, wide, data, data, groups=2)
+    both = Add(np.array([1, -3]), Q(15, 15), (0, 0), data, data)
+    several = Add(np.array([1, 2, 1]), Q(15, 15), (0, 0, 0), data, data)
+    halves = AveragePool(Window((2, 3), (2, 2), NO_PAD), False, spread(rng, 9000, 3, 2), Q(15, 0), data, data)
+    real = Linear(spread(rng, 900, 3, 4 * 6).astype(np.int16), Q(15, 1), None, data, None, data, data)
+    nodes = [
+        (Quantize(image), ()),
+        (grouped, (0,)),
+        (dilated, (1,)),
+        (both, (2, 1)),
+        (several, (3, 1, 3)),
+        (halves, (4,)),
+        (Rectify(), (5,)),
+        (Add(np.array([1, 1]), Q(15, 15), (0, 0), data, Q(15, 4)), (5, 6)),
+        (Requantize(Q(15, 4), data), (7,)),
+        (Slice(0, 1, 3), (6,)),
+        (Slice(0, 2, 4), (8,)),
+        (Concatenate(), (9, 10)),
+        (LeakyRectify(np.array([5]), Q(15, 8), data, data), (11,)),
+        (real, (12,)),
+    ]
+    return Graph((2, 6, 4), tuple(Node(operation, inputs) for operation, inputs in nodes))
