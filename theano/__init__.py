@@ -20,7 +20,8 @@ from theano import compile, gof, gpuarray, gradient, ifelse, printing, tensor
 from theano.compile import In, Mode, Out, SharedVariable, function, shared
 from theano.gof import Variable
 from theano.gradient import Lop, Rop, grad
-from theano.scan_module import foldl, foldr, map, reduce, scan
+from theano.scan_module import foldl, foldr, map, reduce, scan, scan_checkpoints
+from theano.updates import OrderedUpdates
 
 __all__ = [
     "Apply",
@@ -29,6 +30,7 @@ __all__ = [
     "Lop",
     "Mode",
     "Op",
+    "OrderedUpdates",
     "Out",
     "Rop",
     "SharedVariable",
@@ -52,6 +54,7 @@ __all__ = [
     "printing",
     "reduce",
     "scan",
+    "scan_checkpoints",
     "shared",
     "tensor",
     "versions",

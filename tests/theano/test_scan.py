@@ -5,6 +5,8 @@ import pytest
 
 import theano
 import theano.tensor as T
+from theano.sandbox.rng_mrg import MRG_RandomStreams
+from theano.tensor.shared_randomstreams import RandomStreams
 
 pytestmark = pytest.mark.filterwarnings("error:.*JAX cannot")
 
@@ -266,3 +268,106 @@ def test_loops_that_jax_has_not_run_on_the_fallback_with_one_warning(loop, named
         np.testing.assert_allclose(f(*values), expected)
     assert [named in str(w.message) for w in caught] == [True], [str(w.message) for w in caught]
     np.testing.assert_allclose(f(*values), expected)
+
+
+def counter(start=0, step=1):
+    """A shared number that each read advances."""
+    c = theano.shared(np.int64(start))
+    c.default_update = c + step
+    return c
+
+
+# Each program, and what two calls of it give and leave in the counter, in Theano 1.0.5.
+COUNTING = {
+    "updates passed on": (
+        lambda c: theano.scan(lambda: c * 1, n_steps=3),
+        [[0, 1, 2], [3, 4, 5], 6],
+    ),
+    "updates dropped": (
+        lambda c: (theano.scan(lambda: c * 1, n_steps=3)[0], None),
+        [[0, 1, 2], [1, 2, 3], 2],
+    ),
+    "an update of the step's own": (
+        lambda c: theano.scan(lambda: (c * 1, {c: c + 10}), n_steps=3),
+        [[0, 10, 20], [30, 40, 50], 60],
+    ),
+    "as non_sequences, strict": (
+        lambda c: theano.scan(lambda x, k: x + k, sequences=T.arange(3), non_sequences=[c], strict=True),
+        [[0, 2, 4], [3, 5, 7], 6],
+    ),
+    "map": (lambda c: theano.map(lambda x: x + c, T.arange(3)), [[0, 2, 4], [3, 5, 7], 6]),
+    "one step": (lambda c: theano.scan(lambda: c * 1, n_steps=1), [[0], [1], 2]),
+    "nested": (
+        lambda c: theano.scan(lambda: theano.scan(lambda: c * 1, n_steps=2), n_steps=2),
+        [[[0, 1], [2, 3]], [[4, 5], [6, 7]], 8],
+    ),
+    "nested, the inner updates dropped": (
+        lambda c: theano.scan(lambda: theano.scan(lambda: c * 1, n_steps=2)[0], n_steps=2),
+        [[[0, 1], [1, 2]], [[2, 3], [3, 4]], 4],
+    ),
+}
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("program", COUNTING)
+def test_default_updates_advance_from_step_to_step(program, mode):
+    build, expected = COUNTING[program]
+    c = counter()
+    outputs, updates = build(c)
+    f = theano.function([], outputs, updates=updates, mode=mode)
+    results = [f(), f(), c.get_value()]
+    for result, value in zip(results, expected, strict=True):
+        np.testing.assert_array_equal(result, value)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_default_update_may_read_another_variable_that_has_one(mode):
+    c, d = counter(), counter(5)
+    c.default_update = c + d
+    outputs, updates = theano.scan(lambda: c * 1, n_steps=3)
+    f = theano.function([], outputs, updates=updates, mode=mode)
+    results = [f(), f(), c.get_value(), d.get_value()]
+    for result, value in zip(results, [[0, 5, 11], [18, 26, 35], 45, 11], strict=True):
+        np.testing.assert_array_equal(result, value)
+
+
+def test_updates_of_two_scans_join_unless_they_contradict():
+    c, d = counter(), counter(10)
+    _, first = theano.scan(lambda: c * 1, n_steps=2)
+    outputs, second = theano.scan(lambda: d * 1, n_steps=2)
+    f = theano.function([], outputs, updates=first + second)
+    f()
+    assert (c.get_value(), d.get_value()) == (2, 12)
+    with pytest.raises(KeyError, match="two updates"):
+        first + theano.scan(lambda: c * 1, n_steps=2)[1]
+    with pytest.raises(TypeError, match="shared"):
+        first[T.scalar()] = c
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("streams", [MRG_RandomStreams, RandomStreams])
+def test_each_step_draws_other_numbers_and_gradients_see_the_same(streams, mode):
+    xs = T.dmatrix()
+    stream = streams(1)
+    drawn, updates = theano.scan(lambda x: x * stream.uniform((3,), dtype="float64"), sequences=xs)
+    f = theano.function([xs], [drawn, T.grad(drawn.sum(), xs)], updates=updates, mode=mode)
+    numbers = []
+    for _ in range(2):
+        values, gradient = f(np.full((4, 3), 2.0))
+        np.testing.assert_array_equal(values, 2 * gradient)
+        numbers.append(gradient)
+    assert len(np.unique(numbers)) == 24
+    assert np.min(numbers) >= 0 and np.max(numbers) < 1
+
+
+def test_checkpoints_keep_some_steps_and_the_gradient():
+    """In JAX mode the gradient runs on the fallback: how many steps each part has is computed."""
+    a = T.dvector()
+    states, updates = theano.scan_checkpoints(
+        lambda h, a: h * a, outputs_info=T.ones_like(a), non_sequences=a, n_steps=6, save_every_N=3
+    )
+    assert not updates
+    f = theano.function([a], [states, T.grad(states[-1].sum(), a)], mode="FAST_COMPILE")
+    kept, gradient = f(H0)
+    np.testing.assert_allclose(kept, [H0**3, H0**6])
+    np.testing.assert_allclose(gradient, 6 * H0**5)

@@ -18,11 +18,11 @@ from pytensor.tensor.shape import Reshape
 from theano.compile.translation import jax_version
 from theano.versions import cloning, shape_rule
 
-__all__ = ["rebuild", "with_counted_lengths", "with_static_shapes"]
+__all__ = ["as_general_as", "rebuild", "with_counted_lengths", "with_static_shapes"]
 
 
-class HideOnes(Op):
-    """``x``, of which the type does not tell that its ``axes`` have length 1."""
+class HideLengths(Op):
+    """``x``, of which the type does not tell the lengths of its ``axes``."""
 
     __props__ = ("axes",)
     view_map = {0: [0]}
@@ -31,7 +31,7 @@ class HideOnes(Op):
         self.axes = axes
 
     def make_node(self, x):
-        shape = [None if i in self.axes and n == 1 else n for i, n in enumerate(x.type.shape)]
+        shape = [None if i in self.axes else n for i, n in enumerate(x.type.shape)]
         return Apply(self, [x], [pt.TensorType(x.type.dtype, shape=shape)()])
 
     def perform(self, node, inputs, output_storage):
@@ -41,9 +41,15 @@ class HideOnes(Op):
     def infer_shape(self, node, shapes):
         return shapes
 
+    def pullback(self, inputs, outputs, cotangents):
+        return cotangents
 
-@jax_version(HideOnes)
-def _jax_hide_ones(op, **kwargs):
+    def pushforward(self, inputs, outputs, tangents):
+        return tangents
+
+
+@jax_version(HideLengths)
+def _jax_hide_lengths(op, **kwargs):
     return lambda x: x
 
 
@@ -137,7 +143,14 @@ def _hide_ones(variable, declared):
     """A variable whose type does not tell of axes of length 1, unless ``declared`` does."""
     shapes = zip(getattr(variable.type, "shape", ()), getattr(declared.type, "shape", ()), strict=True)
     axes = tuple(i for i, (length, known) in enumerate(shapes) if length == 1 != known)
-    return HideOnes(axes)(variable) if axes else variable
+    return HideLengths(axes)(variable) if axes else variable
+
+
+def as_general_as(variable, declared):
+    """``variable`` with a type that tells no length that the type of ``declared`` does not tell."""
+    shapes = zip(getattr(variable.type, "shape", ()), getattr(declared.type, "shape", ()), strict=True)
+    axes = tuple(i for i, (length, known) in enumerate(shapes) if length is not None and known is None)
+    return HideLengths(axes)(variable) if axes else variable
 
 
 def _refuse_to_broadcast(node, inputs):

@@ -15,6 +15,8 @@ from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.tensor.sharedvar import TensorSharedVariable as _PyTensorSharedVariable
 from pytensor.tensor.type import TensorType
 
+from theano.compile.rebuilding import as_general_as
+
 __all__ = [
     "SharedVariable",
     "TensorSharedVariable",
@@ -82,7 +84,8 @@ class TensorSharedVariable(_PyTensorSharedVariable):
     @default_update.setter
     def default_update(self, expression):
         if expression is not None:
-            expression = self.type.filter_variable(expression, allow_convert=True)
+            # PyTensor copies no graph with an update that is narrower than what it updates.
+            expression = as_general_as(self.type.filter_variable(expression, allow_convert=True), self)
         self._default_update = expression
 
 
