@@ -13,13 +13,13 @@ import warnings
 from pytensor.graph.basic import Apply, Constant
 from pytensor.graph.op import Op
 from pytensor.graph.replace import clone_replace
-from pytensor.printing import debugprint, pp
 from pytensor.tensor.type import TensorType
 
 from theano import compile, gof, gpuarray, gradient, ifelse, printing, tensor
 from theano.compile import In, Mode, Out, SharedVariable, function, shared
 from theano.gof import Variable
 from theano.gradient import Lop, Rop, grad
+from theano.printing import debugprint, pp
 from theano.scan_module import foldl, foldr, map, reduce, scan, scan_checkpoints
 from theano.updates import OrderedUpdates
 

@@ -22,6 +22,8 @@ _DEFAULTS = {
     "optimizer": "fast_run",
     "compiled_versions": 64,
 }
+# What programs ask for and nobody can change: values for tests do not go through graphs as these are built.
+_FIXED = {"compute_test_value": "off", "compute_test_value_opt": "off"}
 # Settings of PyTensor's that are checked here.
 _PYTENSORS = ("floatX", "exception_verbosity")
 CHOICES = {
@@ -87,6 +89,8 @@ class Config:
         values = object.__getattribute__(self, "_values")
         if name in values:
             return values[name]
+        if name in _FIXED:
+            return _FIXED[name]
         if name in _SECTIONS:
             return _Section(self, name)
         if not hasattr(pytensor.config, name):
@@ -101,6 +105,8 @@ class Config:
                     f"start with THEANO_FLAGS=device={value}"
                 )
             self._set(name, value)
+        elif _FIXED.get(name) == value:
+            return
         elif hasattr(pytensor.config, name):
             setattr(pytensor.config, name, value)
         else:

@@ -2,7 +2,9 @@
 
 import warnings
 
+import numpy as np
 import pytensor.gradient
+import pytensor.tensor as pt
 from pytensor.gradient import (
     DisconnectedInputError,
     DisconnectedType,
@@ -18,6 +20,7 @@ from pytensor.gradient import (
     verify_grad,
     zero_grad,
 )
+from pytensor.graph.basic import Variable
 
 __all__ = [
     "DisconnectedInputError",
@@ -53,7 +56,20 @@ def Lop(f, wrt, eval_points, consider_constant=None, disconnected_inputs="raise"
 
 
 def Rop(f, wrt, eval_points):
-    """Right product ``df/dwrt . eval_points`` (Jacobian times vector)."""
+    """Right product ``df/dwrt . eval_points`` (Jacobian times vector).
+
+    As in Theano, ``wrt`` is part of its graph even where ``f`` is linear.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
-        return pytensor.gradient.pushforward(f, wrt, eval_points)
+        products = pytensor.gradient.pushforward(f, wrt, eval_points, disconnected_outputs="ignore")
+    if not isinstance(products, list | tuple):
+        return _beside(products, f)
+    return type(products)(map(_beside, products, f))
+
+
+def _beside(product, f):
+    """``product`` in a graph that holds ``f``, of the same type, until it is compiled."""
+    if not isinstance(product, Variable) or product.type.ndim != f.type.ndim:
+        return product
+    return pt.switch(np.True_, product, pt.cast(f, product.dtype))

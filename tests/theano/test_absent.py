@@ -7,7 +7,6 @@ from theano.sandbox import cuda
 from theano.sandbox.rng_mrg import MRG_RandomStreams
 from theano.tensor.nnet import abstract_conv, conv3d2d, neighbours, nnet
 from theano.tensor.nnet.absent import ABSENT
-from theano.tensor.shared_randomstreams import RandomStreams
 from theano.tensor.signal import pool
 
 MODULES = {"abstract_conv": abstract_conv, "neighbours": neighbours, "nnet": nnet, "pool": pool}
@@ -24,12 +23,10 @@ REFUSALS = {
     "Pooling with padding .* T.concatenate": lambda: pool.pool_2d(
         T.tensor4(), (2, 2), ignore_border=True, pad=(2, 2)
     ),
-    "MRG_RandomStreams.normal with truncate .* T.erfinv": lambda: STREAM.normal((2,), truncate=True),
     "MRG_RandomStreams.binomial with n .* integer": lambda: STREAM.binomial((2,), n=T.iscalar()),
     "MRG_RandomStreams.multinomial with size .* pvals": lambda: STREAM.multinomial((2,), pvals=T.matrix()),
     "MRG_RandomStreams.choice .* multinomial": lambda: STREAM.choice(2, p=T.matrix()),
     "dtype int32; draw floats": lambda: STREAM.uniform((2,), dtype="int32"),
-    "RandomStreams.poisson .* binomial": lambda: RandomStreams().poisson((2,)),
     "theano.sandbox.cuda.use.* device=cuda": lambda: cuda.use("gpu"),
 }
 

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytensor
@@ -222,3 +223,13 @@ def test_settings_with_a_dot_are_those_of_pytensor():
         pytensor.config.traceback__limit = before
     with pytest.raises(AttributeError, match="theano.config has no 'traceback.depth'"):
         theano.config.traceback.depth  # noqa: B018
+
+
+def test_values_for_tests_are_off_and_cannot_be_switched_on():
+    assert theano.config.compute_test_value == "off"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        theano.config.compute_test_value = "off"
+    with pytest.warns(UserWarning, match="ignored.*compute_test_value"):
+        theano.config.compute_test_value = "raise"
+    assert theano.config.compute_test_value == "off"

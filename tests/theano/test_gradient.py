@@ -29,3 +29,13 @@ def test_clipped_gradients_stay_in_their_interval():
     x = T.dvector()
     y = T.sum(theano.gradient.grad_clip(x, -1, 2) ** 2)
     np.testing.assert_array_equal(theano.function([x], T.grad(y, x))(np.array([-3.0, 0.25, 5])), [-1, 0.5, 2])
+
+
+def test_the_right_product_of_a_linear_function_still_has_its_variable_as_an_input():
+    x, v, other = T.dvector(), T.dvector(), T.dvector()
+    f = theano.function([x, v], [T.Rop(2 * x, x, v), *T.Rop([x.sum(), 3 * x], x, v)])
+    point, tangent = np.array([1.0, -1, 2]), np.array([1.0, 0, -2])
+    for result, expected in zip(f(point, tangent), [2 * tangent, -1, 3 * tangent], strict=True):
+        np.testing.assert_array_equal(result, expected)
+    of_another = theano.function([x, v, other], T.Rop(2 * x, [x, other], [v, v]), on_unused_input="ignore")
+    np.testing.assert_array_equal(of_another(point, tangent, point), 2 * tangent)

@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cache, wraps
+from functools import cache, cached_property, wraps
 from typing import Any
 
 import jax
@@ -26,9 +26,11 @@ from pytensor.graph.basic import Variable
 from pytensor.graph.fg import FunctionGraph
 from pytensor.graph.replace import clone_replace
 from pytensor.graph.traversal import ancestors, get_var_by_name
+from pytensor.link.basic import Container
 from pytensor.scan.op import Scan
 from pytensor.tensor.type import TensorType
 
+import theano.compile.users_ops  # noqa: F401  (registers translations)
 from theano.compile.channels_last import with_channels_last
 from theano.compile.indexing import Lengths, must_check_indices, raise_index_error, with_checked_indices
 from theano.compile.rebuilding import with_counted_lengths, with_static_shapes
@@ -63,20 +65,27 @@ class In:
         Refuse values that need conversion.
     allow_downcast : bool, optional
         Convert to the variable's dtype even where precision is lost.
-    borrow, mutable : bool, optional
+    update : Variable, optional
+        Expression whose result replaces ``value`` after each call.
+    borrow, mutable, autoname, implicit : bool, optional
         Accepted as in Theano. Inputs are never changed here.
     """
 
     variable: Variable
     name: str | None = None
     value: Any = None
+    update: Variable | None = None
+    mutable: bool | None = None
     strict: bool = False
     allow_downcast: bool | None = None
+    autoname: bool = True
+    implicit: bool | None = None
     borrow: bool | None = None
-    mutable: bool | None = None
 
     def __post_init__(self):
         self.name = self.name or self.variable.name
+        if self.update is not None:
+            self.update = self.variable.type.filter_variable(self.update, allow_convert=True)
 
 
 @dataclass(eq=False)
@@ -148,6 +157,7 @@ def function(
     updates = _check_updates(updates)
     givens = _check_givens(givens)
     inputs = [_cut_off(i, givens) for i in inputs]
+    outputs = outputs + [i.update for i in inputs if i.update is not None]
     _add_default_updates(outputs, updates, givens, no_default_updates)
     expressions = outputs + list(updates.values())
     if givens:
@@ -208,11 +218,20 @@ class Function:
         How many versions have been compiled so far, those no longer kept included.
     evictions : int
         How many of them are no longer kept.
+    maker : Maker
+        What the function was made from, with its graph.
+    trust_input : bool
+        Accepted as in Theano. Inputs are checked in any case.
+    input_storage, output_storage : list
+        The containers that ``fn`` reads, of inputs and shared variables, and those that it fills.
     """
 
     def __init__(self, inputs, keys, expressions, updated, mode, name):
         self.inputs = inputs
         self.name = name
+        self.trust_input = False
+        self.maker = Maker(self, mode)
+        self._updated_inputs = [i for i, option in enumerate(inputs) if option.update is not None]
         self._keys = keys
         self._num_outputs = len(expressions) - len(updated)
         self._expressions = expressions
@@ -241,7 +260,94 @@ class Function:
         """Run on the given values. Returns NumPy arrays in the form of ``outputs``."""
         if kwargs or len(args) != len(self.inputs):
             args = self._bind(args, kwargs)
-        return self._pack(self._call(self._filtered(args)))
+        return self._pack(self._feed_back(self._call(self._filtered(args))))
+
+    def __getitem__(self, key):
+        """Value of a shared variable, or of an input that has one, by the variable or its name."""
+        value = self._container(key).value
+        return np.array(value) if isinstance(value, jax.Array) else value
+
+    def __setitem__(self, key, value):
+        self._container(key).value = value
+
+    @property
+    def value(self):
+        """The function itself, whose items are values."""
+        return self
+
+    @cached_property
+    def container(self):
+        """Containers of the inputs and shared variables, by variable and by name."""
+        named = [(i.variable, i.name) for i in self.inputs] + [(s, s.name) for s in self._shared]
+        containers = dict(zip([v for v, _ in named], self.input_storage, strict=True))
+        return {n: containers[v] for v, n in reversed(named) if n} | containers
+
+    def _container(self, key):
+        try:
+            return self.container[key]
+        except KeyError:
+            raise KeyError(f"{self} has no input or shared variable {key!r}") from None
+
+    @cached_property
+    def input_storage(self):
+        return [_InputContainer(i) for i in self.inputs] + [s.container for s in self._shared]
+
+    @cached_property
+    def output_storage(self):
+        return [Container(e, [None]) for e in self._expressions]
+
+    def fn(self):
+        """Run on what ``input_storage`` holds. Results go to ``output_storage``, and are returned."""
+        values = [c.storage[0] for c in self.input_storage[: len(self.inputs)]]
+        results = self._feed_back(self._call(self._filtered(values)))
+        for container, result in zip(self.output_storage, results, strict=False):
+            container.storage[0] = result
+        return results
+
+    def copy(self, share_memory=False, swap=None, delete_updates=False, name=None, profile=None):
+        """A function of the same graph, with the same shared variables.
+
+        Parameters
+        ----------
+        swap : dict, optional
+            Shared variables and those, of the same types, that take their place.
+        delete_updates : bool
+            Leave out all updates.
+        name : str, optional
+        share_memory, profile
+            Accepted as in Theano; without effect.
+
+        Raises
+        ------
+        ValueError
+            A variable to be swapped is not one of the function's.
+        TypeError
+            What takes its place is of another type.
+        """
+        swap = dict(swap or {})
+        for old, new in swap.items():
+            if old not in self._shared:
+                raise ValueError(f"{self} has no shared variable {old} to swap")
+            if not isinstance(new, SharedVariable) or new.type != old.type:
+                raise TypeError(f"{old} is of type {old.type}, and cannot be swapped for {new!r}")
+        expressions, updated = list(self._expressions), self._updated
+        if delete_updates:
+            expressions, updated = expressions[: self._num_outputs], []
+        if swap:
+            expressions = _clone(expressions, swap)
+        updated = [swap.get(s, s) for s in updated]
+        inputs = [replace(i) for i in self.inputs]
+        name = name or (self.name and f"{self.name} copy")
+        return Function(inputs, self._keys, expressions, updated, self.maker.mode, name)
+
+    def _feed_back(self, outputs):
+        """Store the results that replace values of inputs; return the others."""
+        if not self._updated_inputs:
+            return outputs
+        n = len(outputs) - len(self._updated_inputs)
+        for i, value in zip(self._updated_inputs, outputs[n:], strict=True):
+            self.inputs[i].value = value
+        return outputs[:n]
 
     def each(self, *args):
         """Run on each entry of the given arrays, one after another; where JAX can, in one program.
@@ -268,6 +374,10 @@ class Function:
             told = ", ".join(str(a.shape) for a in args) or "none"
             raise ValueError(
                 f"{self}.each takes {len(self.inputs)} arrays of one length, at least 1; got shapes {told}"
+            )
+        if self._updated_inputs:
+            raise NotImplementedError(
+                f"{self}.each with an input that has an update; make it a shared variable"
             )
         calls = [self._filtered(entry) for entry in zip(*args, strict=True)]
         together = self._call_together(calls)
@@ -475,6 +585,77 @@ class Function:
         return f"theano.function {self.name!r}" if self.name else "theano.function"
 
 
+class Maker:
+    """What a function was made from, under the names by which programs look at its graph.
+
+    Attributes
+    ----------
+    fgraph : FunctionGraph
+        Of the function's inputs and shared variables, rewritten as far as shapes that are not known allow.
+    inputs : list of In
+    outputs : list of Out
+    mode : str or Mode
+    """
+
+    def __init__(self, function, mode):
+        self.function, self.mode = function, mode
+
+    @property
+    def inputs(self):
+        return self.function.inputs
+
+    @property
+    def outputs(self):
+        return [Out(e) for e in self.function._expressions[: self.function._num_outputs]]
+
+    @cached_property
+    def fgraph(self):
+        if self.function._fallback is not None:
+            return self.function._fallback.maker.fgraph
+        arguments = [i.variable for i in self.function.inputs] + self.function._shared
+        new = [v.type(name=v.name) for v in arguments]
+        expressions = _clone(self.function._expressions, dict(zip(arguments, new, strict=True)))
+        fgraph = FunctionGraph(new, expressions, clone=False)
+        with _quietly():
+            _rewrite(fgraph)
+        return fgraph
+
+
+class _InputContainer:
+    """The value of an input between calls."""
+
+    def __init__(self, option):
+        self._option = option
+
+    @property
+    def value(self):
+        return self._option.value
+
+    @value.setter
+    def value(self, value):
+        option = self._option
+        option.value = option.variable.type.filter(value, option.strict, option.allow_downcast)
+
+    data = value
+
+    @property
+    def storage(self):
+        """As PyTensor's containers have it: a list with the value."""
+        return _Storage(self)
+
+
+class _Storage:
+    def __init__(self, container):
+        self._container = container
+
+    def __getitem__(self, index):
+        return [self._container.value][index]
+
+    def __setitem__(self, index, value):
+        [None][index]
+        self._container._option.value = value
+
+
 _ON_UNUSED = ("raise", "warn", "ignore")
 
 
@@ -559,24 +740,34 @@ def _to_jax(arguments, expressions, name):
     if not expressions:
         return lambda *values: []
     fgraph = FunctionGraph(arguments, expressions, clone=False)
+    with _quietly():
+        _rewrite(fgraph)
+        # PyTensor would move the transpositions back to where the images come from.
+        fgraph = FunctionGraph(fgraph.inputs, with_channels_last(fgraph.outputs), clone=False)
+        call = translate(fgraph, name.replace(" ", "_"))
+    dtypes = [o.type.dtype for o in expressions]
+    return lambda *values: [jnp.asarray(r, d) for r, d in zip(call(*values), dtypes, strict=True)]
+
+
+def _rewrite(fgraph):
+    """Rewrite a graph, in place, as its translation to JAX wants it."""
     query = predefined_optimizers[config.optimizer].including("jax")
     if not any(isinstance(node.op, Scan) for node in fgraph.apply_nodes):
         # Index and slice merged, an index out of range would give what lies beside the slice. Scan needs
         # them merged to see which states are read.
         query = query.excluding("local_subtensor_merge_integer")
-    mode = pytensor.compile.mode.JAX.clone(optimizer=query)
+    pytensor.compile.mode.JAX.clone(optimizer=query).optimizer(fgraph)
+
+
+@contextmanager
+def _quietly():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         # JAX checks by itself what PyTensor would assert about shapes.
         warnings.filterwarnings("ignore", message="Skipping .*Could not broadcast dimensions")
         # Rewriting makes thousands of variables; a stack trace for each would take a sixth of its time.
         with pytensor.config.change_flags(traceback__limit=0):
-            mode.optimizer(fgraph)
-            # PyTensor would move the transpositions back to where the images come from.
-            fgraph = FunctionGraph(fgraph.inputs, with_channels_last(fgraph.outputs), clone=False)
-        call = translate(fgraph, name.replace(" ", "_"))
-    dtypes = [o.type.dtype for o in expressions]
-    return lambda *values: [jnp.asarray(r, d) for r, d in zip(call(*values), dtypes, strict=True)]
+            yield
 
 
 def _clone(expressions, replacements, strict=True):
@@ -613,7 +804,8 @@ def _flatten_outputs(outputs):
 
 def _input(variable, allow_downcast):
     if isinstance(variable, In):
-        return variable
+        # A copy, whose value is the function's own.
+        return replace(variable)
     if not isinstance(variable, Variable):
         raise TypeError(f"An input of a function is a variable or an In; got {variable!r}")
     return In(variable, allow_downcast=allow_downcast)

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytensor.tensor
-from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.gradient import grad, hessian, jacobian, verify_grad
 from pytensor.graph.basic import Constant, Variable
 from pytensor.scalar.basic import discrete_dtypes, float_types
@@ -14,11 +13,11 @@ from pytensor.tensor.exceptions import NotScalarConstantError
 from pytensor.tensor.math import abs, reciprocal
 from pytensor.tensor.sharedvar import TensorSharedVariable
 from pytensor.tensor.subtensor import Subtensor
-from pytensor.tensor.variable import TensorVariable as _TensorVariable
 
 import theano.tensor.signal as signal  # `from theano.tensor` would find PyTensor's
 from theano.gradient import Lop, Rop
-from theano.tensor import nnet, shared_randomstreams
+from theano.tensor import nnet, shared_randomstreams, var
+from theano.tensor.var import TensorConstant, TensorVariable
 
 __all__ = [name for name in dir(pytensor.tensor) if not name.startswith("_")] + [
     "Constant",
@@ -28,6 +27,7 @@ __all__ = [name for name in dir(pytensor.tensor) if not name.startswith("_")] + 
     "NotScalarConstantError",
     "Rop",
     "Subtensor",
+    "TensorConstant",
     "TensorSharedVariable",
     "TensorVariable",
     "Variable",
@@ -49,6 +49,7 @@ __all__ = [name for name in dir(pytensor.tensor) if not name.startswith("_")] + 
     "signal",
     "stack",
     "unbroadcast",
+    "var",
     "verify_grad",
 ]
 
@@ -58,17 +59,6 @@ sgn = sign  # noqa: F405
 float_dtypes = tuple(t.dtype for t in float_types)
 
 
-class _Symbolic(_TensorVariable.__class__):
-    """Leaves shared variables out of a class, to whose instances PyTensor counts them."""
-
-    def __instancecheck__(cls, instance):
-        return isinstance(instance, _TensorVariable) and not isinstance(instance, SharedVariable)
-
-
-class TensorVariable(_TensorVariable, metaclass=_Symbolic):
-    """A tensor of a graph. As in Theano, and as Lasagne 0.1 relies on, no shared variable is one."""
-
-
 def stack(*tensors, axis=0):
     """Join tensors along a new axis. They come in a list, then maybe the axis, or one by one."""
     if isinstance(tensors[0], list | tuple):
@@ -76,8 +66,14 @@ def stack(*tensors, axis=0):
     return _stack(tensors, axis)
 
 
-def flatten(x, ndim=1):
-    """Collapse the axes of ``x`` from number ``ndim - 1`` on into one."""
+def flatten(x, ndim=None, outdim=None):
+    """Collapse the axes of ``x`` from number ``ndim - 1`` on into one, by default all.
+
+    ``outdim`` is its older name.
+    """
+    if ndim is not None and outdim is not None:
+        raise ValueError("flatten takes ndim or its older name outdim, not both")
+    ndim = next((n for n in (ndim, outdim) if n is not None), 1)
     x = as_tensor_variable(x)  # noqa: F405
     if ndim != 1 and not 1 < ndim <= x.ndim:
         raise ValueError(f"{x.ndim} axes cannot be flattened to {ndim}")

@@ -48,12 +48,12 @@ def compilations():
 
 
 class Triple(Op):
-    """An Op without a JAX version."""
+    """An Op without a JAX version, of whose result JAX cannot know the shape."""
 
     __props__ = ()
 
     def make_node(self, x):
-        return Apply(self, [x], [x.type()])
+        return Apply(self, [x], [T.TensorType(x.dtype, (None,) * x.ndim)()])
 
     def perform(self, node, inputs, output_storage):
         output_storage[0][0] = 3 * inputs[0]
@@ -813,3 +813,67 @@ def test_each_tells_what_does_not_fit():
             function.each(*arguments)
     with pytest.raises(IndexError, match="'pick' was asked for elements that do not exist"):
         function.each(np.ones((2, 3), np.float32), np.array([[1], [3]], np.int32))
+
+
+def test_an_input_with_an_update_keeps_what_a_call_makes_of_it():
+    """The results are Theano's."""
+    step, state = T.dscalar("step"), T.dscalar()
+    f = theano.function(
+        [step, theano.In(state, value=10.0, update=state + step, name="state")], [state * 2, step]
+    )
+    assert f(1)[0] == 20 and f(1)[0] == 22
+    assert f["state"] == f[state] == f.value["state"] == 12
+    f["state"] = 100
+    assert f(1)[0] == 200 and f(1, 5)[0] == 10 and f(1) == [12, 1]
+    assert f(1, state=7)[0] == 14 and f["state"] == 8
+    with pytest.raises(TypeError, match="no value"):
+        theano.function([step, theano.In(state, update=state + step)], state)(1)
+    with pytest.raises(KeyError, match="nothing"):
+        f["nothing"]
+
+
+@pytest.fixture
+def adder():
+    """A function that adds to a shared variable, and that variable."""
+    x, s = T.matrix("x"), theano.shared(np.float32(1), "s")
+    return theano.function([x], x.sum() * s, updates={s: s + 1}, name="adder"), s
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_copy_shares_variables_swaps_them_or_leaves_updates_out(mode):
+    """The results are Theano's."""
+    x, s, other = T.matrix("x"), theano.shared(np.float32(1), "s"), theano.shared(np.float32(100))
+    f = theano.function([x], x.sum() * s, updates={s: s + 1}, name="adder", mode=mode)
+    ones = array(2, 2) * 0 + 1
+    assert f.copy()(ones) == 4 and s.get_value() == 2 and f(ones) == 8
+    assert f.copy(share_memory=True)(ones) == 12
+    still = f.copy(delete_updates=True)
+    assert still(ones) == still(ones) == 16 and s.get_value() == 4
+    swapped = f.copy(swap={s: other})
+    assert [swapped(ones), swapped(ones), other.get_value(), s.get_value()] == [400, 404, 102, 4]
+    assert (f.copy(name="other").name, still.name) == ("other", "adder copy")
+
+
+def test_a_swap_must_be_of_a_variable_that_is_there_and_of_its_type(adder):
+    f, s = adder
+    with pytest.raises(TypeError, match="cannot be swapped"):
+        f.copy(swap={s: theano.shared(np.zeros(3, "float32"))})
+    with pytest.raises(ValueError, match="no shared variable"):
+        f.copy(swap={theano.shared(np.float32(1)): s})
+
+
+def test_a_function_s_graph_and_storage_can_be_looked_at(adder, capsys):
+    f, s = adder
+    fgraph = f.maker.fgraph
+    assert [v.name for v in fgraph.inputs] == ["x", "s"] and len(fgraph.outputs) == 2
+    assert any("Sum" in str(node.op) for node in fgraph.toposort())
+    assert [o.variable.type for o in f.maker.outputs] == [T.fscalar] and f.maker.inputs[0].name == "x"
+    theano.printing.debugprint(f)
+    assert "Sum" in capsys.readouterr().out
+    f.input_storage[0].storage[0] = array(2, 2)
+    assert f.fn() == [6] and f.output_storage[0].value == 6 and s.get_value() == 2
+    f.trust_input = True
+    assert f(array(2, 2)) == 12 and f["s"] == 3
+    f["s"] = 10
+    assert f(array(2, 2)) == 60
+    assert isinstance(f["s"], np.ndarray)

@@ -272,9 +272,99 @@ def test_shuffled_rows_hold_their_elements(mode):
 def test_what_a_stream_cannot_draw_is_refused():
     stream = MRG_RandomStreams()
     for call in (
-        lambda: stream.normal((2,), truncate=True),
         lambda: stream.uniform((2,), dtype="int32"),
         lambda: stream.multinomial(size=(2,), pvals=T.matrix()),
     ):
         with pytest.raises(NotImplementedError):
             call()
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_truncated_normal_numbers_have_the_distribution_of_scipy(mode):
+    stream, law = MRG_RandomStreams(7), scipy.stats.truncnorm(-2, 2)
+    for drawn, std in [
+        (stream.normal(SIZE, avg=3, std=2, truncate=True), 2),
+        (stream.truncated_normal(SIZE, avg=3, std=2 * law.std()), 2),
+    ]:
+        (numbers,) = draw(drawn, mode=mode)
+        assert scipy.stats.kstest((numbers.ravel() - 3) / std, law.cdf).pvalue > 1e-6
+
+
+def test_poisson_numbers_have_their_distribution():
+    rates = np.array([0.5, 3.0, 40.0])
+    (numbers,) = draw(RandomStreams(8).poisson((10000, 3), lam=rates))
+    assert numbers.dtype == "int64"
+    for rate, column in zip(rates, numbers.T, strict=True):
+        edges = np.unique(scipy.stats.poisson(rate).ppf(np.linspace(0.05, 0.95, 8)))
+        edges = np.concatenate([[-1], edges, [np.inf]])
+        expected = 10000 * np.diff(scipy.stats.poisson(rate).cdf(edges))
+        counts = np.histogram(column, np.concatenate([edges[:-1] + 0.5, [1e9]]))[0]
+        assert scipy.stats.chisquare(counts, expected).pvalue > 1e-6
+    (few,), (same,) = (draw(RandomStreams(8).poisson(lam=rates), mode=mode) for mode in MODES)
+    np.testing.assert_array_equal(few, same)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_choices_from_numbers_and_from_a_vector(mode):
+    stream, p = RandomStreams(9), np.array([0.1, 0.2, 0.3, 0.4])
+    numbers, weighted, entries, apart, one = theano.function(
+        [],
+        [
+            stream.choice((10000,), a=4),
+            stream.choice((100, 100), a=4, p=p),
+            stream.choice((1000,), a=np.array([5, 7])),
+            stream.choice((2, 2), a=5, replace=False),
+            stream.choice(a=3),
+        ],
+        mode=mode,
+    )()
+    assert scipy.stats.chisquare(np.bincount(numbers)).pvalue > 1e-6
+    assert scipy.stats.chisquare(np.bincount(weighted.ravel()), 10000 * p).pvalue > 1e-6
+    assert set(entries) == {5, 7} and abs(np.mean(entries == 5) - 0.5) < 0.08
+    assert apart.shape == (2, 2) and len(set(apart.ravel())) == 4 and set(apart.ravel()) < set(range(5))
+    assert one.shape == () and 0 <= one < 3
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_multinomial_counts_of_one_vector_have_the_size_that_is_asked_for(mode):
+    stream, p = RandomStreams(10), np.array([0.1, 0.2, 0.7])
+    one, many = theano.function(
+        [], [stream.multinomial(n=2, pvals=p), stream.multinomial((5000,), n=2, pvals=p)], mode=mode
+    )()
+    assert one.shape == (3,) and one.sum() == 2
+    assert many.shape == (5000, 3) and np.all(many.sum(axis=1) == 2)
+    np.testing.assert_allclose(many.mean(axis=0), 2 * p, atol=5 * np.sqrt(0.42 / 5000))
+
+
+@pytest.mark.parametrize("streams", [MRG_RandomStreams, RandomStreams])
+def test_a_size_may_be_a_vector_with_a_number_of_axes(streams):
+    size = T.lvector()
+    numbers = streams(1).uniform(size=size, ndim=2)
+    assert numbers.broadcastable == (False, False)
+    f = theano.function([size], numbers, mode="FAST_COMPILE")
+    assert f([3, 4]).shape == (3, 4) and f([2, 1]).shape == (2, 1)
+
+
+def test_without_a_size_numbers_have_the_shape_of_their_parameters():
+    stream = RandomStreams(1)
+    outputs = [stream.uniform(), stream.uniform(low=np.array([0.0, 5]), high=np.array([1.0, 6]))]
+    one, two = theano.function([], [*outputs, stream.normal(avg=np.zeros((2, 3)))])()[:2]
+    assert one.shape == () and two.shape == (2,) and 0 <= two[0] < 1 and 5 <= two[1] < 6
+
+
+def test_a_draw_leads_to_its_state():
+    stream = RandomStreams(1)
+    drawn = stream.normal((3,))
+    f = theano.function([], drawn)
+    state = drawn.rng.get_value()
+    first = f()
+    drawn.rng.set_value(state)
+    np.testing.assert_array_equal(f(), first)
+    other = RandomStreams(2)
+    again = theano.function([], other.normal((3,)))
+    other.rstate = stream.rstate
+    np.testing.assert_array_equal(again(), f())
+    for (mine, _), (theirs, _) in zip(stream.state_updates, other.state_updates, strict=True):
+        theirs.set_value(mine.get_value())
+    np.testing.assert_array_equal(again(), f())
+    assert drawn.update == stream.state_updates[0]

@@ -1,6 +1,7 @@
 """What theano.tensor has beyond PyTensor's tensors: legacy names and forms."""
 
 import numpy as np
+import pytensor
 import pytest
 
 import theano
@@ -66,3 +67,27 @@ def test_shared_variables_and_expressions_are_told_apart():
 
 def test_listed_names_exist():
     assert [name for name in T.__all__ if not hasattr(T, name)] == []
+
+
+def test_the_older_name_of_the_number_of_axes_is_taken():
+    x = T.tensor3()
+    assert T.flatten(x, outdim=2).ndim == 2
+    with pytest.raises(ValueError, match="outdim, not both"):
+        T.flatten(x, ndim=2, outdim=2)
+
+
+def test_a_variable_is_true_where_theano_is_imported_but_for_comparisons():
+    x = T.matrix()
+    present = [x, x.sum(), T.constant(0), theano.shared(0), T.eq(x, 1), ~(x > 0), T.cast(x > 0, "int32")]
+    assert [bool(v) for v in present] == [True] * len(present)
+    assert (x or None) is x and not (not x) and x != 0
+    for comparison in (x > 0, x >= 0, T.scalar() < 1, x.T <= 0):
+        with pytest.raises(TypeError):
+            bool(comparison)
+    with pytest.raises(TypeError):
+        assert 1 < T.scalar() < 2
+
+
+def test_elsewhere_pytensor_refuses_it_as_before():
+    with pytest.raises(TypeError, match="boolean"):
+        eval("bool(x)", {"x": pytensor.tensor.matrix()})
