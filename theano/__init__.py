@@ -15,7 +15,7 @@ from pytensor.graph.op import Op
 from pytensor.graph.replace import clone_replace
 from pytensor.tensor.type import TensorType
 
-from theano import compile, gof, gpuarray, gradient, ifelse, printing, tensor
+from theano import aliases, compile, gof, gpuarray, gradient, ifelse, printing, scalar, tensor
 from theano.compile import In, Mode, Out, SharedVariable, function, shared
 from theano.gof import Variable
 from theano.gradient import Lop, Rop, grad
@@ -36,6 +36,7 @@ __all__ = [
     "SharedVariable",
     "TensorType",
     "Variable",
+    "aliases",
     "clone",
     "compile",
     "config",
@@ -53,6 +54,7 @@ __all__ = [
     "pp",
     "printing",
     "reduce",
+    "scalar",
     "scan",
     "scan_checkpoints",
     "shared",
@@ -101,3 +103,4 @@ def _warn_of_a_second_theano():
 
 
 _warn_of_a_second_theano()
+aliases.let_absent_names_say_so()

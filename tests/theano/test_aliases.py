@@ -1,0 +1,58 @@
+"""Every public name of Theano 1.0.5 can be imported: it is PyTensor's, ours, or says that it is not here.
+
+``names.json`` lists what real Theano's modules define, module by module.
+"""
+
+import importlib
+import json
+import sys
+from pathlib import Path
+
+import pytensor
+import pytest
+
+import theano
+from theano.absent import ABSENT
+
+NAMES = json.loads(Path(__file__).with_name("names.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_every_name_of_every_module_is_here_or_names_what_is_nearest():
+    present, absent = [], []
+    for module, kinds in NAMES.items():
+        home = importlib.import_module(module)
+        assert sys.modules[module] is home is importlib.import_module(module)
+        for name in (kinds["class"] + " " + kinds["function"]).split():
+            found = getattr(home, name)
+            if getattr(found, "__doc__", None) and found.__doc__.startswith("Not here; nearest is"):
+                absent.append((module, name))
+                with pytest.raises(NotImplementedError, match=f"{module}.{name} .* nearest is ."):
+                    found()
+            else:
+                present.append((module, name))
+    assert len(NAMES) > 170 and len(present) > 1200
+    listed = {(m, n) for m, kinds in ABSENT.items() for names in kinds.values() for n in names}
+    assert set(absent) <= listed <= {(m, n) for m in NAMES for n in " ".join(NAMES[m].values()).split()}
+
+
+def test_classes_under_theano_s_names_are_pytensor_s_and_loaded_once():
+    from theano.scalar.basic import UnaryScalarOp
+    from theano.tensor.elemwise import Elemwise
+
+    assert Elemwise is pytensor.tensor.elemwise.Elemwise is theano.tensor.Elemwise
+    assert UnaryScalarOp is pytensor.scalar.basic.UnaryScalarOp
+    assert theano.scalar.basic.UnaryScalarOp is UnaryScalarOp
+
+
+def test_a_name_that_theano_did_not_have_either_is_an_attribute_error():
+    for module in (theano.tensor, importlib.import_module("theano.tensor.opt")):
+        assert not hasattr(module, "no_such_name")
+    with pytest.raises(ModuleNotFoundError):
+        importlib.import_module("theano.no_such_module")
+
+
+def test_an_absent_class_serves_to_ask_for_types():
+    from theano.gpuarray.type import GpuArrayType
+
+    assert not isinstance(theano.tensor.matrix().type, GpuArrayType)

@@ -1,0 +1,145 @@
+"""Modules under Theano's names whose contents are PyTensor's.
+
+A module that this package does not write is made when it is first imported: one object, whose names are
+PyTensor's own objects, so that no class exists twice. PyTensor's modules are loaded when a name is asked for.
+"""
+
+import importlib
+import sys
+from functools import partial
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import ModuleType
+
+from theano.absent import ABSENT, nearest, stand_in
+
+__all__ = ["MODULES", "let_absent_names_say_so"]
+
+# Each of Theano's modules, and where PyTensor has what was in it; the first that has a name gives it.
+MODULES = {
+    "theano.compile.builders": "compile.builders",
+    "theano.compile.debugmode": "compile.debug.debugmode compile.debug",
+    "theano.compile.io": "compile.io",
+    "theano.compile.mode": "compile.mode",
+    "theano.compile.monitormode": "compile.debug.monitormode",
+    "theano.compile.nanguardmode": "compile.debug.nanguardmode",
+    "theano.compile.ops": "compile.ops",
+    "theano.compile.pfunc": "compile.maker compile.rebuild",
+    "theano.compile.profiling": "compile.debug.profiling",
+    "theano.gof.destroyhandler": "graph.destroyhandler",
+    "theano.gof.fg": "graph.fg graph.utils",
+    "theano.gof.null_type": "graph.null_type",
+    "theano.gof.op": "graph.op link.c.op",
+    "theano.gof.opt": "graph.rewriting.basic",
+    "theano.gof.optdb": "graph.rewriting.db",
+    "theano.gof.toolbox": "graph.features",
+    "theano.gof.type": "graph.type link.c.type",
+    "theano.gof.unify": "graph.rewriting.unify",
+    "theano.gof.utils": "graph.utils",
+    "theano.misc": "misc",
+    "theano.misc.pkl_utils": "misc.pkl_utils",
+    "theano.misc.ordered_set": "misc.ordered_set",
+    "theano.raise_op": "raise_op",
+    "theano.scalar": "scalar",
+    "theano.scalar.basic": "scalar.basic scalar.math",
+    "theano.scalar.basic_scipy": "scalar.math",
+    "theano.scalar.sharedvar": "scalar.sharedvar",
+    "theano.scan_module.scan": "scan.basic",
+    "theano.scan_module.scan_checkpoints": "scan.checkpoints",
+    "theano.scan_module.scan_op": "scan.op",
+    "theano.scan_module.scan_opt": "scan.rewriting",
+    "theano.scan_module.scan_views": "scan.views",
+    "theano.sparse": "sparse sparse.basic sparse.math",
+    "theano.sparse.basic": "sparse.basic sparse.math",
+    "theano.sparse.sharedvar": "sparse.sharedvar",
+    "theano.sparse.type": "sparse.type",
+    "theano.sparse.utils": "sparse.utils",
+    "theano.tensor.basic": "tensor.basic tensor.math tensor.shape tensor.type tensor.subtensor tensor",
+    "theano.tensor.blas": "tensor.blas",
+    "theano.tensor.elemwise": "tensor.elemwise tensor.math",
+    "theano.tensor.extra_ops": "tensor.extra_ops",
+    "theano.tensor.fft": "tensor.fft",
+    "theano.tensor.fourier": "tensor.fourier",
+    "theano.tensor.inplace": "tensor.inplace",
+    "theano.tensor.nlinalg": "tensor.nlinalg tensor.linalg",
+    "theano.tensor.opt": "tensor.rewriting.basic tensor.rewriting.math tensor.rewriting.shape",
+    "theano.tensor.raw_random": "tensor.random.basic tensor.random.op",
+    "theano.tensor.sharedvar": "tensor.sharedvar",
+    "theano.tensor.slinalg": "tensor.slinalg tensor.linalg",
+    "theano.tensor.sort": "tensor.sort",
+    "theano.tensor.subtensor": "tensor.subtensor",
+    "theano.tensor.type": "tensor.type",
+    "theano.tensor.type_other": "tensor.type_other",
+    "theano.tensor.utils": "tensor.utils",
+    "theano.tensor.xlogx": "tensor.xlogx",
+    "theano.typed_list": "typed_list typed_list.basic",
+    "theano.typed_list.basic": "typed_list.basic",
+    "theano.typed_list.type": "typed_list.type",
+}
+# Names of ours that go before PyTensor's: its namesakes ask for more, or give less.
+_OURS = {
+    "theano.compile.io": {"In": "theano.compile", "Out": "theano.compile"},
+    "theano.compile.pfunc": {"Param": "theano.compile:In", "pfunc": "theano.compile:function"},
+    "theano.scan_module.scan": {"scan": "theano.scan_module"},
+    "theano.scan_module.scan_checkpoints": {"scan_checkpoints": "theano.scan_module"},
+    "theano.tensor.basic": {
+        n: "theano.tensor"
+        for n in ("TensorVariable", "abs_", "addbroadcast", "flatten", "inv", "sgn", "stack")
+    },
+}
+
+
+class _Alias(ModuleType):
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        name_ours = _OURS.get(self.__name__, {}).get(name)
+        if name_ours:
+            home, _, other = name_ours.partition(":")
+            found = getattr(importlib.import_module(home), other or name)
+        else:
+            found = self._find(name)
+        setattr(self, name, found)
+        return found
+
+    def _find(self, name):
+        for home in MODULES.get(self.__name__, "").split():
+            try:
+                return getattr(importlib.import_module(f"pytensor.{home}"), name)
+            except (ImportError, AttributeError):
+                continue
+        return stand_in(self.__name__, name)
+
+
+class _Finder:
+    """Finds the modules of the table, after Python has not found files for them."""
+
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name not in MODULES and name not in ABSENT:
+            return None
+        is_package = any(other.startswith(name + ".") for other in (*MODULES, *ABSENT))
+        return ModuleSpec(name, _Finder, is_package=is_package)
+
+    @staticmethod
+    def create_module(spec):
+        what = (
+            "PyTensor's, under Theano's name" if spec.name in MODULES else f"not here; {nearest(spec.name)}"
+        )
+        return _Alias(spec.name, f"{spec.name}: {what}.")
+
+    @staticmethod
+    def exec_module(module):
+        pass
+
+
+def let_absent_names_say_so():
+    """Give the modules that are written here the names that Theano's had and they do not have."""
+    root = Path(__file__).parent
+    for name in ABSENT:
+        file = root.joinpath(*name.split(".")[1:])
+        if file.with_suffix(".py").exists() or (file / "__init__.py").exists():
+            importlib.import_module(name).__getattr__ = partial(stand_in, name)
+
+
+sys.meta_path.append(_Finder)
