@@ -105,7 +105,9 @@ def test_the_sdist_has_nothing_that_a_program_left(sdist):
 
 def test_the_wheel_has_the_two_packages_and_the_license_and_nothing_else(wheel):
     modules = {
-        str(path.relative_to(ROOT)) for name in ("xnornet", "theano") for path in (ROOT / name).rglob("*.py")
+        str(path.relative_to(ROOT))
+        for name in ("xnornet", "theano", "pylearn2")
+        for path in (ROOT / name).rglob("*.py")
     }
     names = names_in_wheel(wheel)
     others = {name for name in names if not name.startswith(f"{STEM}.dist-info/")}

@@ -1,0 +1,1 @@
+"""What BinaryNet, BinaryConnect and theano-xnor-net import of pylearn2, on ``xnornet.data``."""

@@ -1,0 +1,28 @@
+"""CIFAR-10 as pylearn2 gave it."""
+
+from pylearn2.datasets import DenseDesignMatrix
+from pylearn2.datasets.pixels import read
+
+__all__ = ["CIFAR10"]
+
+
+class CIFAR10(DenseDesignMatrix):
+    """50,000 training and 10,000 test images as rows of 3072 numbers from 0 to 255, channel after channel.
+
+    Parameters
+    ----------
+    which_set : {'train', 'test'}
+    center : bool
+        Subtract 127.5, half of what a pixel can have.
+    start, stop : int, optional
+        Take the rows from ``start`` to before ``stop``.
+
+    Raises
+    ------
+    xnornet.data.DataError
+        A set or rows that there are not, or files that cannot be had.
+    """
+
+    def __init__(self, which_set, center=False, start=None, stop=None):
+        X, y = read("cifar10", which_set, start, stop)
+        super().__init__(X - 127.5 if center else X, y)

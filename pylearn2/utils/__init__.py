@@ -1,0 +1,1 @@
+"""Paths with variables of the environment, and files of pickles."""

@@ -1,0 +1,23 @@
+"""Paths with variables of the environment in them."""
+
+import os
+import re
+
+__all__ = ["preprocess"]
+
+
+def preprocess(string):
+    """Put the values of variables of the environment in the place of their names, as in ``${HOME}``.
+
+    Raises
+    ------
+    ValueError
+        A variable is not set.
+    """
+
+    def value(match):
+        if match[1] not in os.environ:
+            raise ValueError(f"{string}: the environment has no variable {match[1]}; set it to a folder")
+        return os.environ[match[1]]
+
+    return re.sub(r"\$\{(\w+)\}", value, string)
