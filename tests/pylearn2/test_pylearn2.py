@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 
-from pylearn2.datasets import pixels
+from pylearn2.datasets import pixels, svhn
 from pylearn2.datasets.cifar10 import CIFAR10
 from pylearn2.datasets.mnist import MNIST
 from pylearn2.utils import serial
@@ -69,3 +69,14 @@ def test_variables_in_paths_are_replaced(monkeypatch, tmp_path):
     (tmp_path / "y.pkl").write_bytes(pickle.dumps({"a": print}))
     with pytest.raises(DataError):
         serial.load("${SOME_FOLDER}/y.pkl")
+
+
+def test_svhn_is_rows_of_bytes_with_one_hot_classes(monkeypatch):
+    monkeypatch.setattr(svhn, "load", pixels.load)
+    data = svhn.SVHN(which_set="splitted_train", axes=["b", "c", 0, 1])
+    np.testing.assert_array_equal(data.X.reshape(-1, 3, 32, 32), COLOR[:6])
+    np.testing.assert_array_equal(data.y, np.eye(10)[LABELS[:6]])
+    assert len(svhn.SVHN("valid").X) == 1 and len(svhn.SVHN("test").X) == 2
+    for wrong in ({"which_set": "train"}, {"which_set": "test", "axes": ("c", 0, 1, "b")}):
+        with pytest.raises(DataError, match="svhn has"):
+            svhn.SVHN(**wrong)

@@ -1,0 +1,86 @@
+"""Run theano-xnor-net, BinaryNet and BinaryConnect, from which this project descends, from their own files.
+
+They are not part of the project: clone each, and Lasagne's git version, and give the folder that holds the
+clones. What Python 3 and NumPy 2 no longer take is replaced in a copy, by the list below; the rest runs as
+it was written.
+
+    git clone https://github.com/MatthieuCourbariaux/BinaryNet old/BinaryNet        # and so on
+    python benchmarks/ancestors.py old BinaryNet/Train-time/mnist.py --epochs 3
+"""
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# Pattern and replacement, each for a reason.
+SUBSTITUTIONS = [
+    # Python 2: names, tuples among parameters, views in the place of lists, division.
+    (r"\bcPickle as pickle\b|\bcPickle\b", "pickle"),
+    (
+        r"\(self, node, name, \(x,\), \(z,\), sub\):",
+        "(self, node, name, xs, zs, sub):\n        (x,), (z,) = xs, zs",
+    ),
+    (r"\bshuffled_range = range\((len\(\w+\)|\w+)\)", r"shuffled_range = list(range(\1))"),
+    (r"\bupdates\.items\(\) \+ ((?:.|\n)*?)\.items\(\)\)", r"list(updates.items()) + list(\1.items()))"),
+    (r"\blen\((\w+)\) ?/ ?(shuffle_parts|batch_size)\b", r"len(\1)//\2"),
+    (r"\b(k_shape\[-\d\])/2", r"\1//2"),
+    (r"^\s*print ([\"'].*)$", r"print(\1)"),
+    # A package that only loads images for display.
+    (r"^import cv2$", ""),
+]
+
+
+def main():
+    options = parse()
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "old"
+        home = options.program.split("/")[0]
+        shutil.copytree(options.folder / home, copy / home, ignore=shutil.ignore_patterns(".git"))
+        for file in copy.rglob("*.py"):
+            file.write_text(adapt(file.read_text(encoding="utf-8"), options), encoding="utf-8")
+        program = copy / options.program
+        path = [str(ROOT), str(options.folder.resolve() / "Lasagne")]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
+        environment.setdefault("THEANO_FLAGS", "floatX=float32")
+        command = [sys.executable, "-W", "ignore", program.name, *options.arguments]
+        raise SystemExit(subprocess.run(command, cwd=program.parent, env=environment).returncode)
+
+
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("folder", type=Path, help="folder with the clones, Lasagne among them")
+    parser.add_argument("program", help="file below it, as BinaryNet/Train-time/mnist.py")
+    parser.add_argument("arguments", nargs="*", help="of the program")
+    parser.add_argument("--epochs", type=int, help="in the place of the program's number of epochs")
+    parser.add_argument("--units", type=int, help="in the place of its number of hidden units")
+    options = parser.parse_args()
+    for needed in (options.program, "Lasagne/lasagne/__init__.py"):
+        if not (options.folder / needed).is_file():
+            parser.error(
+                f"{options.folder / needed} is not there; clone its repository into {options.folder}"
+            )
+    return options
+
+
+def adapt(text, options):
+    """The text of a program for Python 3, with the numbers that the options change."""
+    for pattern, replacement in SUBSTITUTIONS:
+        text = re.sub(pattern, replacement, text, flags=re.MULTILINE)
+    if options.epochs:
+        text = re.sub(
+            r"^(\s*(?:num_epochs|no_epochs) = )\d+", rf"\g<1>{options.epochs}", text, flags=re.MULTILINE
+        )
+    if options.units:
+        text = re.sub(r"\bnum_units( ?= ?)(?:4096|2048|1024)\b", rf"num_units\g<1>{options.units}", text)
+    return text
+
+
+if __name__ == "__main__":
+    main()
