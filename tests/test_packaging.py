@@ -103,7 +103,7 @@ def test_the_sdist_has_nothing_that_a_program_left(sdist):
     assert not [name for name in names if "__pycache__" in name or name.startswith(("runs/", ".venv"))]
 
 
-def test_the_wheel_has_the_two_packages_and_the_license_and_nothing_else(wheel):
+def test_the_wheel_has_the_three_packages_and_the_license_and_nothing_else(wheel):
     modules = {
         str(path.relative_to(ROOT))
         for name in ("xnornet", "theano", "pylearn2")

@@ -4,7 +4,6 @@ PyTensor's own Ops keep PyTensor's translations. An Op for which nothing here se
 :func:`theano.compile.translation.jax_version`.
 """
 
-import inspect
 import math
 import operator
 import re
@@ -324,11 +323,13 @@ def _lengths(op, node, inputs):
     if not any(None in s for s in shapes):
         return shapes
     given = [tuple(pt.constant(n, dtype="int64") for n in np.shape(i)) for i in inputs]
-    try:
-        takes = len(inspect.signature(op.infer_shape).parameters)
-        inferred = op.infer_shape(node, given) if takes == 2 else op.infer_shape(None, node, given)
-        return [tuple(int(get_scalar_constant_value(n)) for n in s) for s in inferred]
-    except Exception:
-        raise NotImplementedError(
-            f"{op} has no JAX version, and no infer_shape by which JAX could call its perform"
-        ) from None
+    # Theano gave two arguments, PyTensor until 3.2 three.
+    for arguments in ((node, given), (None, node, given)):
+        try:
+            inferred = op.infer_shape(*arguments)
+            return [tuple(int(get_scalar_constant_value(n)) for n in s) for s in inferred]
+        except Exception:
+            continue
+    raise NotImplementedError(
+        f"{op} has no JAX version, and no infer_shape by which JAX could call its perform"
+    )
