@@ -152,7 +152,7 @@ def test_restarts_are_told_and_may_be_given(photographs, shallow, tmp_path, caps
 
 
 @pytest.mark.long
-def test_a_residual_network_trains_and_is_tested_in_float_mode_only(photographs, tmp_path, capsys):
+def test_a_residual_network_trains_and_is_tested_in_every_mode(photographs, tmp_path, capsys):
     out = tmp_path / "net.npz"
     options = ["--net", "cifar10_resnet18", "--set", "width=0.02", "--batch-size", "40", "--epochs", "1"]
     assert main(["train", *options, "--out", str(out)], dataset="cifar10") == 0
@@ -161,5 +161,11 @@ def test_a_residual_network_trains_and_is_tested_in_float_mode_only(photographs,
     assert header["network"] == "cifar10_resnet18" and header["arguments"]["width"] == 0.02
     assert test_model(out) == 0
     assert f"test error {capsys.readouterr().out.split()[1]} " in told
-    assert test_model(out, "--mode", "fixed") == 1
-    assert "runs a chain of layers" in error_line(capsys)
+    packed = tmp_path / "net.packed.npz"
+    assert main(["pack", "--model", str(out), "--calibrate", "cifar10", "--out", str(packed)]) == 0
+    capsys.readouterr()
+    errors = []
+    for path, mode in [(out, "fixed"), (packed, "fixed"), (packed, "packed")]:
+        assert test_model(path, "--mode", mode) == 0
+        errors.append(capsys.readouterr().out.split()[1])
+    assert len(set(errors)) == 1

@@ -7,23 +7,13 @@ import pytest
 from xnornet import networks
 from xnornet.cli import main
 
-CHAINS = [name for name in networks.NETWORKS if name != "cifar10_resnet18"]
 
-
-@pytest.mark.parametrize("network", CHAINS)
+@pytest.mark.parametrize("network", networks.NETWORKS)
 def test_it_prints_a_table_of_every_network(network, capsys):
     assert main(["summary", network]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == network and max(map(len, lines)) <= 100
     assert any(line.startswith("total") for line in lines)
-
-
-def test_a_network_with_branches_is_refused_in_one_line(capsys):
-    assert main(["summary", "cifar10_resnet18", "--set", "width=0.02"]) == 1
-    errors = capsys.readouterr().err
-    assert (
-        "runs a chain of layers, and ElemwiseSumLayer does not follow" in errors and errors.count("\n") == 1
-    )
 
 
 def test_json_holds_the_sums_for_the_options_given(capsys):

@@ -233,7 +233,8 @@ def nested(depth):
         ({"name": "\ud800"}, "what JSON has"),
         ({"name": "x" * (1 << 20)}, "at most 1048576 bytes"),
         (nested(31), "at most 32 levels"),
-        (nested(5000), "what JSON has"),
+        # Python 3.13 and later write that much.
+        (nested(5000), "what JSON has|at most 32 levels"),
         ([], "info should be an object"),
         ("mnist", "info should be an object"),
     ],

@@ -19,8 +19,6 @@ from xnornet.layers import BatchNormLayer, XNORConv2DLayer, XNORDenseLayer
 from xnornet.quantization import quantize, to_graph
 from xnornet.report import format_summary, summarize, total
 
-CHAINS = [name for name in shipped.NETWORKS if name != "cifar10_resnet18"]
-
 
 def counts(layer, *names):
     sums = total(summarize(layer))
@@ -199,14 +197,14 @@ def test_a_batch_norm_without_parameters_of_its_own_is_merged_all_the_same():
     assert (row.real_params, row.float_bytes, row.packed_bytes, row.real_macs) == (14, 56, 28, 7)
 
 
-@pytest.mark.parametrize("name", CHAINS)
+@pytest.mark.parametrize("name", shipped.NETWORKS)
 def test_parameters_are_those_that_training_saves(name):
     network = shipped.build(name)
     (found,) = counts(network, "float_bytes")
     assert found == 4 * sum(v.size for v in lasagne.layers.get_all_param_values(network))
 
 
-@pytest.mark.parametrize("name", CHAINS)
+@pytest.mark.parametrize("name", shipped.NETWORKS)
 def test_the_table_fits_100_columns_and_holds_every_count(name):
     rows = summarize(shipped.build(name))
     sums = total(rows)
