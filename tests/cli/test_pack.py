@@ -1,5 +1,6 @@
 """Packing, and testing what was packed: the same answers as before, or one clear line and nothing written."""
 
+import dataclasses
 import json
 import os
 import re
@@ -384,3 +385,23 @@ def test_a_file_of_the_ancestors_form_is_packed(photographs, tmp_path, capsys):
     assert len(errors) == 1
     assert run_test(out, "--mode", "packed") == 1
     assert "cifar10_convnet takes images of shape (3, 32, 32)" in error_line(capsys)
+
+
+@pytest.mark.filterwarnings("default::xnornet.graph.Saturation")
+@pytest.mark.parametrize("mode", ["fixed", "packed"])
+def test_images_beyond_the_format_are_one_warning_with_their_share(
+    model, tmp_path, monkeypatch, capsys, mode
+):
+    out, load = tmp_path / "packed.npz", data.load
+    assert pack(model, out) == 0
+
+    def brighter(*args, **options):
+        digits = load(*args, **options)
+        return dataclasses.replace(digits, test=data.Split(digits.test.images * 2, digits.test.labels))
+
+    monkeypatch.setattr(data, "load", brighter)
+    capsys.readouterr()
+    assert run_test(out, "--mode", mode, "--batch-size", "100") == 0
+    (line,) = (li for li in capsys.readouterr().err.splitlines() if "warning" in li)
+    share = np.mean(abs(brighter("digits").test.images) > 1)
+    assert share > 0 and line.startswith(f"warning: {share:.2%} of the images' numbers lie beyond Q(7, 0)")

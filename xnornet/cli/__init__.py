@@ -46,8 +46,15 @@ def main(argv=None, dataset=None):
     started = time.monotonic()
     argv = sys.argv[1:] if argv is None else list(argv)
     arguments = _parser(dataset).parse_args(argv)
-    warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
     log = _Log(getattr(arguments, "log", None))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
+        warnings.showwarning = log.warning
+        return _run(arguments, log, started)
+
+
+def _run(arguments, log, started):
+    """Exit status of a command."""
     try:
         return arguments.command(arguments, log, started)
     except KeyboardInterrupt:
@@ -83,6 +90,12 @@ class _Log:
     def error(self, message):
         print(f"error: {message}", file=sys.stderr)
         self._append(f"error: {message}")
+
+    def warning(self, message, *where, **options):
+        """What Python calls with a warning. Its place in the code tells nothing to who runs a command."""
+        message = " ".join(str(message).split())
+        print(f"warning: {message}", file=sys.stderr)
+        self._append(f"warning: {message}")
 
     def _append(self, line):
         if self._path is None:

@@ -2,6 +2,7 @@
 
 import json
 import time
+import warnings
 from pathlib import Path
 
 from xnornet.cli.models import (
@@ -151,6 +152,7 @@ def _packed_scores(arguments, graph, images):
     from tqdm import tqdm
 
     from xnornet.engine import Engine
+    from xnornet.graph.simulation import Saturation, count_beyond, warn_of_saturation
     from xnornet.threads import default_threads
 
     threads = arguments.threads or default_threads()
@@ -159,7 +161,12 @@ def _packed_scores(arguments, graph, images):
     except ValueError as error:
         raise UsageError(f"--{error}") from error
     starts = tqdm(range(0, len(images), arguments.batch_size), unit="batch", leave=False, disable=None)
-    return np.concatenate([engine.run(images[i : i + arguments.batch_size]) for i in starts])
+    with warnings.catch_warnings():
+        # Of all images at once, and not of each batch.
+        warnings.simplefilter("ignore", Saturation)
+        scores = np.concatenate([engine.run(images[i : i + arguments.batch_size]) for i in starts])
+    warn_of_saturation(graph, count_beyond(graph, images), images.size)
+    return scores
 
 
 def _report(arguments, loaded, scores, images):
