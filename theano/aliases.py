@@ -8,6 +8,7 @@ import importlib
 import sys
 from functools import partial
 from importlib.machinery import ModuleSpec
+from importlib.util import module_from_spec
 from pathlib import Path
 from types import ModuleType
 
@@ -78,10 +79,12 @@ MODULES = {
 }
 # Names of ours that go before PyTensor's: its namesakes ask for more, or give less.
 _OURS = {
+    "theano.compile.function": {"function": "theano.compile"},
     "theano.compile.io": {"In": "theano.compile", "Out": "theano.compile"},
     "theano.compile.pfunc": {"Param": "theano.compile:In", "pfunc": "theano.compile:function"},
     "theano.scan_module.scan": {"scan": "theano.scan_module"},
     "theano.scan_module.scan_checkpoints": {"scan_checkpoints": "theano.scan_module"},
+    "theano.tensor.nnet.ctc": {"ctc": "theano.tensor.nnet"},
     "theano.tensor.basic": {
         n: "theano.tensor"
         for n in ("TensorVariable", "abs_", "addbroadcast", "flatten", "inv", "sgn", "stack")
@@ -140,6 +143,11 @@ def let_absent_names_say_so():
         file = root.joinpath(*name.split(".")[1:])
         if file.with_suffix(".py").exists() or (file / "__init__.py").exists():
             importlib.import_module(name).__getattr__ = partial(stand_in, name)
+    for name in {*MODULES, *ABSENT} - {*sys.modules}:
+        package, _, own = name.rpartition(".")
+        if own in vars(sys.modules.get(package, object)):
+            # A function, like ``tensor.sort``: Python would put a module that is loaded later in its place.
+            sys.modules[name] = module_from_spec(_Finder.find_spec(name))
 
 
 sys.meta_path.append(_Finder)

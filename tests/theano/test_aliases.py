@@ -56,3 +56,16 @@ def test_an_absent_class_serves_to_ask_for_types():
     from theano.gpuarray.type import GpuArrayType
 
     assert not isinstance(theano.tensor.matrix().type, GpuArrayType)
+
+
+def test_a_module_takes_no_functions_place():
+    for module in NAMES:
+        importlib.import_module(module)
+    from theano.compile.function import function
+    from theano.tensor.nnet.ctc import ctc
+    from theano.tensor.sort import sort
+
+    assert theano.tensor.sort is sort and theano.compile.function is function is theano.function
+    assert theano.tensor.nnet.ctc is ctc
+    assert theano.scan_module.scan is theano.scan
+    assert callable(theano.scan_module.scan_checkpoints)

@@ -36,9 +36,9 @@ random.seed(0)
 count, within = 21, 0
 for _ in range(INTERRUPTS):
     thread = threading.Thread(target=interrupt)
+    inside = False
     try:
         thread.start()
-        inside = False
         while True:
             inside = True
             step(1)
