@@ -6,17 +6,17 @@ All that a version of either may take away is asked for here, so that a new one 
 import re
 import sys
 import warnings
-from contextlib import contextmanager
 from importlib import metadata
 
 __all__ = [
     "ADVANCED_INC_SUBTENSOR1",
     "ADVANCED_SUBTENSOR1",
+    "COPY_INNER_GRAPH",
+    "COPY_INNER_GRAPHS",
     "LENGTHS_OF_SPLIT",
     "along",
     "axis_and_inputs",
     "check_version",
-    "cloning",
     "ifelse",
     "shape_rule",
     "x64_of_process",
@@ -73,6 +73,7 @@ if sys.version_info < (3, 12):
     import setuptools  # noqa: F401
 
 import jax  # noqa: E402  (an old one may not even import)
+import pytensor.graph.basic  # noqa: E402
 from pytensor.graph.basic import Constant  # noqa: E402
 from pytensor.graph.op import Op  # noqa: E402
 from pytensor.tensor.basic import Join, Split  # noqa: E402
@@ -126,17 +127,11 @@ def along(op, axis, *inputs):
     return op.make_node(*inputs).outputs
 
 
-@contextmanager
-def cloning():
-    """A context to copy graphs in, with the graphs inside of Ops.
-
-    From PyTensor 3.3 on these never change and are always shared; it warns of whoever asks for copies.
-    """
-    with warnings.catch_warnings():
-        warnings.filterwarnings(
-            "ignore", message="`clone_inner_graphs?` is deprecated", category=FutureWarning
-        )
-        yield
+# What to say to copy the graphs inside of an Op as well. From PyTensor 3.3 on these never change and copies
+# share them; it warns of whoever asks.
+_SHARED = hasattr(pytensor.graph.basic, "_warn_deprecated_clone_inner_graph")
+COPY_INNER_GRAPH = {} if _SHARED else {"clone_inner_graph": True}
+COPY_INNER_GRAPHS = {} if _SHARED else {"clone_inner_graphs": True}
 
 
 def x64_of_process():

@@ -42,7 +42,7 @@ from theano.compile.sharedvalue import (
 )
 from theano.compile.translation import translate, with_64_bits
 from theano.configparser import CHOICES, config
-from theano.versions import cloning
+from theano.versions import COPY_INNER_GRAPHS
 
 __all__ = ["Function", "In", "Out", "UnusedInputError", "Version", "function"]
 
@@ -775,14 +775,13 @@ def _clone(expressions, replacements, strict=True):
 
     The graphs inside Ops such as Scan are copied too: rewriting changes them.
     """
-    with cloning():
-        return clone_replace(
-            expressions,
-            replace=replacements,
-            rebuild_strict=strict,
-            no_default_updates=True,
-            clone_inner_graphs=True,
-        )
+    return clone_replace(
+        expressions,
+        replace=replacements,
+        rebuild_strict=strict,
+        no_default_updates=True,
+        **COPY_INNER_GRAPHS,
+    )
 
 
 def _is_tensor(variable):

@@ -16,7 +16,7 @@ from pytensor.tensor.elemwise import Elemwise
 from pytensor.tensor.shape import Reshape
 
 from theano.compile.translation import jax_version
-from theano.versions import cloning, shape_rule
+from theano.versions import COPY_INNER_GRAPH, shape_rule
 
 __all__ = ["as_general_as", "rebuild", "with_counted_lengths", "with_static_shapes"]
 
@@ -69,13 +69,12 @@ def rebuild(expressions, replace, new):
     list of Variable
     """
     new = dict(new)
-    with cloning():
-        for node in toposort(expressions):
-            inputs = [new.get(i, i) for i in node.inputs]
-            outputs = replace(node, inputs)
-            if outputs is None:
-                outputs = node.clone_with_new_inputs(inputs, strict=False, clone_inner_graph=True).outputs
-            new.update((o, n) for o, n in zip(node.outputs, outputs, strict=True) if o not in new)
+    for node in toposort(expressions):
+        inputs = [new.get(i, i) for i in node.inputs]
+        outputs = replace(node, inputs)
+        if outputs is None:
+            outputs = node.clone_with_new_inputs(inputs, strict=False, **COPY_INNER_GRAPH).outputs
+        new.update((o, n) for o, n in zip(node.outputs, outputs, strict=True) if o not in new)
     return [new.get(e, e) for e in expressions]
 
 

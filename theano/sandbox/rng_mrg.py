@@ -94,7 +94,8 @@ class DrawPoisson(Op):
         with with_64_bits():
             output_storage[0][0] = np.array(self.draw(*inputs))
 
-    def infer_shape(self, fgraph, node, shapes):
+    @shape_rule
+    def infer_shape(self, node, shapes):
         return [shapes[1]]
 
     def connection_pattern(self, node):
