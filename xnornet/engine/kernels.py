@@ -18,6 +18,8 @@ from functools import cached_property, partial
 from itertools import groupby
 
 import numpy as np
+from numba import types
+from numba.extending import overload
 
 from xnornet.engine.arguments import INTEGER, PAIR, REAL, array, as_words, reader
 from xnornet.engine.definition import exact
@@ -440,6 +442,21 @@ def _rounded_narrow(n, shift, low, high):
     return min(max(rounded, np.int32(low)), np.int32(high))
 
 
+def _scaled(x, a, b, shift, low, high):
+    """``x * a + b``, rounded, in 32 bits where ``a`` has as many, else in 64."""
+
+
+@overload(_scaled)
+def _scaled_by_type(x, a, b, shift, low, high):
+    def narrow(x, a, b, shift, low, high):
+        return _rounded_narrow(np.int32(np.int32(np.int32(x) * a) + np.int32(b)), shift, low, high)
+
+    def wide(x, a, b, shift, low, high):
+        return _rounded(np.int64(x) * a + b, shift, low, high)
+
+    return narrow if a == types.int32 else wide
+
+
 @inlined
 def _pool_line(x, image, y, x_, size, stride, pad, line):
     """The largest number of each channel in a window."""
@@ -513,31 +530,21 @@ def pointwise(thread, threads, words):
         Whichever of the three has rows is written.
     corner : pair of int
     """
-    (count, x, size, stride, pad, scale, b, shift, low, high, grid, lines, out, signs, magnitudes, corner) = (
-        _read_pointwise(words)
-    )
-    rows, columns = grid
-    line = lines[thread]
-    first, last = _share(count * rows, thread, threads)
-    for t in range(first, last):
-        image, y = t // rows, t % rows
-        for x_ in range(columns):
-            _pool_line(x, image, y, x_, size, stride, pad, line)
-            for c in range(len(scale)):
-                n = np.int32(np.int32(np.int32(line[c]) * scale[c]) + b[c])
-                line[c] = _rounded_narrow(n, shift, low, high)
-            if not len(scale):
-                _rectify_line(line, x.shape[3], low)
-            _write_line(line, x.shape[3], image, corner[0] + y, corner[1] + x_, out, signs, magnitudes)
+    _pointwise(thread, threads, *_read_pointwise(words))
 
 
 @_kernel(_POINTWISE_WIDE)
 def pointwise_wide(thread, threads, words):
     """As :func:`pointwise`, with int64 ``scale`` and ``b`` and a shift of 0 to 63."""
-    (count, x, size, stride, pad, scale, b, shift, low, high, grid, lines, out, signs, magnitudes, corner) = (
-        _read_pointwise_wide(words)
-    )
+    _pointwise(thread, threads, *_read_pointwise_wide(words))
+
+
+@part
+def _pointwise(
+    thread, threads, count, x, size, stride, pad, scale, b, shift, low, high, grid, lines, *written
+):
     rows, columns = grid
+    out, signs, magnitudes, corner = written
     line = lines[thread]
     first, last = _share(count * rows, thread, threads)
     for t in range(first, last):
@@ -545,7 +552,9 @@ def pointwise_wide(thread, threads, words):
         for x_ in range(columns):
             _pool_line(x, image, y, x_, size, stride, pad, line)
             for c in range(len(scale)):
-                line[c] = _rounded(np.int64(line[c]) * scale[c] + b[c], shift, low, high)
+                line[c] = _scaled(line[c], scale[c], b[c], shift, low, high)
+            if not len(scale):
+                _rectify_line(line, x.shape[3], low)
             _write_line(line, x.shape[3], image, corner[0] + y, corner[1] + x_, out, signs, magnitudes)
 
 
@@ -572,22 +581,17 @@ def add(thread, threads, words):
         0 to 30.
     low, high : int
     """
-    count, x, y, factors, shift, low, high, out = _read_add(words)
-    first, last = _share(count * out.shape[1], thread, threads)
-    a, b = factors[0], factors[1]
-    for t in range(first, last):
-        image, row = t // out.shape[1], t % out.shape[1]
-        for column in range(out.shape[2]):
-            of_x, of_y, to = x[image, row, column], y[image, row, column], out[image, row, column]
-            for c in range(len(to)):
-                n = np.int32(np.int32(np.int32(of_x[c]) * a) + np.int32(np.int32(of_y[c]) * b))
-                to[c] = _rounded_narrow(n, shift, low, high)
+    _add(thread, threads, *_read_add(words))
 
 
 @_kernel(_ADD_WIDE)
 def add_wide(thread, threads, words):
     """As :func:`add`, with int64 ``factors`` and a shift of 0 to 63."""
-    count, x, y, factors, shift, low, high, out = _read_add_wide(words)
+    _add(thread, threads, *_read_add_wide(words))
+
+
+@part
+def _add(thread, threads, count, x, y, factors, shift, low, high, out):
     first, last = _share(count * out.shape[1], thread, threads)
     a, b = factors[0], factors[1]
     for t in range(first, last):
@@ -595,7 +599,7 @@ def add_wide(thread, threads, words):
         for column in range(out.shape[2]):
             of_x, of_y, to = x[image, row, column], y[image, row, column], out[image, row, column]
             for c in range(len(to)):
-                to[c] = _rounded(np.int64(of_x[c]) * a + np.int64(of_y[c]) * b, shift, low, high)
+                to[c] = _scaled(of_x[c], a, of_y[c] * b, shift, low, high)
 
 
 _AVERAGE = (
