@@ -86,7 +86,8 @@ def move(draw, incoming):
     axis = draw(st.integers(1, 3))
     part = draw(st.sampled_from([slice(1, None), slice(None, None, 2), slice(-2, None)]))
     layers = [lasagne.layers.PadLayer(incoming, draw(st.sampled_from([1, (1, 0), ((0, 2), (1, 1))])))]
-    layers += [lasagne.layers.ReshapeLayer(incoming, ([0], shape[3], shape[1], -1))]
+    # Lengths that a ReshapeLayer found are of NumPy, and another refuses these.
+    layers += [lasagne.layers.ReshapeLayer(incoming, ([0], int(shape[3]), int(shape[1]), -1))]
     if shape[axis] > 1:
         layers += [lasagne.layers.SliceLayer(incoming, part, axis)] * 2
     return draw(st.sampled_from(layers))

@@ -116,7 +116,7 @@ def _axis_pieces(n, k, pad, stride, dilation, flip):
     step = math.lcm(stride, dilation)
     each_output, each_tap = step // stride, step // dilation
     pieces = []
-    for y, i in product(range(each_output), range(each_tap)):
+    for y, i in product(range(each_output), range(min(each_tap, k))):
         outputs, taps = len(range(y, count, each_output)), len(range(i, k, each_tap))
         # Of the rows that are met, those from ``begin`` to before ``end`` are on the image.
         first = y * stride + i * dilation - pad[0]
