@@ -1,7 +1,8 @@
 """CIFAR-10 as pylearn2 gave it."""
 
-from pylearn2.datasets import DenseDesignMatrix
+from pylearn2.datasets.dense_design_matrix import DenseDesignMatrix
 from pylearn2.datasets.pixels import read
+from pylearn2.datasets.preprocessing import global_contrast_normalize
 
 __all__ = ["CIFAR10"]
 
@@ -14,6 +15,10 @@ class CIFAR10(DenseDesignMatrix):
     which_set : {'train', 'test'}
     center : bool
         Subtract 127.5, half of what a pixel can have.
+    rescale : bool
+        Divide by 127.5.
+    gcn : float, optional
+        Subtract each image's mean, and scale it to this norm.
     start, stop : int, optional
         Take the rows from ``start`` to before ``stop``.
 
@@ -23,6 +28,10 @@ class CIFAR10(DenseDesignMatrix):
         A set or rows that there are not, or files that cannot be had.
     """
 
-    def __init__(self, which_set, center=False, start=None, stop=None):
+    def __init__(self, which_set, center=False, rescale=False, gcn=None, start=None, stop=None):
         X, y = read("cifar10", which_set, start, stop)
-        super().__init__(X - 127.5 if center else X, y)
+        if center:
+            X -= 127.5
+        if rescale:
+            X /= 127.5
+        super().__init__(X if gcn is None else global_contrast_normalize(X, scale=gcn), y)

@@ -1,6 +1,6 @@
 """MNIST as pylearn2 gave it."""
 
-from pylearn2.datasets import DenseDesignMatrix
+from pylearn2.datasets.dense_design_matrix import DenseDesignMatrix
 from pylearn2.datasets.pixels import read
 
 __all__ = ["MNIST"]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pylearn2.datasets import DenseDesignMatrix
+from pylearn2.datasets.dense_design_matrix import DenseDesignMatrix
 from pylearn2.utils.string_utils import preprocess
 from xnornet.data import DataError, load
 from xnornet.data.svhn import load_folder

@@ -1,15 +1,32 @@
 """Files of pickles, read without running what they hold."""
 
+import pickle
 from pathlib import Path
 
+from pylearn2.datasets import preprocessing
+from pylearn2.datasets.cifar10 import CIFAR10
+from pylearn2.datasets.dense_design_matrix import DenseDesignMatrix
+from pylearn2.datasets.mnist import MNIST
+from pylearn2.datasets.svhn import SVHN
+from pylearn2.datasets.zca_dataset import ZCA_Dataset
 from pylearn2.utils.string_utils import preprocess
-from xnornet.data.pickles import read_pickle
+from xnornet.data.pickles import read_objects
+from xnornet.disk import replacing
 
-__all__ = ["load"]
+__all__ = ["load", "mkdir", "save"]
+
+_PREPROCESSORS = [getattr(preprocessing, name) for name in preprocessing.__all__ if name[0].isupper()]
+_CLASSES = {
+    f"{kind.__module__}.{kind.__name__}": kind
+    for kind in (DenseDesignMatrix, CIFAR10, MNIST, SVHN, ZCA_Dataset, *_PREPROCESSORS)
+}
 
 
 def load(filepath):
-    """Load a pickled dictionary of arrays, numbers and strings; nothing else is admitted.
+    """Load what :func:`save`, or pylearn2's own, wrote.
+
+    Datasets, preprocessors, arrays, numbers, text, lists and dictionaries are admitted. Of what else a
+    dataset of pylearn2's holds (spaces, views, random numbers), nothing is read.
 
     Raises
     ------
@@ -18,4 +35,15 @@ def load(filepath):
     xnornet.data.DataError
         The file cannot be read, or holds something else.
     """
-    return read_pickle(Path(preprocess(filepath)))
+    return read_objects(Path(preprocess(filepath)), _CLASSES, ("pylearn2", "numpy.random"))
+
+
+def save(filepath, obj):
+    """Pickle a dataset, a preprocessor or a dictionary to a file, whose path may have variables."""
+    with replacing(preprocess(str(filepath))) as file:
+        pickle.dump(obj, file, protocol=2)
+
+
+def mkdir(filepath):
+    """Make a folder, if it is not there, and those above it."""
+    Path(preprocess(str(filepath))).mkdir(parents=True, exist_ok=True)

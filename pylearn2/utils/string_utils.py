@@ -20,4 +20,4 @@ def preprocess(string):
             raise ValueError(f"{string}: the environment has no variable {match[1]}; set it to a folder")
         return os.environ[match[1]]
 
-    return re.sub(r"\$\{(\w+)\}", value, string)
+    return re.sub(r"\$\{(\w+)\}", value, os.fspath(string))

@@ -7,12 +7,13 @@ keys and shapes there must be is left to the dataset's module.
 
 import pickle
 import re
+from contextlib import contextmanager
 
 import numpy as np
 
 from xnornet.data.dataset import DataError, mismatch
 
-__all__ = ["read_pickle"]
+__all__ = ["read_objects", "read_pickle"]
 
 
 def read_pickle(file):
@@ -34,22 +35,60 @@ def read_pickle(file):
         If the file cannot be read, is damaged or has more behind, or names anything that such values do not
         need; whatever it names is not called.
     """
+    with _told_in_one_line(file):
+        content = _read(file)
+        if not isinstance(content, dict):
+            raise ValueError("no dictionary")
+        return content
+
+
+def read_objects(file, classes, strangers=()):
+    """Read what was pickled by Python 2 or 3, objects of a few classes among it.
+
+    Parameters
+    ----------
+    file : Path
+    classes : dict
+        From names in the file, ``"module.Class"``, to classes. An object is made without calling its class,
+        and given what it held by its ``__setstate__`` or as its attributes.
+    strangers : tuple of str
+        Modules, with all below them, whose other objects are read and left empty.
+
+    Returns
+    -------
+    object
+
+    Raises
+    ------
+    DataError
+        As :func:`read_pickle`.
+    """
+    with _told_in_one_line(file, "name another file, or save it anew"):
+        return _read(file, classes, strangers)
+
+
+def _read(file, classes=(), strangers=()):
+    with open(file, "rb") as stream:
+        content = _Unpickler(stream, classes, strangers).load()
+        if stream.read(1):
+            raise _NotData("more behind it")
+    return _made(content, {})
+
+
+@contextmanager
+def _told_in_one_line(file, *remedy):
     try:
-        with open(file, "rb") as stream:
-            content = _Unpickler(stream, encoding="bytes").load()
-            trailing = stream.read(1)
-            values = {_text(key): _made(value) for key, value in content.items()}
+        yield
+    except DataError:
+        raise
     except _NotData as error:
-        raise mismatch(file, "a pickle of arrays, lists, text and numbers", error) from error
+        raise mismatch(file, "a pickle of arrays, lists, text and numbers", error, *remedy) from error
     except OSError as error:
         raise DataError(f"{file}: cannot be read ({error.strerror}); make it readable") from error
     # Damaged bytes can make the unpickler raise nearly anything.
     except Exception as error:
         reason = _one_line(str(error)) or type(error).__name__
-        raise mismatch(file, "a whole pickled dictionary", f"a damaged one ({reason})") from error
-    if trailing:
-        raise mismatch(file, "one pickle", "more behind it")
-    return values
+        raise mismatch(file, "a whole pickle", f"a damaged one ({reason})", *remedy) from error
 
 
 class _NotData(Exception):
@@ -73,7 +112,7 @@ class _Array:
 
 
 class _Dtype:
-    """Name and byte order of an integer type."""
+    """Name and byte order of a type of numbers."""
 
     __slots__ = ("name", "order")
 
@@ -118,7 +157,7 @@ class _MakeDtype:
     __slots__ = ()
 
     def __call__(self, name, align=0, copy=1):
-        if not re.fullmatch("[iu][1248]", _text(name)):
+        if not re.fullmatch("b1|[iu][1248]|f[48]", _text(name)):
             raise _NotData(f"dtype {_one_line(_text(name))}")
         return _Dtype(_text(name))
 
@@ -129,7 +168,7 @@ class _MakeScalar:
     def __call__(self, dtype, content):
         scalar = _Array()
         scalar.__setstate__((1, (), dtype, False, content))
-        return int(scalar.made())
+        return scalar.made().item()
 
 
 class _MakeBytes:
@@ -155,15 +194,70 @@ for _core in ("numpy.core", "numpy._core"):
     _LAWFUL[f"{_core}.numeric", "_frombuffer"] = _MakeArrayFromBuffer()
 
 
+class _Object:
+    """What an object is made of."""
+
+    kind, state = None, None
+
+    def __new__(cls, *arguments):
+        return object.__new__(cls)
+
+    def __init__(self, *arguments):
+        pass
+
+    def __setstate__(self, state):
+        self.state = state
+
+
+class _MakeObject:
+    __slots__ = ()
+
+    def __call__(self, kind, base, content):
+        if not (isinstance(kind, type) and issubclass(kind, _Object)):
+            raise _NotData("an object of an unknown kind")
+        return kind()
+
+
+_OBJECT = {
+    **dict.fromkeys([("copy_reg", "_reconstructor"), ("copyreg", "_reconstructor")], _MakeObject()),
+    **dict.fromkeys([("__builtin__", "object"), ("builtins", "object")], _Name()),
+}
+
+
 class _Unpickler(pickle.Unpickler):
+    def __init__(self, stream, classes, strangers):
+        super().__init__(stream, encoding="bytes")
+        self._classes, self._strangers = classes, strangers
+
     def find_class(self, module, name):
-        if (module, name) not in _LAWFUL:
+        if (module, name) in _LAWFUL:
+            return _LAWFUL[module, name]
+        if self._classes and (module, name) in _OBJECT:
+            return _OBJECT[module, name]
+        kind = self._classes[f"{module}.{name}"] if f"{module}.{name}" in self._classes else None
+        if kind is None and not any(f"{module}.".startswith(f"{s}.") for s in self._strangers):
             raise _NotData(_one_line(f"{module}.{name}"))
-        return _LAWFUL[module, name]
+        # A class of its own, which the pickle may change.
+        return type("_Object", (_Object,), {"kind": kind})
 
 
-def _made(value):
-    return value.made() if isinstance(value, _Array) else value
+def _made(value, done):
+    """The value that stand-ins stand for; ``done`` has those of objects, which may hold themselves."""
+    if isinstance(value, _Array):
+        return value.made()
+    if isinstance(value, list | tuple):
+        return type(value)(_made(each, done) for each in value)
+    if isinstance(value, dict):
+        pairs = ((_text(k) if isinstance(k, bytes) else k, _made(each, done)) for k, each in value.items())
+        return dict(pairs)
+    if not isinstance(value, _Object):
+        return value
+    if id(value) not in done:
+        made = done[id(value)] = object.__new__(value.kind or _Object)
+        if value.kind:
+            state = _made(value.state or {}, done)
+            getattr(made, "__setstate__", made.__dict__.update)(state)
+    return done[id(value)]
 
 
 def _text(value):
