@@ -84,8 +84,7 @@ def draw_model(draw):
         layer = behind(draw, convolve(draw, layer, draw(st.integers(0, 3)) > 0, scaled))
     for _ in range(draw(st.integers(0, 2))):
         scaled = draw(st.booleans()) if scale_inputs is None else scale_inputs
-        bias = draw(st.booleans())
-        layer = XNORDenseLayer(layer, draw(CHANNELS), scale_inputs=scaled, scale_bias=bias)
+        layer = XNORDenseLayer(layer, draw(CHANNELS), scale_inputs=scaled)
         layer = behind(draw, layer)
     kind = draw(st.sampled_from([DenseLayer, XNORDenseLayer]))
     network = behind(draw, kind(layer, draw(st.integers(1, 70)), nonlinearity=None))

@@ -237,7 +237,7 @@ WEIGHTS = "weights should have shape"
         (1, {"b": numbers(9, 5, 2)}, r"b should have shape \(9, 5, 3\); found \(9, 5, 2\)"),
         (1, {"b": numbers(9, 5)}, "b should have shape"),
         (1, {"b": np.array(1)}, "b should have shape"),
-        (6, {"c": numbers(5)}, "c should have shape"),
+        (6, {"b": numbers(5)}, "b should have shape"),
         (7, {"b": numbers(3, 1, 1)}, "b should have shape"),
         (2, {"scale": numbers(8)}, "scale should have shape"),
         (2, {"b": numbers(10)}, "b should have shape"),
@@ -269,7 +269,7 @@ def test_a_convolution_takes_no_vector(model):
         (1, {"alpha": numbers(9).astype(float)}),
         (1, {"alpha": [1] * 9}),
         (1, {"b": numbers(9).astype(np.dtype(np.int64).newbyteorder())}),
-        (6, {"c": numbers(6).astype(np.uint64)}),
+        (6, {"b": numbers(6).astype(np.uint64)}),
         (2, {"b": None}),
         (7, {"W": numbers(3, 6)}),
     ],
@@ -301,7 +301,7 @@ def test_signs_have_a_byte_for_every_8_channels(model, channels):
 
 SIGNED = [
     (index, name, sign)
-    for index, name in ((1, "b"), (2, "scale"), (2, "b"), (6, "c"), (7, "b"))
+    for index, name in ((1, "b"), (2, "scale"), (2, "b"), (6, "b"), (7, "b"))
     for sign in (1, -1)
 ]
 
@@ -338,7 +338,7 @@ def test_no_alpha_is_negative(model):
 @pytest.mark.parametrize(
     "index, name",
     [(0, "q_out"), *((i, n) for i in (1, 2, 6, 7) for n in ("q_b", "q_in", "q_out"))]
-    + [(1, "q_alpha"), (2, "q_scale"), (6, "q_c"), (7, "q_W")],
+    + [(1, "q_alpha"), (2, "q_scale"), (6, "q_alpha"), (7, "q_W")],
 )
 @pytest.mark.parametrize("q", [Q(16, 3), Q(15, 1001), Q(15, -1001), None])
 def test_formats_are_words_of_16_bits(model, index, name, q):
@@ -367,7 +367,7 @@ def test_every_rounding_is_a_shift_to_the_right(model, index, product_f):
 
 
 @pytest.mark.parametrize(
-    "index, name, product_f", [(1, "b", 24), (2, "b", 29), (3, "b", 17), (6, "c", 17), (7, "b", 29)]
+    "index, name, product_f", [(1, "b", 24), (2, "b", 29), (3, "b", 17), (6, "b", 17), (7, "b", 29)]
 )
 def test_a_bias_is_shifted_to_the_left_within_64_bits(model, index, name, product_f):
     zeros = np.zeros_like(getattr(model.operations[index], name))
@@ -378,11 +378,6 @@ def test_a_bias_is_shifted_to_the_left_within_64_bits(model, index, name, produc
         q = Q(15, 15 - product_f + shift)
         wrong = changed(model, index, **{name: zeros, f"q_{name}": q})
         assert_refused(wrong, f"q_{name} should have at most the {product_f} fraction bits")
-
-
-def test_a_layer_has_one_bias_and_one_that_the_sum_scales_only_with_the_sum(model):
-    assert_refused(changed(model, 6, b=numbers(6)), "c should come without b and with scale_inputs")
-    assert_refused(changed(model, 6, scale_inputs=False), "c should come without b and with scale_inputs")
 
 
 def dense(fan_in_of_axes, record):

@@ -1,7 +1,6 @@
 """The fixed-point simulation against an interpreter in exact fractions, integer for integer."""
 
 import warnings
-from functools import partial
 
 import lasagne
 import numpy as np
@@ -16,7 +15,7 @@ from random_graphs import formats
 
 import theano
 from xnornet.fixedpoint import Q
-from xnornet.graph import Formats, Saturation, check_graph, simulate
+from xnornet.graph import Formats, Graph, Quantize, Saturation, ScaledBias, Signs, check_graph, simulate
 from xnornet.layers import BatchNormLayer, XNORConv2DLayer, XNORDenseLayer
 from xnornet.quantization import quantize
 
@@ -44,9 +43,8 @@ def drawn(rng, *shape):
     return rng.uniform(-1, 1, shape).astype("float32")
 
 
-@pytest.mark.parametrize("scale_bias", [True, False])
 @pytest.mark.parametrize("scale_inputs", [True, False])
-def test_a_binary_net_of_every_trait_is_exact(scale_inputs, scale_bias):
+def test_a_binary_net_of_every_trait_is_exact(scale_inputs):
     rng = np.random.default_rng(0)
     layer = InputLayer((None, 2, 7, 6))
     layer = XNORConv2DLayer(
@@ -63,8 +61,7 @@ def test_a_binary_net_of_every_trait_is_exact(scale_inputs, scale_bias):
     layer = XNORConv2DLayer(layer, 4, 3, pad="full", nonlinearity=rectify, scale_inputs=scale_inputs)
     layer = lasagne.layers.MaxPool2DLayer(layer, 3, 2, pad=1)
     layer = BatchNormLayer(layer, gamma=drawn(rng, 4), mean=drawn(rng, 4), beta=drawn(rng, 4))
-    options = {"scale_inputs": scale_inputs, "scale_bias": scale_bias}
-    layer = XNORDenseLayer(layer, 5, b=drawn(rng, 5), **options)
+    layer = XNORDenseLayer(layer, 5, b=drawn(rng, 5), scale_inputs=scale_inputs)
     network = BatchNormLayer(DenseLayer(layer, 3, nonlinearity=None))
     images = (rng.integers(-300, 301, (3, 2, 7, 6)) / 256).astype("float32")
     outputs = assert_exact(quantize(network, images), images)
@@ -74,12 +71,11 @@ def test_a_binary_net_of_every_trait_is_exact(scale_inputs, scale_bias):
 def test_a_bias_is_added_before_or_after_the_scales():
     images = np.full((1, 1, 2, 2), 0.375, "float32")
     W = np.full((4, 1), 0.25, "float32")
-    for scale_bias, expected in ((True, (4 + 3) * 0.25 * 0.375), (False, 4 * 0.25 * 0.375 + 3)):
-        layer = XNORDenseLayer(
-            InputLayer((None, 1, 2, 2)), 1, W=W, b=np.array([3], "float32"), scale_bias=scale_bias
-        )
-        model = quantize(layer, images)
-        assert (model.operations[1].c is None, model.operations[1].b is None) == (not scale_bias, scale_bias)
+    layer = XNORDenseLayer(InputLayer((None, 1, 2, 2)), 1, W=W, b=np.array([3], "float32"))
+    scaled = ScaledBias(Signs.pack(np.ones((1, 4))), W[0] / 4, None, np.array([3 / 16]), None, None, None)
+    both = (layer, 4 * 0.25 * 0.375 + 3), (Graph.chain((1, 2, 2), [Quantize(), scaled]), 7 * 0.25 * 0.375)
+    for network, expected in both:
+        model = quantize(network, images)
         *_, scores = assert_exact(model, images)
         assert model.q_out.dequantize(scores).tolist() == [[expected]]
 
@@ -100,7 +96,7 @@ def test_images_round_half_to_even_and_saturate():
     assert first.ravel().tolist() == [0, 2, 0, -2, 127, -127]
 
 
-@pytest.mark.parametrize("layer", [DenseLayer, XNORDenseLayer, partial(XNORDenseLayer, scale_bias=True)])
+@pytest.mark.parametrize("layer", [DenseLayer, XNORDenseLayer])
 @pytest.mark.parametrize("bias", [0, 1e6])
 def test_4096_inputs_with_large_values_do_not_overflow(layer, bias):
     incoming = InputLayer((None, 1, 64, 64))
@@ -154,8 +150,7 @@ def test_zero_weights_give_the_bias():
     assert model.q_out.dequantize(scores).tolist() == [[0.5, -3]]
 
 
-@pytest.mark.parametrize("scale_bias", [True, False])
-def test_fifteen_bits_come_close_to_floating_point(scale_bias):
+def test_fifteen_bits_come_close_to_floating_point():
     rng = np.random.default_rng(0)
     layer = InputLayer((None, 1, 6, 6))
     layer = lasagne.layers.Conv2DLayer(layer, 3, 3, pad="same", nonlinearity=rectify)
@@ -163,7 +158,7 @@ def test_fifteen_bits_come_close_to_floating_point(scale_bias):
     layer = XNORConv2DLayer(layer, 4, 3)
     layer = lasagne.layers.MaxPool2DLayer(layer, 2)
     layer = second = BatchNormLayer(layer, gamma=drawn(rng, 4), mean=drawn(rng, 4), beta=drawn(rng, 4))
-    layer = XNORDenseLayer(layer, 6, b=drawn(rng, 6), scale_bias=scale_bias)
+    layer = XNORDenseLayer(layer, 6, b=drawn(rng, 6))
     network = BatchNormLayer(DenseLayer(layer, 4, nonlinearity=None), inv_std=lasagne.init.Constant(3))
 
     images = rng.uniform(-1, 1, (3000, 1, 6, 6)).astype("float32")

@@ -18,7 +18,7 @@ def sign(x):
     return -1.0 if x < 0 else 1.0
 
 
-def looped(I, W, b, scale_inputs, scale_bias=False, scale_weights=True):
+def looped(I, W, b, scale_inputs, scale_weights=True):
     """The layer's output, number by number."""
     samples, (features, units) = len(I), W.shape
     output = np.zeros((samples, units))
@@ -28,7 +28,7 @@ def looped(I, W, b, scale_inputs, scale_bias=False, scale_weights=True):
             product = sum(sign(I[n, k]) * sign(W[k, o]) for k in range(features))
             alpha = sum(abs(W[k, o]) for k in range(features)) / features if scale_weights else 1
             bias = 0 if b is None else b[o]
-            output[n, o] = (product + bias) * beta * alpha if scale_bias else product * beta * alpha + bias
+            output[n, o] = product * beta * alpha + bias
     return output
 
 
@@ -45,14 +45,13 @@ def grid(rng, *shape):
     ),
     units=st.integers(1, 6),
     scale_inputs=st.booleans(),
-    scale_bias=st.booleans(),
     scale_weights=st.booleans(),
     biased=st.booleans(),
     rectified=st.booleans(),
     seed=st.integers(0, 2**32),
 )
 def test_output_is_that_of_plain_loops(
-    batch, features, units, scale_inputs, scale_bias, scale_weights, biased, rectified, seed
+    batch, features, units, scale_inputs, scale_weights, biased, rectified, seed
 ):
     rng = np.random.default_rng(seed)
     I = grid(rng, batch, *features)
@@ -65,12 +64,11 @@ def test_output_is_that_of_plain_loops(
         b=b,
         nonlinearity=lasagne.nonlinearities.rectify if rectified else None,
         scale_inputs=scale_inputs,
-        scale_bias=scale_bias,
         scale_weights=scale_weights,
     )
     run = theano.function([layer.input_layer.input_var], lasagne.layers.get_output(layer))
     found = run(I.astype("float32"))
-    expected = looped(I.reshape(batch, -1), W, b, scale_inputs, scale_bias, scale_weights)
+    expected = looped(I.reshape(batch, -1), W, b, scale_inputs, scale_weights)
     assert found.dtype == np.float32
     assert layer.output_shape == (None, units) == (None, *found.shape[1:])
     np.testing.assert_allclose(
@@ -79,9 +77,9 @@ def test_output_is_that_of_plain_loops(
 
 
 @functools.cache
-def compiled(scale_inputs, dtype="float64", scale_bias=False, scale_weights=True):
+def compiled(scale_inputs, dtype="float64", scale_weights=True):
     I, G = T.tensor4(dtype=dtype), T.matrix(dtype=dtype)
-    options = {"scale_inputs": scale_inputs, "scale_bias": scale_bias, "scale_weights": scale_weights}
+    options = {"scale_inputs": scale_inputs, "scale_weights": scale_weights}
     layer = XNORDenseLayer((None, 2, 3, 2), 4, W=np.zeros((12, 4), dtype), b=np.zeros(4, dtype), **options)
     output = layer.get_output_for(I)
     gradients = theano.grad((G * output).sum(), [I, layer.W, layer.b])
@@ -89,12 +87,10 @@ def compiled(scale_inputs, dtype="float64", scale_bias=False, scale_weights=True
 
 
 @pytest.mark.parametrize("scale_inputs", [True, False])
-@pytest.mark.parametrize(
-    ("scale_bias", "scale_weights"), [(True, True), (False, True), (False, False), (True, False)]
-)
+@pytest.mark.parametrize("scale_weights", [True, False])
 @pytest.mark.parametrize("seed", range(3))
-def test_gradients_are_those_of_the_formulas(scale_inputs, scale_bias, scale_weights, seed):
-    layer, run = compiled(scale_inputs, scale_bias=scale_bias, scale_weights=scale_weights)
+def test_gradients_are_those_of_the_formulas(scale_inputs, scale_weights, seed):
+    layer, run = compiled(scale_inputs, scale_weights=scale_weights)
     rng = np.random.default_rng(seed)
     I, W, b, G = grid(rng, 3, 12), grid(rng, 12, 4), grid(rng, 4), rng.normal(size=(3, 4))
     layer.W.set_value(W)
@@ -104,18 +100,16 @@ def test_gradients_are_those_of_the_formulas(scale_inputs, scale_bias, scale_wei
     H, B = np.where(I < 0, -1.0, 1.0), np.where(W < 0, -1.0, 1.0)
     beta = np.abs(I).sum(axis=1, keepdims=True) / 12 if scale_inputs else np.ones((3, 1))
     alpha = np.abs(W).sum(axis=0) / 12 if scale_weights else np.ones(4)
-    product = H @ B + b * scale_bias
+    product = H @ B
     expected_I = (G * beta * alpha) @ B.T * (np.abs(I) <= 1)
     if scale_inputs:
         expected_I += (G * product * alpha).sum(axis=1, keepdims=True) * np.sign(I) / 12
     expected_W = H.T @ (G * beta * alpha) * (np.abs(W) <= 1)
     if scale_weights:
         expected_W += (G * product * beta).sum(axis=0) * np.sign(W) / 12
-    expected_b = (G * beta * alpha if scale_bias else G).sum(axis=0)
+    expected_b = G.sum(axis=0)
 
-    np.testing.assert_allclose(
-        output, looped(I, W, b, scale_inputs, scale_bias, scale_weights), rtol=1e-12, atol=1e-12
-    )
+    np.testing.assert_allclose(output, looped(I, W, b, scale_inputs, scale_weights), rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(to_I.reshape(3, 12), expected_I, rtol=1e-10, atol=1e-12)
     np.testing.assert_allclose(to_W, expected_W, rtol=1e-10, atol=1e-12)
     np.testing.assert_allclose(to_b, expected_b, rtol=1e-10, atol=1e-12)

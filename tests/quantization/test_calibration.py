@@ -13,7 +13,18 @@ from lasagne.nonlinearities import rectify
 
 import theano
 from xnornet.fixedpoint import Q
-from xnornet.graph import XNOR, Affine, Flatten, Formats, Linear, MaxPool, Quantize, Rectify
+from xnornet.graph import (
+    XNOR,
+    Affine,
+    Flatten,
+    Formats,
+    Linear,
+    MaxPool,
+    Quantize,
+    Rectify,
+    ScaledBias,
+    Signs,
+)
 from xnornet.layers import BatchNormLayer, XNORConv2DLayer, XNORDenseLayer
 from xnornet.quantization import quantize
 from xnornet.quantization.layers import operations
@@ -77,12 +88,10 @@ def fitted(layer, q_in, wanted, formats):
 
 def parameters(record):
     """Each array of integers of a record with its format."""
-    factor = {XNOR: "alpha", Linear: "W", Affine: "scale"}[type(record)]
+    factor = {XNOR: "alpha", ScaledBias: "alpha", Linear: "W", Affine: "scale"}[type(record)]
     yield getattr(record, factor), getattr(record, f"q_{factor}")
     if record.b is not None:
         yield record.b, record.q_b
-    if getattr(record, "c", None) is not None:
-        yield record.c, record.q_c
 
 
 def weighted(model):
@@ -208,12 +217,12 @@ def largest_sums(record):
         products = [limit * sum(abs(int(w)) for w in row.ravel()) for row in factors]
     elif isinstance(record, Affine):
         products = [limit * abs(int(a)) for a in factors]
-    elif record.c is not None:
-        shift = record.q_alpha.f - record.q_c.f
+    elif isinstance(record, ScaledBias):
+        shift = record.q_alpha.f - record.q_b.f
         fan_in = record.B[0].size
-        products = [
-            (fan_in * abs(int(a)) + abs(int(c)) * 2**shift) * fan_in * limit
-            for a, c in zip(factors, record.c, strict=True)
+        return [
+            (fan_in * abs(int(a)) + abs(int(b)) * 2**shift) * fan_in * limit
+            for a, b in zip(factors, record.b, strict=True)
         ]
     else:
         fan_in = record.B[0].size
@@ -231,10 +240,6 @@ LAYERS = {
     "dense": lambda n, **p: DenseLayer((None, n), 2, nonlinearity=None, **p),
     "binary dense": lambda n, **p: XNORDenseLayer((None, n), 2, **p),
     "unscaled binary dense": lambda n, **p: XNORDenseLayer((None, n), 2, scale_inputs=False, **p),
-    "binary dense of scaled bias": lambda n, **p: XNORDenseLayer((None, n), 2, scale_bias=True, **p),
-    "unscaled binary dense of scaled bias": lambda n, **p: XNORDenseLayer(
-        (None, n), 2, scale_inputs=False, scale_bias=True, **p
-    ),
     "convolution": lambda n, **p: lasagne.layers.Conv2DLayer((None, n, 2, 3), 2, 2, nonlinearity=None, **p),
     "binary convolution": lambda n, **p: XNORConv2DLayer((None, n, 2, 3), 2, 2, untie_biases=True, **p),
 }
@@ -242,7 +247,7 @@ LAYERS = {
 
 @settings(deadline=None, max_examples=examples(100))
 @given(
-    kind=st.sampled_from([*LAYERS, "batch norm"]),
+    kind=st.sampled_from([*LAYERS, "batch norm", "scaled bias"]),
     fan_in=st.sampled_from([1, 9, 4096, 70_000]),
     exponents=st.tuples(*[st.sampled_from([None, -140, -60, -20, 0, 8, 30, 100])] * 2),
     q_in=st.builds(Q, st.sampled_from([7, 15]), st.integers(-70, 70)),
@@ -257,17 +262,18 @@ def test_no_exact_sum_reaches_two_to_the_62(kind, fan_in, exponents, q_in, wante
     def some(scale):
         return lambda shape: rng.choice(drawn(rng, 100), shape) * np.float32(scale)
 
-    if kind == "batch norm":
+    if kind == "scaled bias":
+        record = scaled_bias(fan_in, abs(some(scales[0])(2)), some(scales[1])(2)).fit(formats, wanted, q_in)
+    elif kind == "batch norm":
         layer = BatchNormLayer((None, 3), inv_std=some(scales[0]), beta=some(scales[1]))
+        record = fitted(layer, q_in, wanted, formats)
     else:
         layer = LAYERS[kind](fan_in, W=some(scales[0]), b=some(scales[1]))
-    record = fitted(layer, q_in, wanted, formats)
+        record = fitted(layer, q_in, wanted, formats)
     assert max(largest_sums(record)) < 2**62
     # Every rounding is a shift to the right, and the bias is shifted within 64 bits.
-    if getattr(record, "c", None) is None:
-        assert 0 <= record.fraction_bits() - record.q_b.f < 62
-    else:
-        assert 0 <= record.q_alpha.f - record.q_c.f < 62
+    product_f = record.q_alpha.f if kind == "scaled bias" else record.fraction_bits()
+    assert 0 <= product_f - record.q_b.f < 62
     assert record.q_out.f <= record.fraction_bits()
     assert record.q_out.int_bits >= wanted.int_bits
     for integers, q in parameters(record):
@@ -297,29 +303,14 @@ def test_the_bias_has_no_more_fraction_bits_than_the_product():
     assert record.b.tolist() == [2**8, 2**8]
 
 
-def test_a_bias_that_is_scaled_takes_the_alpha_of_its_unit():
-    W, b = np.array([[0.5, 2.0]] * 4, "float32"), np.array([3, -5], "float32")
-    layer = XNORDenseLayer((None, 4), 2, W=W, b=b, scale_bias=True)
-    record = fitted(layer, Q(7, 0), Q(15, 0), Formats())
-    assert record.b is None
-    assert (record.q_alpha, record.q_c) == (Q(15, -1), Q(15, 2))
-    assert record.q_c.dequantize(record.c).tolist() == [3 * 0.5 / 4, -5 * 2 / 4]
-
-
-def test_a_bias_that_only_alpha_scales_is_added_last():
-    W, b = np.array([[0.5, 2.0]] * 4, "float32"), np.array([3, -5], "float32")
-    layer = XNORDenseLayer((None, 4), 2, W=W, b=b, scale_bias=True, scale_inputs=False)
-    record = fitted(layer, Q(7, 0), Q(15, 0), Formats())
-    assert record.c is None
-    assert record.q_b.dequantize(record.b).tolist() == [3 * 0.5, -5 * 2]
+def scaled_bias(fan_in, alpha, b):
+    return ScaledBias(Signs.pack(np.ones((len(alpha), fan_in))), alpha, None, b, None, None, None)
 
 
 def test_a_small_bias_that_is_scaled_has_no_more_fraction_bits_than_alpha():
-    layer = XNORDenseLayer((None, 4), 2, W=lasagne.init.Constant(1), b=lasagne.init.Constant(2.0**-9))
-    layer.scale_bias = True
-    record = fitted(layer, Q(7, 0), Q(15, -60), Formats())
-    assert record.q_c.f == record.q_alpha.f == 17
-    assert record.c.tolist() == [2**6, 2**6]
+    record = scaled_bias(4, np.full(2, 0.25), np.full(2, 2.0**-11)).fit(Formats(), Q(15, -60), Q(7, 0))
+    assert record.q_b.f == record.q_alpha.f == 17
+    assert record.b.tolist() == [2**6, 2**6]
     assert record.q_out.f == record.fraction_bits() == 17 + 7
 
 

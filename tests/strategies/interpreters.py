@@ -164,12 +164,21 @@ class Interpreter:
         def value(o, pairs):
             product = sum(w if x >= 0 else -w for w, x in pairs)
             sums = sum(abs(x) for _, x in pairs) * self.unit_of_data(q) if record.scale_inputs else 1
-            scaled = product * int(record.alpha[o]) * unit(record.q_alpha)
-            if record.scale_inputs and record.c is not None:
-                scaled += int(record.c[o]) * unit(record.q_c)
-            return scaled * sums
+            return product * int(record.alpha[o]) * unit(record.q_alpha) * sums
 
         return self.filtered(record, n, integers(record.B), value)
+
+    def ScaledBias(self, record, n, q):
+        assert record.q_in == q
+        n = n.reshape(-1)
+        sums = sum(abs(x) for x in n) * self.unit_of_data(q)
+
+        def value(o):
+            product = sum(int(w) if x >= 0 else -int(w) for w, x in zip(record.B[o], n, strict=True))
+            scaled = product * int(record.alpha[o]) * unit(record.q_alpha)
+            return self.finish((scaled + int(record.b[o]) * unit(record.q_b)) * sums, record.q_out)
+
+        return self.each(lambda i: value(*i), (len(record.B),))
 
     def filtered(self, record, n, weights, value):
         """``value`` of each output and its pairs of a weight and an integer, plus the bias, rounded."""

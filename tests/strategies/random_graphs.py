@@ -21,6 +21,7 @@ from xnornet.graph import (
     Quantize,
     Rectify,
     Reshape,
+    ScaledBias,
     Signs,
     Slice,
     Upscale,
@@ -97,11 +98,10 @@ class Builder:
         b = None if b == "none" else self.numbers(outputs, *(grid if b == "untied" else ()))
         if not binary:
             return self.put(Linear(self.numbers(*weights), None, b, None, window, None, None, groups), source)
-        scaled, c = draw(st.booleans()), None
-        if scaled and b is None and draw(st.booleans()):
-            c = self.numbers(outputs)
         alpha, signs = abs(self.numbers(outputs)), self.signs(*weights)
-        operation = XNOR(signs, alpha, None, b, None, scaled, window, None, None, c, None, groups)
+        if dense and draw(st.booleans()):
+            return self.put(ScaledBias(signs, alpha, None, self.numbers(outputs), None, None, None), source)
+        operation = XNOR(signs, alpha, None, b, None, draw(st.booleans()), window, None, None, groups)
         return self.put(operation, source)
 
     def plain_filter(self):

@@ -38,9 +38,7 @@ def connect(draw, incoming, binary):
     if draw(st.booleans()):
         options["b"] = None
     if binary:
-        for option in ("scale_inputs", "scale_bias"):
-            options[option] = draw(st.booleans())
-        return XNORDenseLayer(incoming, draw(small) + 1, **options)
+        return XNORDenseLayer(incoming, draw(small) + 1, scale_inputs=draw(st.booleans()), **options)
     return lasagne.layers.DenseLayer(incoming, draw(small) + 1, **options)
 
 

@@ -18,6 +18,7 @@ from xnornet.graph import (
     Quantize,
     Rectify,
     Requantize,
+    ScaledBias,
     Signs,
     Slice,
     Window,
@@ -49,7 +50,7 @@ def numbers(*shape, dtype=np.int64):
 
 
 def every_operation():
-    """What version 1 had: nodes 1, 3 and 6 are binary, 2 is a batch norm, 4 pools, 7 is real."""
+    """What version 1 had: nodes 1, 3 and 6 (scaled bias) are binary, 2 is batch norm, 4 pools, 7 is real."""
     narrow, wide = Window((3, 2), (1, 2), ((1, 1), (0, 1))), Window((2, 2), (1, 1), NO_PAD)
     operations = [
         Quantize(image),
@@ -58,7 +59,7 @@ def every_operation():
         XNOR(signs(4, 9, 2, 2), numbers(4), parameter, numbers(4, 4, 2), parameter, False, wide, data, data),
         MaxPool(Window((2, 3), (2, 1), ((1, 0), (0, 2))), True),
         Rectify(),
-        XNOR(signs(6, 16), numbers(6), parameter, None, data, True, None, data, data, numbers(6), Q(15, 1)),
+        ScaledBias(signs(6, 16), numbers(6), parameter, numbers(6), Q(15, 1), data, data),
         Linear(numbers(3, 6, dtype=np.int16), parameter, numbers(3), Q(15, 4), None, data, Q(14, 5)),
     ]
     return Graph.chain((2, 5, 5), operations)

@@ -6,8 +6,8 @@ import zipfile
 
 __all__ = ["as_version_1", "is_chain"]
 
-KINDS = ("quantize", "xnor", "linear", "affine", "max pool", "rectify", "flatten")
-ARRAYS = ("signs", "alpha", "W", "scale", "b", "c")
+KINDS = ("quantize", "xnor", "scaled bias", "linear", "affine", "max pool", "rectify", "flatten")
+ARRAYS = ("signs", "alpha", "W", "scale", "b")
 
 
 def is_chain(graph):
@@ -26,7 +26,11 @@ def as_version_1(data):
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
     header = json.loads(members.pop("header.json"))
-    header["version"], header["layers"] = 1, [layer(node) for node in header.pop("nodes")]
+    nodes = header.pop("nodes")
+    for i, node in enumerate(nodes):
+        if node["kind"] == "scaled bias":
+            members[f"node{i}.c.npy"] = members.pop(f"node{i}.b.npy")
+    header["version"], header["layers"] = 1, [layer(node) for node in nodes]
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
         archive.writestr("header.json", json.dumps(header))
@@ -42,6 +46,8 @@ def layer(node):
     weights = node.get("signs") or node.get("W")
     if weights:
         node["outputs"], node["inputs"] = weights[:2]
+    if node["kind"] == "scaled bias":
+        node |= {"kind": "xnor", "q_c": node["q_b"], "q_b": None, "scale_inputs": True, "window": None}
     if "scale" in node:
         node["channels"] = node["scale"][0]
     if node.get("window"):

@@ -38,18 +38,17 @@ class Loaded:
         Name of the network, if it is known.
     header : dict
         What is told of the model, beside it or in it.
-    trained : Layer or None
-        The network with its weights; None for a packed model.
-    packed : Graph or None
-        What a packed model holds.
+    graph : Graph
+        Of real parameters, or if ``is_packed`` in integers.
+    is_packed : bool
     dataset : Dataset
         Prepared as the model's images were.
     """
 
     network: str | None
     header: dict
-    trained: object
-    packed: object
+    graph: object
+    is_packed: bool
     dataset: object
 
 
@@ -87,19 +86,19 @@ def load_model(arguments, log):
     from xnornet.graph import is_packed, load_packed
     from xnornet.model import load_header, load_whitening
 
-    packed = None
-    if is_packed(arguments.model):
-        packed, header = load_packed(arguments.model)
+    packed = is_packed(arguments.model)
+    if packed:
+        graph, header = load_packed(arguments.model)
     else:
         read_array_headers(arguments.model)
         header = load_header(arguments.model)
     dataset = data.load(arguments.dataset, arguments.data, whiten=load_whitening(arguments.model, header))
-    if packed is None:
-        network, trained = _load_network(arguments, header, dataset, log)
-        return Loaded(network, header, trained, None, dataset)
-    network = header.get("network")
-    _check_fit(arguments, network, packed.input_shape, dataset, header.get("dataset", dataset.name))
-    return Loaded(network, header, None, packed, dataset)
+    if packed:
+        network, trained_on = header.get("network"), header.get("dataset", dataset.name)
+        _check_fit(arguments, network, graph.input_shape, dataset, trained_on)
+    else:
+        network, graph = _load_weights(arguments, header, dataset, log)
+    return Loaded(network, header, graph, packed, dataset)
 
 
 def formats_of(arguments):
@@ -111,33 +110,32 @@ def formats_of(arguments):
 
 
 def quantized(arguments, loaded, images):
-    """The graph of the trained network that was loaded, in integers, calibrated on images."""
+    """The graph of real parameters that was loaded, in integers, calibrated on images."""
     from xnornet.quantization import quantize
 
     try:
-        return quantize(loaded.trained, images, formats_of(arguments), arguments.batch_size)
+        return quantize(loaded.graph, images, formats_of(arguments), arguments.batch_size)
     except ValueError as error:
         raise UsageError(f"{arguments.model}: {error}") from error
 
 
-def _load_network(arguments, header, dataset, log):
-    """Build the network that the model's header or its form names, and set its weights."""
+def _load_weights(arguments, header, dataset, log):
+    """Name and graph of the network that the weights' header or their form names."""
     import lasagne
 
     import theano.tensor as T
     from xnornet import networks
-    from xnornet.ancestor import ancestor_network
     from xnornet.model import header_path, load_weights
+    from xnornet.quantization import import_ancestor, to_graph
 
     in_single_precision()
-    found = None if header else ancestor_network(arguments.model, T.tensor4("images"))
+    found = None if header else import_ancestor(arguments.model)
     if found is not None:
-        network, layer = found
-        shape = networks.input_shape(layer)
-        _check_fit(arguments, network, shape, dataset, networks.DATASETS[network])
+        network, graph = found
+        _check_fit(arguments, network, graph.input_shape, dataset, networks.DATASETS[network])
         if not arguments.json:
             log(f"{arguments.model}: read as {network} in the form of theano-xnor-net")
-        return network, layer
+        return found
     network = arguments.net or header.get("network", NETWORKS_OF[arguments.dataset][0])
     options = header.get("arguments", {}) if network == header.get("network") else {}
     try:
@@ -147,7 +145,10 @@ def _load_network(arguments, header, dataset, log):
     shape = networks.input_shape(layer)
     _check_fit(arguments, network, shape, dataset, header.get("dataset", dataset.name))
     networks.set_weights(layer, load_weights(arguments.model, lasagne.layers.get_all_params(layer)))
-    return network, layer
+    try:
+        return network, to_graph(layer)
+    except ValueError as error:
+        raise UsageError(f"{arguments.model}: {error}") from error
 
 
 def _check_fit(arguments, network, shape, dataset, trained_on):

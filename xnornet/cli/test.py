@@ -79,7 +79,7 @@ def _test(arguments, log, started):
         report_folder(arguments.report)
     loaded = load_model(arguments, log)
     dataset = loaded.dataset
-    if loaded.packed is not None:
+    if loaded.is_packed:
         _check_formats_left(arguments)
     count = len(dataset.test) if arguments.no is None else arguments.no
     if not 1 <= count <= len(dataset.test):
@@ -130,21 +130,13 @@ def _scores(arguments, loaded, images):
     from xnornet.graph import simulate
 
     if arguments.mode == "float":
-        graph = loaded.packed or _real_graph(arguments, loaded)
-        return simulate(graph, images, arguments.batch_size, real=True, progress=True), None
-    graph = loaded.packed or quantized(arguments, loaded, _calibration_images(arguments, loaded))
+        return simulate(loaded.graph, images, arguments.batch_size, real=True, progress=True), None
+    graph = loaded.graph
+    if not loaded.is_packed:
+        graph = quantized(arguments, loaded, _calibration_images(arguments, loaded))
     if arguments.mode == "fixed":
         return simulate(graph, images, arguments.batch_size, progress=True), graph.q_out
     return _packed_scores(arguments, graph, images), graph.q_out
-
-
-def _real_graph(arguments, loaded):
-    from xnornet.quantization import to_graph
-
-    try:
-        return to_graph(loaded.trained)
-    except ValueError as error:
-        raise UsageError(f"{arguments.model}: {error}") from error
 
 
 def _packed_scores(arguments, graph, images):
@@ -181,13 +173,12 @@ def _report(arguments, loaded, scores, images):
     written = write_report(
         arguments.report, scores, dataset.test, dataset.class_names, f"{title}, {arguments.mode}"
     )
-    if arguments.mode != "fixed" or loaded.trained is None:
+    if arguments.mode != "fixed" or loaded.is_packed:
         return written
     labels = dataset.test.labels[:count]
-    graph = _real_graph(arguments, loaded)
-    floats = simulate(graph, images, arguments.batch_size, real=True, progress=True)
+    floats = simulate(loaded.graph, images, arguments.batch_size, real=True, progress=True)
     sweep = sweep_bits(
-        loaded.trained,
+        loaded.graph,
         _calibration_images(arguments, loaded),
         images,
         labels,

@@ -283,7 +283,7 @@ def _product(thread, threads, count, x, w, stride, size, b, shift, low, high, bl
 
 _XNOR = (
     *(INTEGER, array("uint64", 4), array("int64", 3), array("uint64", 3), PAIR, PAIR),
-    *(array("int32", 2), array("int32", 1), array("int64", 1), array("int64", 1), array("int64", 2)),
+    *(array("int32", 2), array("int32", 1), array("int64", 1), array("int64", 2)),
     *(INTEGER, INTEGER, INTEGER, INTEGER, array("int64", 2), array("int32", 3), array("int16", 4)),
 )
 _read_xnor = reader(_XNOR)
@@ -291,7 +291,7 @@ _read_xnor = reader(_XNOR)
 
 @_kernel(_XNOR)
 def xnor(thread, threads, words):
-    """Binary filter: ``clip(round_half_even(((H . B) * alpha + c) * sum|I| + b) * 2**-shift), low, high)``.
+    """Binary filter: ``clip(round_half_even((H . B) * alpha * sum|I| + b) * 2**-shift), low, high)``.
 
     ``H . B`` is ``base`` less twice the number of differing signs, padding counted as -1.
 
@@ -304,7 +304,7 @@ def xnor(thread, threads, words):
     base : int32 array, ``(classes, outputs)``
     classes : int32 array, ``(output pixels,)``
         Which row of ``base`` a pixel takes: what of its window lies on the padding decides.
-    alpha, c : int64 array, ``(outputs,)``
+    alpha : int64 array, ``(outputs,)``
     stride, size, b, shift, low, high, blocks_each, places, sums, out : as in :func:`product`
     """
     (
@@ -317,7 +317,6 @@ def xnor(thread, threads, words):
         base,
         classes,
         alpha,
-        c,
         b,
         shift,
         low,
@@ -345,11 +344,11 @@ def xnor(thread, threads, words):
                         total += magnitudes[image, y * stride[0] + i, x_ * stride[1] + j]
             o = slice(task[2] * BLOCK, min(task[3] * BLOCK, outputs))
             own_sums, own_base = sums[thread, pixel - task[0], o], base[classes[place], o]
-            own_alpha, own_c, own_b = alpha[o], c[o], b[place if len(b) > 1 else 0, o]
+            own_alpha, own_b = alpha[o], b[place if len(b) > 1 else 0, o]
             to = out[image, y, x_, o]
             for k in range(len(to)):
                 n = np.int64(own_base[k]) - 2 * np.int64(own_sums[k])
-                n = (n * own_alpha[k] + own_c[k]) * total + own_b[k]
+                n = n * own_alpha[k] * total + own_b[k]
                 to[k] = _rounded(n, shift, low, high)
 
 

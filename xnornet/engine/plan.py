@@ -417,14 +417,11 @@ def _xnor(call, node, value, target):
     record = node.operation
     w = sign_words(record.signs, node.shape)
     base, classes = border(w, node.shape[0], node.window, node.shape[1:], node.out_shape[1:])
-    c = np.zeros(len(w), np.int64)
-    if record.c is not None:
-        c += record.c << (record.q_alpha.f - record.q_c.f)
     x, *reading = _reading(node, value.signs, w, BLOCK)
     call(
         "xnor",
         *(x, value.magnitudes, *reading),
-        *(base, classes, record.alpha.astype(np.int64), c),
+        *(base, classes, record.alpha.astype(np.int64)),
         *_rounding(node),
         *_scratch(node, np.int32, BLOCK),
         target.ints,

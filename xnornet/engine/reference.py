@@ -66,13 +66,11 @@ def product(count, x, w, stride, size, b, shift, low, high, blocks_each, places,
 product_wide = product
 
 
-def xnor(
-    count, x, magnitudes, w, stride, size, base, classes, alpha, c, b, shift, low, high, *scratch_and_out
-):
+def xnor(count, x, magnitudes, w, stride, size, base, classes, alpha, b, shift, low, high, *scratch_and_out):
     out = scratch_and_out[-1]
     grid, outputs = out.shape[1:3], out.shape[3]
     differences = _differences(count, x, w, stride, size, grid, outputs)
-    n = (_by_pixel(base[classes], grid) - 2 * differences) * alpha + c
+    n = (_by_pixel(base[classes], grid) - 2 * differences) * alpha
     if magnitudes.size:
         n = n * sum(_moved(magnitudes[:count], stride, size, grid))[..., None]
     out[:count] = _rounded(n + _by_pixel(b, grid), shift, low, high)

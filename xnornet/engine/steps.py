@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from xnornet.engine.kernels import WORD
 from xnornet.engine.layout import words
 from xnornet.graph import XNOR, Add, Affine, AveragePool, Flatten, Linear, MaxPool, Rectify, Window
-from xnornet.graph.filters import Filter
 
 __all__ = ["WHOLE", "Step", "as_image", "folded_chain", "is_sparse", "steps_of"]
 
@@ -158,7 +157,7 @@ def _flattens(graph, consumers):
         operation = graph.nodes[k].operation
         if isinstance(operation, Rectify):
             return flattens[k]
-        dense = isinstance(operation, Filter) and operation.window is None
+        dense = _has_kernel(operation) and operation.window is None
         return dense or isinstance(operation, Flatten)
 
     for i in reversed(range(len(graph.nodes))):

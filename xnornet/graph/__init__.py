@@ -13,6 +13,7 @@ from xnornet.graph.operation import Cost, Operation
 from xnornet.graph.packed import is_packed, load_packed, save_packed
 from xnornet.graph.pooling import AveragePool, MaxPool
 from xnornet.graph.quantizing import Quantize, Requantize
+from xnornet.graph.scaled_bias import ScaledBias
 from xnornet.graph.shaping import Flatten, Pad, Reshape, Slice, Upscale
 from xnornet.graph.signs import Signs
 from xnornet.graph.simulation import Saturation, simulate
@@ -40,6 +41,7 @@ __all__ = [
     "Requantize",
     "Reshape",
     "Saturation",
+    "ScaledBias",
     "Signs",
     "Slice",
     "Upscale",

@@ -1,7 +1,7 @@
 """A scale and an offset for each channel: batch norm at test time, and layers that only scale or add."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -56,17 +56,9 @@ class Affine(Operation):
         # A scale of 1 is exact, so that a layer that only adds does only that.
         keep = bool((self.scale == 1).all())
         found = fit(self.scale, self.b, q.limit, q.f, wanted, formats, keep_powers=keep)
-        return replace(
-            self,
-            scale=found.factor,
-            q_scale=found.q_factor,
-            b=found.bias,
-            q_b=found.q_bias,
-            q_in=q,
-            q_out=found.q_out,
-        )
+        return found.of(self, "scale", q)
 
     def check(self, shapes, formats):
         check_shape("scale", self.scale, shapes[0][:1])
         check_shape("b", self.b, shapes[0][:1])
-        check_bias(self, shapes[0])
+        check_bias(self, shapes[0], self.fraction_bits())

@@ -63,14 +63,7 @@ class Add(Operation):
             formats_of = ", ".join(map(str, q))
             raise ValueError(f"a sum of inputs in {formats_of} has no exact form; scale them alike")
         found = fit(self.coefficients, None, bound, finest, wanted, formats, keep_powers=True)
-        return replace(
-            self,
-            coefficients=found.factor,
-            q_coefficients=found.q_factor,
-            shifts=shifts,
-            q_in=Q(bits, bits - finest),
-            q_out=found.q_out,
-        )
+        return replace(found.of(self, "coefficients", Q(bits, bits - finest)), shifts=shifts)
 
     def check(self, shapes, formats):
         check_shape("coefficients", self.coefficients, (len(shapes),))

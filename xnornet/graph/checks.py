@@ -16,7 +16,6 @@ __all__ = [
     "check_length",
     "check_numbers",
     "check_shape",
-    "check_shift",
     "check_window",
     "is_count",
 ]
@@ -65,21 +64,19 @@ def check_shape(name, array, shape):
         raise ModelError(f"{name} should have shape {tuple(shape)}; found {array.shape}")
 
 
-def check_shift(name, product_f, q):
-    """Bits by which a bias is shifted to the left to be added to a product of so many fraction bits."""
-    if not 0 <= product_f - q.f <= ACCUMULATOR_BITS:
+def check_bias(operation, shape, product_f):
+    """A bias, if there is one, has a number for each output channel, or for each number of the output.
+
+    It is shifted to the left to be added to a product of so many fraction bits.
+    """
+    if operation.b is None:
+        return
+    check_shape("b", operation.b, shape if operation.b.ndim > 1 else shape[:1])
+    if not 0 <= product_f - operation.q_b.f <= ACCUMULATOR_BITS:
         raise ModelError(
-            f"q_{name} should have at most the {product_f} fraction bits of the product, and at most "
-            f"{ACCUMULATOR_BITS} fewer; found {q.f}"
+            f"q_b should have at most the {product_f} fraction bits of the product, and at most "
+            f"{ACCUMULATOR_BITS} fewer; found {operation.q_b.f}"
         )
-
-
-def check_bias(operation, shape):
-    """A bias has one number for each output channel, or for each number of the output, if there is any."""
-    if operation.b is not None:
-        untied = operation.b.ndim > 1
-        check_shape("b", operation.b, shape if untied else shape[:1])
-        check_shift("b", operation.fraction_bits(), operation.q_b)
 
 
 def check_window(window, shape, whole=True):

@@ -7,13 +7,13 @@ import numpy as np
 
 from xnornet.errors import ModelError
 from xnornet.fixedpoint import Q
-from xnornet.graph.checks import check_bias, check_length, check_shape, check_shift, check_window
+from xnornet.graph.checks import check_bias, check_length, check_shape, check_window
 from xnornet.graph.formats import MAX_FAN_IN, check_fan_in, fit
 from xnornet.graph.operation import Cost, Operation, aligned, finish, per_channel
 from xnornet.graph.signs import Signs
 from xnornet.graph.window import Window, correlate, reduce_windows
 
-__all__ = ["XNOR", "Filter", "Linear"]
+__all__ = ["XNOR", "Binary", "Filter", "Linear"]
 
 
 class Filter(Operation):
@@ -24,8 +24,11 @@ class Filter(Operation):
         return (outputs,) if self.window is None else (outputs, *self.window.grid(shape[1:]))
 
     def title(self):
-        binary = "XNOR " if self.kind == "xnor" else ""
-        return f"{binary}{'dense' if self.window is None else f'conv {self.window.label}'}"
+        return "dense" if self.window is None else f"conv {self.window.label}"
+
+    def bias_bits(self):
+        """Fraction bits of what the bias is added to."""
+        return self.fraction_bits()
 
     def fan_in(self):
         """Inputs of each output."""
@@ -61,25 +64,68 @@ class Filter(Operation):
             raise ModelError(
                 f"an output should be a sum over fewer than {MAX_FAN_IN} inputs; found {self.fan_in()}"
             )
-        check_bias(self, self.shape(shape))
+        check_bias(self, self.shape(shape), self.bias_bits())
 
     def _offsets(self):
         """Largest bias of each output, in units of the product."""
         if self.b is None:
             return [0] * self.weights[0]
-        shift = self.fraction_bits() - self.q_b.f
+        shift = self.bias_bits() - self.q_b.f
         return [int(np.abs(b).max()) << shift for b in self.b]
 
     def _macs(self, shape):
         return math.prod(self.shape(shape)) * self.fan_in()
 
 
-@dataclass(frozen=True, eq=False)
-class XNOR(Filter):
-    """Binary layer: ``(H . B * alpha + c) * sum|I| + b``, or ``H . B * alpha + b`` if not ``scale_inputs``.
+class Binary(Filter):
+    """What layers of signs share: ``B``, ``alpha``, and a formula of them in :meth:`scaled`."""
 
-    The sum runs over all that a filter meets. At most one of ``b`` and ``c`` is there: ``c`` is a bias that
-    the sum scales as well.
+    @property
+    def B(self):
+        """The signs as int8 array of +1 and -1, unpacked anew each time."""
+        return self.signs.unpack()
+
+    @property
+    def weights(self):
+        return self.signs.shape
+
+    def title(self):
+        return f"XNOR {super().title()}"
+
+    def scaled(self, xp, product, magnitudes, alpha, b):
+        """The layer's formula, from ``H . B``, ``|I|``, and parameters that are shaped to go with these."""
+        raise NotImplementedError
+
+    def exact(self, xp, n):
+        H = xp.where(n >= 0, 1, -1).astype("float32")
+        # A GPU may convolve by a transform, whose results are integers only to the last bit.
+        product = xp.rint(self._product(xp, H)).astype("int64")
+        b = 0 if self.b is None else per_channel(aligned(self.b, self.q_b, self.bias_bits()), product.ndim)
+        exact = self.scaled(xp, product, abs(n), per_channel(self.alpha, product.ndim), b)
+        return finish(exact, self.fraction_bits(), self.q_out)
+
+    def real(self, xp, x):
+        product = self._product(xp, xp.where(x >= 0, 1, -1).astype(x.dtype))
+        alpha, b = (
+            0 if getattr(self, name) is None else per_channel(self.value(name).astype(x.dtype), product.ndim)
+            for name in ("alpha", "b")
+        )
+        return self.scaled(xp, product, abs(x), alpha, b)
+
+    def _product(self, xp, H):
+        return correlate(xp, H, xp.asarray(self.B.astype(H.dtype)), self.window, self.groups)
+
+    def check(self, shapes, formats):
+        self.signs.check()
+        super().check(shapes, formats)
+        check_shape("alpha", self.alpha, self.weights[:1])
+        if (self.alpha < 0).any():
+            raise ModelError(f"alpha should be at least 0; found {self.alpha.min()}")
+
+
+@dataclass(frozen=True, eq=False)
+class XNOR(Binary):
+    """Binary layer: ``H . B * alpha * sum|I| + b``, or ``H . B * alpha + b`` if not ``scale_inputs``.
 
     Attributes
     ----------
@@ -91,13 +137,11 @@ class XNOR(Filter):
     b : int64 array, or None
         ``(outputs,)`` or ``(outputs, rows, columns)``, in format ``q_b``.
     scale_inputs : bool
+        Multiply by the sum of ``|I|`` over all that a filter meets.
     window : Window or None
         The convolution's; None for a dense layer, whose input is flattened.
     q_in, q_out : Q
         Formats of input and output.
-    c : int64 array, ``(outputs,)``, or None
-        In format ``q_c``, which has no more fraction bits than ``q_alpha``.
-    q_c : Q or None
     groups : int
         Groups of channels that are convolved apart.
     """
@@ -111,50 +155,15 @@ class XNOR(Filter):
     window: Window | None
     q_in: Q | None
     q_out: Q | None
-    c: np.ndarray | None = None
-    q_c: Q | None = None
     groups: int = 1
     kind = "xnor"
-
-    @property
-    def B(self):
-        """The signs as int8 array of +1 and -1, unpacked anew each time."""
-        return self.signs.unpack()
-
-    @property
-    def weights(self):
-        return self.signs.shape
 
     def fraction_bits(self):
         return self.q_alpha.f + (self.q_in.f if self.scale_inputs else 0)
 
-    def exact(self, xp, n):
-        f = self.fraction_bits()
-        b = None if self.b is None else aligned(self.b, self.q_b, f)
-        c = None if self.c is None else aligned(self.c, self.q_c, self.q_alpha.f)
-        H = xp.where(n >= 0, 1, -1).astype("float32")
-        # A GPU may convolve by a transform, whose results are integers only to the last bit.
-        product = xp.rint(self._product(xp, H)).astype("int64")
-        return finish(self._scaled(xp, product, n, self.alpha, c, b), f, self.q_out)
-
-    def real(self, xp, x):
-        alpha, c, b = (
-            None if getattr(self, name) is None else self.value(name).astype(x.dtype)
-            for name in ("alpha", "c", "b")
-        )
-        H = xp.where(x >= 0, 1, -1).astype(x.dtype)
-        return self._scaled(xp, self._product(xp, H), x, alpha, c, b)
-
-    def _product(self, xp, H):
-        return correlate(xp, H, xp.asarray(self.B.astype(H.dtype)), self.window, self.groups)
-
-    def _scaled(self, xp, product, x, alpha, c, b):
-        y = product * per_channel(alpha, product.ndim)
-        if self.scale_inputs:
-            if c is not None:
-                y = y + per_channel(c, y.ndim)
-            y = y * self._sums(xp, abs(x))
-        return y if b is None else y + per_channel(b, y.ndim)
+    def scaled(self, xp, product, magnitudes, alpha, b):
+        y = product * alpha
+        return (y * self._sums(xp, magnitudes) if self.scale_inputs else y) + b
 
     def _sums(self, xp, magnitudes):
         """Sum of ``|I|`` over all that each filter meets, shaped to multiply the product."""
@@ -167,50 +176,18 @@ class XNOR(Filter):
         return sums if self.groups == 1 else xp.repeat(sums, self.weights[0] // self.groups, axis=1)
 
     def bound(self):
-        products = [self.fan_in() * abs(int(alpha)) for alpha in self.alpha]
-        if self.c is not None:
-            shift = self.q_alpha.f - self.q_c.f
-            products = [p + (abs(int(c)) << shift) for p, c in zip(products, self.c, strict=True)]
-        if self.scale_inputs:
-            products = [p * self.fan_in() * self.q_in.limit for p in products]
-        return max(p + offset for p, offset in zip(products, self._offsets(), strict=True))
+        most = self.fan_in() * (self.fan_in() * self.q_in.limit if self.scale_inputs else 1)
+        pairs = zip(self.alpha, self._offsets(), strict=True)
+        return max(most * abs(int(alpha)) + offset for alpha, offset in pairs)
 
     def cost(self, shape):
         return Cost(self._macs(shape), math.prod(self.shape(shape)) * (2 if self.scale_inputs else 1))
 
     def fit(self, formats, wanted, q):
         check_fan_in(self.fan_in())
-        fan_in, c, q_c = self.fan_in(), None, None
-        if self.c is not None:
-            found = fit(self.alpha, self.c, fan_in, 0, wanted, formats, fan_in * q.limit, q.f)
-            c, q_c, b = found.bias, found.q_bias, None
-        else:
-            bound, f_in = (fan_in * fan_in * q.limit, q.f) if self.scale_inputs else (fan_in, 0)
-            found = fit(self.alpha, self.b, bound, f_in, wanted, formats)
-            b = found.bias
-        return replace(
-            self,
-            alpha=found.factor,
-            q_alpha=found.q_factor,
-            b=b,
-            q_b=found.q_bias,
-            q_in=q,
-            q_out=found.q_out,
-            c=c,
-            q_c=q_c,
-        )
-
-    def check(self, shapes, formats):
-        self.signs.check()
-        super().check(shapes, formats)
-        if self.c is not None:
-            if self.b is not None or not self.scale_inputs:
-                raise ModelError("c should come without b and with scale_inputs; found it otherwise")
-            check_shape("c", self.c, self.weights[:1])
-            check_shift("c", self.q_alpha.f, self.q_c)
-        check_shape("alpha", self.alpha, self.weights[:1])
-        if (self.alpha < 0).any():
-            raise ModelError(f"alpha should be at least 0; found {self.alpha.min()}")
+        bound, f_in = (self.fan_in() ** 2 * q.limit, q.f) if self.scale_inputs else (self.fan_in(), 0)
+        found = fit(self.alpha, self.b, bound, f_in, wanted, formats)
+        return found.of(self, "alpha", q)
 
 
 @dataclass(frozen=True, eq=False)
@@ -264,12 +241,4 @@ class Linear(Filter):
     def fit(self, formats, wanted, q):
         check_fan_in(self.fan_in())
         found = fit(self.W, self.b, self.fan_in() * q.limit, q.f, wanted, formats)
-        return replace(
-            self,
-            W=found.factor.astype(np.int16),
-            q_W=found.q_factor,
-            b=found.bias,
-            q_b=found.q_bias,
-            q_in=q,
-            q_out=found.q_out,
-        )
+        return replace(found.of(self, "W", q), W=found.factor.astype(np.int16))

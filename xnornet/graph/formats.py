@@ -1,6 +1,6 @@
 """Widths of a fixed-point network, and the choice of formats that keeps exact results within 64 bits."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -56,6 +56,13 @@ class Fit:
     bias: np.ndarray | None
     q_bias: Q
     q_out: Q
+
+    def of(self, operation, factor, q_in):
+        """An operation in these integers and formats; ``factor`` names its field of the factor."""
+        values = {factor: self.factor, f"q_{factor}": self.q_factor, "q_in": q_in, "q_out": self.q_out}
+        if hasattr(operation, "b"):
+            values |= {"b": self.bias, "q_b": self.q_bias}
+        return replace(operation, **values)
 
 
 def fit(factor, bias, bound, f_in, wanted, formats, times=1, f_times=0, keep_powers=False):

@@ -13,8 +13,8 @@ there is null. Array ``alpha`` of node 3 is member ``node3.alpha.npy``. Signs ho
 ``xnornet.graph``, one class for each kind.
 
 Version 1 had a chain, ``layers``, instead of ``nodes``: without inputs, names, groups and dilations, with
-``outputs`` and ``inputs`` or ``channels`` instead of lengths, and members ``layer3.alpha.npy``. It is read as
-the graph that it is.
+``outputs`` and ``inputs`` or ``channels`` instead of lengths, and members ``layer3.alpha.npy``. A bias that
+is scaled as well was array ``c`` of a layer of kind ``xnor``. It is read as the graph that it is.
 
 Files come from anywhere. What a file says of itself is compared with its size before memory is given to it,
 and its graph is checked before anybody sees it.
@@ -34,6 +34,7 @@ from xnornet.errors import ModelError
 from xnornet.fixedpoint import Q
 from xnornet.graph.graph import Graph, Node, check_graph
 from xnornet.graph.operation import KINDS, kind_of_field
+from xnornet.graph.scaled_bias import ScaledBias
 from xnornet.graph.signs import Signs
 from xnornet.graph.strict_json import (
     MAX_BYTES,
@@ -371,7 +372,14 @@ def _from_layer(archive, i, layer):
             }
         )
     if kind == "xnor":
-        layer.update(alpha=counts[:1], c=archive.lengths(i, "c"))
+        layer.update(alpha=counts[:1])
+        q_c, c = layer.pop("q_c", None), archive.lengths(i, "c")
+        if c is not None:
+            found = [layer.pop(name, None) for name in ("b", "q_b", "scale_inputs", "window", "groups")]
+            if found[0] is not None or found[2:4] != [True, None]:
+                raise ModelError("c should come in a dense layer with scale_inputs and without b")
+            archive.scaled.add(i)
+            layer.update(kind=ScaledBias.kind, b=c, q_b=q_c)
     if kind == "affine":
         layer.update(scale=counts, b=counts)
     return {**layer, "inputs": [i - 1] if i else [], "name": ""}
@@ -382,15 +390,23 @@ class _Renamed:
 
     def __init__(self, archive):
         self._archive = archive
+        # Layers that have ``c``, which is their node's ``b``.
+        self.scaled = set()
 
     def namelist(self):
-        return [name.replace("layer", "node", 1) for name in self._archive.namelist()]
+        names = [name.replace("layer", "node", 1) for name in self._archive.namelist()]
+        new = {_member(i, "c"): _member(i, "b") for i in self.scaled}
+        return [new.get(name, name) for name in names]
 
     def open(self, member):
-        return self._archive.open(member.replace("node", "layer", 1))
+        return self._archive.open(self._old(member))
 
     def getinfo(self, member):
-        return self._archive.getinfo(member.replace("node", "layer", 1))
+        return self._archive.getinfo(self._old(member))
+
+    def _old(self, member):
+        old = {_member(i, "b"): _member(i, "c") for i in self.scaled}
+        return old.get(member, member).replace("node", "layer", 1)
 
     def lengths(self, i, name):
         """Lengths of an array that may be there, or None."""

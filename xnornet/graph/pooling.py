@@ -1,7 +1,7 @@
 """Pooling over windows. Global pooling is pooling by a window as large as the image."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -122,7 +122,7 @@ class AveragePool(Pool):
     def fit(self, formats, wanted, q):
         bound = math.prod(self.window.size) * q.limit
         found = fit(self.factor, None, bound, q.f, wanted, formats, keep_powers=True)
-        return replace(self, factor=found.factor, q_factor=found.q_factor, q_in=q, q_out=found.q_out)
+        return found.of(self, "factor", q)
 
     def check(self, shapes, formats):
         super().check(shapes, formats)

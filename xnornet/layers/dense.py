@@ -10,8 +10,6 @@ __all__ = ["XNORDenseLayer"]
 class XNORDenseLayer(lasagne.layers.DenseLayer):
     """Fully connected layer on signs: ``(sign(I) . sign(W)) * beta * alpha + b``, then the nonlinearity.
 
-    With ``scale_bias`` it is ``(sign(I) . sign(W) + b) * beta * alpha``.
-
     ``alpha`` is the mean of ``|W|`` over each unit's inputs, ``beta`` the mean of ``|I|`` over each
     sample's features. Gradients are those of :class:`xnornet.layers.XNORConv2DLayer`.
 
@@ -30,9 +28,6 @@ class XNORDenseLayer(lasagne.layers.DenseLayer):
         the packed engine.
     scale_weights : bool
         Multiply by ``alpha``.
-    scale_bias : bool
-        Add the bias before the scales, as the ancestor of this project did. Also an attribute, for networks
-        that are built first and take such weights afterwards.
     **kwargs
         Passed on to ``lasagne.layers.DenseLayer``.
 
@@ -55,13 +50,11 @@ class XNORDenseLayer(lasagne.layers.DenseLayer):
         nonlinearity=None,
         scale_inputs=True,
         scale_weights=True,
-        scale_bias=False,
         **kwargs,
     ):
         super().__init__(incoming, num_units, W=W, b=b, nonlinearity=nonlinearity, **kwargs)
         self.scale_inputs = scale_inputs
         self.scale_weights = scale_weights
-        self.scale_bias = scale_bias
         self.params[self.W].add("binary")
 
     @property
@@ -74,12 +67,10 @@ class XNORDenseLayer(lasagne.layers.DenseLayer):
         if input.ndim > leading + 1:
             input = input.flatten(leading + 1)
         output = ops.multiply_signs(ops.binarize(input), ops.binarize(self.W), training=not deterministic)
-        if self.b is not None and self.scale_bias:
-            output = output + self.b
         if self.scale_inputs:
             output = output * ops.beta(input)
         if self.scale_weights:
             output = output * ops.alpha(self.W, axes=(0,))
-        if self.b is not None and not self.scale_bias:
+        if self.b is not None:
             output = output + self.b
         return self.nonlinearity(output)

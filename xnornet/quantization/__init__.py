@@ -1,8 +1,9 @@
-"""From Lasagne networks to graphs, and back: the list of layers, calibration, unpacking."""
+"""To graphs and back: the list of Lasagne layers, calibration, unpacking, files of theano-xnor-net."""
 
 from xnornet.graph import Formats
+from xnornet.quantization.ancestor import import_ancestor
 from xnornet.quantization.calibration import calibrate, quantize
 from xnornet.quantization.layers import to_graph
 from xnornet.quantization.unpacking import unpack
 
-__all__ = ["Formats", "calibrate", "quantize", "to_graph", "unpack"]
+__all__ = ["Formats", "calibrate", "import_ancestor", "quantize", "to_graph", "unpack"]

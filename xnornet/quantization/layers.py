@@ -183,15 +183,10 @@ def _(layer: XNORDenseLayer):
 
 
 def _xnor(layer, W, window):
-    alpha, b, c = merged_alpha(layer), _value_of(layer.b), None
-    # Only the dense layer has the option.
-    if b is not None and getattr(layer, "scale_bias", False):
-        b = alpha * b
-        if layer.scale_inputs:
-            b, c = None, b
     B = Signs.pack(np.where(W >= 0, np.int8(1), np.int8(-1)))
     groups = getattr(layer, "num_groups", 1)
-    return XNOR(B, alpha, None, b, None, layer.scale_inputs, window, None, None, c, None, groups)
+    alpha, b = merged_alpha(layer), _value_of(layer.b)
+    return XNOR(B, alpha, None, b, None, layer.scale_inputs, window, None, None, groups)
 
 
 @_register("Conv2DLayer")

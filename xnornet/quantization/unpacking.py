@@ -67,7 +67,6 @@ def _check_fit(graph, real, owners):
             plain = ("window", "groups", *(("scale_inputs",) if isinstance(one, XNOR) else ()))
             fits = one.weights == other.weights and (one.b is None) == (other.b is None)
             fits = fits and all(getattr(one, name) == getattr(other, name) for name in plain)
-            fits = fits and getattr(one, "c", None) is None and not getattr(layer, "scale_bias", False)
         if fits and isinstance(one, Affine):
             fits = one.scale.shape == other.scale.shape and isinstance(layer, BatchNormLayer)
             fits = fits and layer.gamma is not None and layer.beta is not None

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from tqdm import tqdm
 
-from xnornet.graph import Formats, simulate
+from xnornet.graph import Formats, Graph, simulate
 from xnornet.quantization import calibrate, quantize, to_graph
 from xnornet.report.pictures import report_folder, scale_values, wrap_title, write_csv, write_png
 
@@ -39,7 +39,7 @@ class Sweep:
 
 
 def sweep_bits(
-    layer,
+    network,
     calibration_images,
     images,
     labels,
@@ -52,8 +52,8 @@ def sweep_bits(
 
     Parameters
     ----------
-    layer : Layer
-        Output layer of the trained network.
+    network : Layer or Graph
+        Output layer of the trained network, or its graph of real parameters.
     calibration_images : float array, ``(n, channels, height, width)``
         From the training set.
     images : float array or Pixels, ``(m, channels, height, width)``
@@ -84,7 +84,7 @@ def sweep_bits(
         raise ValueError("A sweep takes at least one image; got none")
     of_data = [replace(formats, data_bits=w - 1) for w in widths]
     of_params = [replace(formats, param_bits=w - 1) for w in widths]
-    graph = to_graph(layer)
+    graph = network if isinstance(network, Graph) else to_graph(network)
     magnitudes = calibrate(graph, calibration_images, batch_size)
     batch_size = _batch_size(len(images), batch_size)
     # A network that is on both curves is tested once.

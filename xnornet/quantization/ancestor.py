@@ -1,9 +1,8 @@
-"""Files of weights that the ancestor of this project wrote, turned into the parameters of our networks.
+"""Files of weights that the ancestor of this project wrote, read as graphs.
 
 The ancestor (github.com/gplhegde/theano-xnor-net) saved ``arr_0``, ``arr_1``, ... as we do, but its XNOR
 layers keep further arrays: ``xalpha``, the scaling factor of each output, and in convolutions
-``beta_filter``, the box that ``K`` is made with. Building the network is left to
-``xnornet.ancestor``.
+``beta_filter``, the box that ``K`` is made with.
 """
 
 from collections.abc import Callable
@@ -15,9 +14,10 @@ import numpy as np
 from xnornet.archives import read_array_headers
 from xnornet.data.dataset import FULL_SCALE
 from xnornet.errors import ModelError
+from xnornet.graph import XNOR, Affine, Graph, Linear, MaxPool, Quantize, ScaledBias, Signs, Window
 from xnornet.model.weights import check_array, read_arrays
 
-__all__ = ["Ancestor", "recognise"]
+__all__ = ["import_ancestor"]
 
 # What each kind of layer saves, in order.
 ARRAYS = {
@@ -26,46 +26,20 @@ ARRAYS = {
     "dense": ("W", "b"),
     "convolution": ("W", "b"),
     "batch norm": ("beta", "gamma", "mean", "inv_std"),
+    "pooling": (),
 }
 NUM_CLASSES = 10
+POOLING = Window((2, 2), (2, 2), ((0, 0), (0, 0)))
+CONVOLUTION = Window((3, 3), (1, 1), ((1, 1), (1, 1)))
 REMEDY = "The file cannot be used; look for another copy of it"
 
 
-@dataclass(frozen=True, eq=False)
-class Ancestor:
-    """Weights of the ancestor's, as parameters of a network of ours.
-
-    Attributes
-    ----------
-    network : str
-        Name of our network.
-    arguments : dict
-        Options that it is built with.
-    values : list of float32 arrays
-        Its parameters, in the order of ``lasagne.layers.get_all_params``.
-    scale_bias : bool
-        What the binary dense layers' option of that name must be. The ancestor adds their bias before it
-        scales, and so the numbers mean something else without it.
-    """
-
-    network: str
-    arguments: dict
-    values: list
-    scale_bias: bool = True
-
-
-def recognise(path):
+def import_ancestor(path):
     """Read a file of weights if it has the ancestor's form.
 
-    With the parameters returned, our network on images in [-127/128, 127/128] gives the scores that the
-    ancestor's gave at test time on the same images in [-1, 1]:
-
-    - ``W`` of a binary layer is ``sign(W) * xalpha``, so that the mean of its magnitudes is ``xalpha`` as
-      the file has it, whatever the mean of the file's ``W``. A negative ``xalpha`` turns the signs around,
-      and in dense layers, where the bias is scaled as well, that of the bias too.
-    - The first layer is divided by 127/128: a real one its ``W``, a binary one its ``xalpha``.
-    - The ancestor's CIFAR-10 network ends in a real layer, where ours has a batch norm behind it; that one
-      gets parameters that change nothing.
+    On images in [-127/128, 127/128] the graph gives the scores that the ancestor's network gave at test time
+    on the same images in [-1, 1]: parameters of the first layer are divided by 127/128. A negative ``xalpha``
+    turns the signs around, as ``alpha`` is not negative.
 
     Parameters
     ----------
@@ -73,9 +47,9 @@ def recognise(path):
 
     Returns
     -------
-    Ancestor or None
-        None if the arrays are not those of one of the ancestor's networks by number and by their number of
-        axes, as those of our own networks are not.
+    (str, Graph) or None
+        Name of the network, and its graph with real parameters; None if the arrays are not those of one of
+        the ancestor's networks by number and by their number of axes, as those of our own networks are not.
 
     Raises
     ------
@@ -91,7 +65,7 @@ def recognise(path):
     for form in FORMS:
         wanted = _arrays(form.layers(1), shapes)
         if [len(array.shape) for array in wanted] == [len(shape) for shape in shapes]:
-            return _read(path, form, shapes)
+            return form.network, Graph.chain(form.input_shape, _read(path, form, shapes))
     return None
 
 
@@ -112,14 +86,14 @@ class _Array:
 class _Form:
     """One of the ancestor's networks.
 
-    ``layers`` gives kind and shape of each layer's ``W`` (or the channels) for the size of the first layer,
-    which is the length of its ``W`` along ``axis``; ``arguments`` are those of our network of that size.
+    ``layers`` gives kind and shape of each layer's ``W`` (or the channels; of a pooling nothing) for the size
+    of the first layer, which is the length of its ``W`` along ``axis``.
     """
 
     network: str
+    input_shape: tuple
     layers: Callable
     axis: int
-    arguments: Callable
 
 
 def _mlp(num_units):
@@ -138,6 +112,8 @@ def _convnet(num_filters, units_per_filter, normalizes_scores):
     for i, factor in enumerate((1, 1, 2, 2, 4, 4)):
         filters = factor * num_filters
         yield "convolution" if i == 0 else "XNOR convolution", (filters, channels, 3, 3)
+        if i % 2:
+            yield "pooling", ()
         yield "batch norm", (filters,)
         channels = filters
     inputs, num_units = channels * 4 * 4, units_per_filter * num_filters
@@ -151,19 +127,9 @@ def _convnet(num_filters, units_per_filter, normalizes_scores):
 
 
 FORMS = (
-    _Form("mnist_mlp", _mlp, 1, lambda n: {"num_units": n}),
-    _Form(
-        "cifar10_convnet",
-        partial(_convnet, units_per_filter=8, normalizes_scores=False),
-        0,
-        lambda n: {"width": n / 128},
-    ),
-    _Form(
-        "svhn_convnet",
-        partial(_convnet, units_per_filter=16, normalizes_scores=True),
-        0,
-        lambda n: {"width": n / 64},
-    ),
+    _Form("mnist_mlp", (1, 28, 28), _mlp, 1),
+    _Form("cifar10_convnet", (3, 32, 32), partial(_convnet, units_per_filter=8, normalizes_scores=False), 0),
+    _Form("svhn_convnet", (3, 32, 32), partial(_convnet, units_per_filter=16, normalizes_scores=True), 0),
 )
 
 
@@ -197,14 +163,19 @@ def _read(path, form, shapes):
         check_array(path, f"arr_{i} ({array})", value, REMEDY)
         if array.name == "beta_filter":
             _check_box(path, f"arr_{i} ({array})", value)
-        layers.setdefault((array.layer, array.kind), {})[array.name] = value
-    converted = []
-    for (number, kind), saved in layers.items():
-        converted += _convert(kind, saved, FULL_SCALE if number == 1 else 1)
-    if kind != "batch norm":
-        converted += [np.full(NUM_CLASSES, x) for x in (0, 1, 0, 1)]
-    arguments = {**form.arguments(size), "scale_inputs": True}
-    return Ancestor(form.network, arguments, [_single(path, value) for value in converted])
+        layers.setdefault(array.layer, {})[array.name] = value.astype(np.float64)
+    operations = [Quantize()]
+    for number, (kind, _) in enumerate(form.layers(size), 1):
+        operation = _operation(kind, layers.get(number), FULL_SCALE if number == 1 else 1)
+        for name in operation.arrays():
+            check_array(path, f"{name} of layer {number}, {kind}", _single(operation.value(name)), REMEDY)
+        operations.append(operation)
+    return operations
+
+
+def _single(value):
+    with np.errstate(over="ignore"):
+        return value.astype(np.float32)
 
 
 def _check_box(path, name, value):
@@ -216,22 +187,22 @@ def _check_box(path, name, value):
         )
 
 
-def _convert(kind, saved, full_scale):
-    """Parameters of our layer, in order; ``full_scale`` is the white of its input, by the ancestor's 1."""
+def _operation(kind, saved, full_scale):
+    """A layer's operation; ``full_scale`` is the white of its input, by the ancestor's 1."""
+    if kind == "pooling":
+        return MaxPool(POOLING, True)
     if kind == "batch norm":
-        return [saved[name] for name in ARRAYS[kind]]
+        scale = saved["gamma"] * saved["inv_std"]
+        return Affine(scale, None, saved["beta"] - saved["mean"] * scale, None, None, None)
     W, b = saved["W"], saved["b"]
+    # As it lies on the image.
+    W, window = (W.T, None) if W.ndim == 2 else (W[:, :, ::-1, ::-1], CONVOLUTION)
     if not kind.startswith("XNOR"):
-        return [W / np.float64(full_scale), b]
-    alpha = saved["xalpha"] / np.float64(full_scale)
+        return Linear(W / full_scale, None, b, None, window, None, None)
+    xalpha = saved["xalpha"] / full_scale
+    positive = (W >= 0) == (xalpha >= 0).reshape(-1, *[1] * (W.ndim - 1))
+    # The mean of magnitudes is a sum here.
+    signs, alpha = Signs.pack(np.where(positive, 1, -1)), abs(xalpha) / W[0].size
     if kind == "XNOR dense":
-        return [np.where(W >= 0, alpha, -alpha), np.where(alpha < 0, -b, b)]
-    alpha = alpha.reshape(-1, 1, 1, 1)
-    return [np.where(W >= 0, alpha, -alpha), b]
-
-
-def _single(path, value):
-    with np.errstate(over="ignore"):
-        value = value.astype(np.float32)
-    check_array(path, "a parameter in single precision", value, REMEDY)
-    return value
+        return ScaledBias(signs, alpha, None, b * xalpha / W[0].size, None, None, None)
+    return XNOR(signs, alpha, None, b, None, True, window, None, None)
