@@ -139,18 +139,6 @@ def test_augmentation_is_the_default_and_can_be_left_out(photographs, shallow, t
     assert "augmented" not in printed and "(exponential)" in printed
 
 
-def test_restarts_are_told_and_may_be_given(photographs, shallow, tmp_path, capsys):
-    assert train(tmp_path / "a.npz", "--max-minutes", "1e-9") == 0
-    assert "(cosine)" in capsys.readouterr().out  # the recipe's come after this run's end
-    out = tmp_path / "b.npz"
-    assert train(out, "--restarts", "1", "--max-minutes", "1e-9") == 0
-    assert "(cosine, anew after epoch 1)" in capsys.readouterr().out
-    assert train(out, "--resume") == 1
-    assert "restarts=[1], not []" in error_line(capsys)
-    assert train(out, "--restarts", "3", "2") == 1
-    assert "restarts are 3, 2; they take numbers of epochs, each larger" in error_line(capsys)
-
-
 @pytest.mark.long
 def test_a_residual_network_trains_and_is_tested_in_every_mode(photographs, tmp_path, capsys):
     out = tmp_path / "net.npz"

@@ -11,11 +11,9 @@ from sign_products import (
     GRADIENTS,
     Convolution,
     Product,
-    bfloat16_error,
     draw_convolutions,
     draw_products,
     float32_error,
-    int8_error,
     int16_error,
     tensor_cores_error,
 )
@@ -115,41 +113,17 @@ def test_products_are_exact_and_gradients_within_their_bounds(name):
     check()
 
 
-@pytest.mark.parametrize(
-    "arithmetic, error", [("float32", float32_error), ("bfloat16", bfloat16_error), ("int8", int8_error)]
-)
-def test_other_arithmetics_keep_their_bounds(arithmetic, error):
+def test_float32_keeps_its_bounds():
     @settings(max_examples=examples(10))
     @given(cases, st.sampled_from(list(GRADIENTS)))
     def check(case, kind):
         H, B = case.draw_signs()
         g = random_gradient(case, kind)
-        with ops.gradients_in(arithmetic):
+        with ops.gradients_in("float32"):
             call = compile_case(case, "float32", "JAX")
-        assert_as_loops(case, call(H, B, g), H, B, g, error(case, g))
+        assert_as_loops(case, call(H, B, g), H, B, g, float32_error(case, g))
 
     check()
-
-
-@pytest.mark.parametrize("case", [Product(8, 1, 1), Convolution((2, 2, 2, 1), (1, 1, 1, 1))], ids=str)
-def test_int8_takes_whole_steps(case):
-    """Where one sign meets each number, it comes back as it was rounded."""
-    H, B = case.draw_signs()
-    g = random_gradient(case)
-    with ops.gradients_in("int8"):
-        _, left, _ = compile_case(case, "float32", "JAX")(H, B, g)
-    steps = left * 127 / np.abs(g).max()
-    np.testing.assert_allclose(steps, np.rint(steps), atol=0.01)
-    assert np.abs(steps).max() == pytest.approx(127)
-
-
-def test_bfloat16_rounds():
-    """So that what is measured in it is not float32."""
-    case = Product(1, 1, 1)
-    H, B = case.draw_signs()
-    with ops.gradients_in("bfloat16"):
-        _, left, right = compile_case(case, "float32", "JAX")(H, B, np.array([[1 + 2**-9]]))
-    assert abs(left) == abs(right) == 1
 
 
 @pytest.mark.parametrize("mode", ["JAX", "FAST_COMPILE"])
@@ -356,8 +330,8 @@ def test_an_arithmetic_holds_within_its_block():
 
     assert chosen() == "int16"
     with ops.gradients_in("float32"):
-        with contextlib.suppress(RuntimeError), ops.gradients_in("bfloat16"):
-            assert chosen() == "bfloat16"
+        with contextlib.suppress(RuntimeError), ops.gradients_in("int16"):
+            assert chosen() == "int16"
             raise RuntimeError
         assert chosen() == "float32"
     assert chosen() == "int16"
@@ -365,9 +339,7 @@ def test_an_arithmetic_holds_within_its_block():
 
 def test_unknown_arithmetics_are_refused():
     with (
-        pytest.raises(
-            ValueError, match="arithmetic is 'int4'; it takes one of int16, float32, bfloat16, int8"
-        ),
+        pytest.raises(ValueError, match="arithmetic is 'int4'; it takes one of int16, float32"),
         ops.gradients_in("int4"),
     ):
         pass

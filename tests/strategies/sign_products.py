@@ -10,12 +10,10 @@ __all__ = [
     "GRADIENTS",
     "Convolution",
     "Product",
-    "bfloat16_error",
     "draw_convolutions",
     "draw_products",
     "float32_error",
     "int16_error",
-    "int8_error",
     "random_signs",
     "tensor_cores_error",
 ]
@@ -214,18 +212,7 @@ def int16_error(case, g, together):
     return [1.001 * e for e in rounded]
 
 
-def int8_error(case, g):
-    """A step of 8 bits for each number, relative to the largest of all, and the errors of what follows."""
-    step = np.full(g.shape, np.abs(g.astype(float)).max() / 127 + SMALLEST)
-    return [sum(errors) for errors in zip(_error(case, step), int16_error(case, g, None), strict=True)]
-
-
 def tensor_cores_error(case, g):
     """What two parts of 8 bits leave of each number, and the errors of sums."""
     lost = _error(case, np.abs(g.astype(float)) * 2**-16 + SMALLEST)
     return [a + b for a, b in zip(lost, float32_error(case, g), strict=True)]
-
-
-def bfloat16_error(case, g):
-    rounded = _error(case, np.abs(g.astype(float)) / 256)
-    return [a + b for a, b in zip(rounded, float32_error(case, g), strict=True)]

@@ -169,11 +169,18 @@ def rewrite_header(path, part, **changes):
     np.savez(path, **arrays)
 
 
-@pytest.mark.parametrize("change", [{"computed_by": "float32 in XLA"}, {"network": "mnist_mlp"}])
+@pytest.mark.parametrize(
+    "change", [{"computed_by": "float32 in XLA"}, {"network": "mnist_mlp"}, {"restarts": [1]}]
+)
 def test_a_checkpoint_of_another_network_or_arithmetic_is_refused(digits, unfinished, change):
     rewrite_header(checkpoint_path(unfinished), "identity", **change)
     with pytest.raises(ModelError, match="belongs to a run with"):
         train("digits_mlp", digits, unfinished, Recipe(3, 50, 0.01, 0.001), SMALL, resume=True)
+
+
+def test_an_option_that_is_gone_does_no_harm_where_it_was_not_used(digits, unfinished):
+    rewrite_header(checkpoint_path(unfinished), "identity", restarts=[])
+    train("digits_mlp", digits, unfinished, Recipe(3, 50, 0.01, 0.001), SMALL, resume=True)
 
 
 class Killed(BaseException):

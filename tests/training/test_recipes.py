@@ -49,21 +49,3 @@ def test_the_commands_offer_every_schedule(capsys):
     with pytest.raises(SystemExit):
         main(["train", "--help"], dataset="digits")
     assert "{" + ",".join(SCHEDULES) + "}" in capsys.readouterr().out
-
-
-def test_a_restart_begins_at_half_the_rate_and_ends_where_the_others_do():
-    recipe = Recipe(9, 1, lr=0.1, lr_end=0.001, schedule="exponential", restarts=(3, 5))
-    expected = [*np.geomspace(0.1, 0.001, 3), *np.geomspace(0.05, 0.001, 2), *np.geomspace(0.025, 0.001, 4)]
-    np.testing.assert_allclose([recipe.lr_at(epoch) for epoch in range(9)], expected)
-
-
-def test_a_run_that_ends_before_a_restart_knows_nothing_of_it():
-    recipe = Recipe(3, 1, lr=0.1, lr_end=0.001, schedule="cosine", restarts=(3, 5))
-    expected = Recipe(3, 1, lr=0.1, lr_end=0.001, schedule="cosine")
-    assert [recipe.lr_at(epoch) for epoch in range(3)] == [expected.lr_at(epoch) for epoch in range(3)]
-
-
-@pytest.mark.parametrize("restarts", [(0,), (-1,), (3, 3), (5, 3)])
-def test_restarts_follow_each_other(restarts):
-    with pytest.raises(ValueError, match="restarts are .*each larger"):
-        Recipe(9, 1, 1.0, 1.0, restarts=restarts)

@@ -28,23 +28,11 @@ def add_train(command, dataset):
     add("--epochs", type=positive(int), help=f"passes over the training images{_default(own)}")
     add("--batch-size", type=positive(int), help=f"images in a step{_default(own)}")
     add("--lr", type=positive(float), help=f"Adam's rate in the first epoch{_default(own)}")
-    add(
-        "--lr-end",
-        type=positive(float),
-        help=f"Adam's rate in the last epoch, and before restarts{_default(own)}",
-    )
+    add("--lr-end", type=positive(float), help=f"Adam's rate in the last epoch{_default(own)}")
     add(
         "--schedule",
         choices=("exponential", "cosine"),
         help=f"how the rate gets from first to last{_default(own)}",
-    )
-    add(
-        "--restarts",
-        type=positive(int),
-        nargs="*",
-        metavar="E",
-        help="epochs after which the rate begins anew, at half of what it began at before; "
-        f"none if no number follows{_default(own)}",
     )
     add(
         "--augment",
@@ -54,9 +42,9 @@ def add_train(command, dataset):
     )
     add(
         "--gradients",
-        choices=("int16", "float32", "bfloat16", "int8"),
+        choices=("int16", "float32"),
         help="numbers that the gradients of binary layers are rounded to: int16 keeps errors below 1e-4 of a "
-        f"gradient's largest value, bfloat16 and int8, which rounds at random, do not{_default(own)}",
+        f"gradient's largest value{_default(own)}",
     )
     if dataset in (None, *COLOR):
         add("--whiten", action="store_true", help="whiten the images (contrast normalization and ZCA)")
@@ -93,11 +81,6 @@ def _default(own):
     return " (default: the recipe's)" if own is None else f" (default: the recipe's, {own})"
 
 
-def _restarts(recipe):
-    reached = [str(epoch) for epoch in recipe.restarts if epoch < recipe.epochs]
-    return f", anew after epoch {' and '.join(reached)}" if reached else ""
-
-
 def _train(arguments, log, started):
     from xnornet import data, networks
     from xnornet.model import whitening_path
@@ -109,8 +92,6 @@ def _train(arguments, log, started):
     in_single_precision()
     network = arguments.net or NETWORKS_OF[arguments.dataset][0]
     chosen = {field.name: getattr(arguments, field.name) for field in dataclasses.fields(Recipe)}
-    if chosen["restarts"] is not None:
-        chosen["restarts"] = tuple(chosen["restarts"])
     try:
         recipe = dataclasses.replace(
             RECIPES[network], **{name: value for name, value in chosen.items() if value is not None}
@@ -136,7 +117,7 @@ def _train(arguments, log, started):
     )
     log(
         f"{recipe.epochs} epoch{'s' * (recipe.epochs > 1)} of batches of {recipe.batch_size}, "
-        f"rate {recipe.lr:g} to {recipe.lr_end:g} ({recipe.schedule}{_restarts(recipe)}), "
+        f"rate {recipe.lr:g} to {recipe.lr_end:g} ({recipe.schedule}), "
         f"{'whitened, ' * bool(whiten)}{'augmented, ' * recipe.augment}seed {recipe.seed}"
     )
     train(

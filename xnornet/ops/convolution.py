@@ -14,11 +14,6 @@ the gradients a sign meets a real number, and an arithmetic says how they are mu
     strides or padding as long as filters, it is ``"float32"`` there too.
 ``"float32"``
     Nothing is rounded but sums; in float64 it means float64.
-``"bfloat16"``
-    Real numbers are rounded to bfloat16, by up to 1/256 of each.
-``"int8"``
-    Real numbers are rounded to 8 bits at random, each by less than 1/127 of the largest of all, and right in
-    the mean; then as ``"int16"``. For experiments with coarse gradients: it is no faster.
 """
 
 import warnings
@@ -39,14 +34,10 @@ from theano.tensor import TensorType
 from theano.tensor.nnet.abstract_conv import pad_if_long, pads_less
 from theano.versions import shape_rule
 from xnornet.ops import depthwise, native, plain, tensor_cores
-from xnornet.ops.rounding import round_at_random, round_to_bfloat16
 
 __all__ = ["ARITHMETICS", "computed_by", "convolve_signs", "gradients_in", "multiply_signs"]
 
-ARITHMETICS = ("int16", "float32", "bfloat16", "int8")
-
-# Those that the kernels compute.
-KERNELS = ("int16", "int8")
+ARITHMETICS = ("int16", "float32")
 
 _arithmetic = ContextVar("arithmetic", default="int16")
 
@@ -91,11 +82,11 @@ def computed_by(arithmetic):
     """
     if theano.config.floatX != "float32":
         return f"{theano.config.floatX} in XLA"
-    if arithmetic != "float32" and tensor_cores.available():
-        return f"{arithmetic} on tensor cores"
-    if arithmetic in KERNELS and native.available() and native.works():
-        return f"{arithmetic} in kernels"
-    return f"{'float32' if arithmetic == 'int16' else arithmetic} in XLA"
+    if arithmetic == "int16" and tensor_cores.available():
+        return "int16 on tensor cores"
+    if arithmetic == "int16" and native.available() and native.works():
+        return "int16 in kernels"
+    return "float32 in XLA"
 
 
 class _Convolution(Op):
@@ -231,13 +222,12 @@ def _jax_grad_images(op, **kwargs):
     geometry = op.geometry
 
     def grad_images(H, B, g):
-        g = _rounded(op.arithmetic, g)
-        if op.arithmetic in KERNELS and op.has_kernel(H, B, g.dtype):
+        if op.arithmetic == "int16" and op.has_kernel(H, B, g.dtype):
             return plain.image_gradient(g, _int8(B), H.shape, geometry)
         parts = _parts(op.arithmetic, g)
         if parts and geometry.is_plain and pads_less(geometry.pad, B.shape[2:]):
             return tensor_cores.image_gradient(parts, B, geometry.pad, geometry.flip)
-        g, B = _upper(op.arithmetic, g), B.astype(g.dtype)
+        B = B.astype(g.dtype)
         if geometry.is_depthwise(B.shape):
             return depthwise.image_gradient(g, B, H.shape, geometry)
         count, one = _one_by_one(geometry)
@@ -287,8 +277,7 @@ def _jax_grad_filters(op, **kwargs):
     geometry = op.geometry
 
     def grad_filters(H, B, g):
-        g = _rounded(op.arithmetic, g)
-        if op.arithmetic in KERNELS and op.has_kernel(H, B, g.dtype):
+        if op.arithmetic == "int16" and op.has_kernel(H, B, g.dtype):
             return plain.filter_gradient(_int8(H), g, B.shape, geometry)
         parts = _parts(op.arithmetic, g)
         if parts and geometry.is_dense:
@@ -296,7 +285,7 @@ def _jax_grad_filters(op, **kwargs):
             return tensor_cores.filter_gradient(
                 H, parts, window, geometry.pad, geometry.stride, geometry.flip
             )
-        g, H = _upper(op.arithmetic, g), H.astype(g.dtype)
+        H = H.astype(g.dtype)
         if geometry.is_depthwise(B.shape):
             return depthwise.filter_gradient(H, g, B.shape, geometry)
         count, one = _one_by_one(geometry)
@@ -418,12 +407,11 @@ class SignProductGradRows(_Product):
 @jax_version(SignProductGradRows)
 def _jax_grad_rows(op, **kwargs):
     def grad_rows(g, B):
-        g = _rounded(op.arithmetic, g)
-        if op.arithmetic in KERNELS and op.has_kernel((len(g), *B.shape), g.dtype):
+        if op.arithmetic == "int16" and op.has_kernel((len(g), *B.shape), g.dtype):
             return native.row_gradient(g, _int8(B))
         if parts := _parts(op.arithmetic, g):
             return sum(tensor_cores.multiply(part, _bfloat16(B.T)) for part in parts)
-        return jnp.matmul(_upper(op.arithmetic, g), B.T.astype(g.dtype), precision="highest")
+        return jnp.matmul(g, B.T.astype(g.dtype), precision="highest")
 
     return grad_rows
 
@@ -453,12 +441,11 @@ class SignProductGradMatrix(_Product):
 @jax_version(SignProductGradMatrix)
 def _jax_grad_matrix(op, **kwargs):
     def grad_matrix(H, g):
-        g = _rounded(op.arithmetic, g)
-        if op.arithmetic in KERNELS and op.has_kernel((*H.shape, g.shape[1]), g.dtype):
+        if op.arithmetic == "int16" and op.has_kernel((*H.shape, g.shape[1]), g.dtype):
             return native.matrix_gradient(_int8(H), g)
         if parts := _parts(op.arithmetic, g):
             return sum(tensor_cores.multiply(_bfloat16(H.T), part) for part in parts)
-        return jnp.matmul(H.T.astype(g.dtype), _upper(op.arithmetic, g), precision="highest")
+        return jnp.matmul(H.T.astype(g.dtype), g, precision="highest")
 
     return grad_matrix
 
@@ -467,26 +454,13 @@ def _int8(signs):
     return signs.astype(jnp.int8)
 
 
-def _rounded(arithmetic, g):
-    """Numbers that ``"int8"`` takes for ``g``; the other arithmetics round on the way."""
-    return round_at_random(g) if arithmetic == "int8" and g.dtype == np.float32 else g
-
-
-def _upper(arithmetic, g):
-    """What XLA shall multiply with signs in place of ``g``."""
-    rounded = arithmetic == "bfloat16" and g.dtype == np.float32
-    return round_to_bfloat16(g) if rounded else g
-
-
 def _on_tensor_cores(x):
     return tensor_cores.available() and x.dtype == np.float32
 
 
 def _parts(arithmetic, g):
     """Parts of ``g`` that a GPU's tensor cores shall multiply with signs, or none."""
-    if arithmetic == "float32" or not _on_tensor_cores(g):
-        return []
-    return tensor_cores.parts(g, 1 if arithmetic == "bfloat16" else 2)
+    return tensor_cores.parts(g, 2) if arithmetic == "int16" and _on_tensor_cores(g) else []
 
 
 def _bfloat16(signs):

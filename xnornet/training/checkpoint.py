@@ -175,6 +175,13 @@ def load_checkpoint(out, identity, state):
                 f"{path}: belongs to a run with {key}={found!r}, not {wanted!r}; resume with the options "
                 "that it was started with, or delete it to start over"
             )
+    for key, found in header["identity"].items():
+        # An option that is gone does no harm where it was not used.
+        if key not in identity and found:
+            raise ModelError(
+                f"{path}: belongs to a run with {key}={found!r}, which this version does not have; finish it "
+                "with the version that began it, or delete it to start over"
+            )
     shapes = [s.get_value(borrow=True).shape for s in state]
     for shared, value in zip(state, read_arrays(path, shapes, also=("header",)), strict=True):
         shared.set_value(value, borrow=True)

@@ -1,9 +1,7 @@
 """How each network is trained unless told otherwise."""
 
-import bisect
 import math
 from dataclasses import dataclass
-from itertools import pairwise
 
 from xnornet.ops import ARITHMETICS
 
@@ -21,14 +19,10 @@ class Recipe:
     epochs : int
     batch_size : int
     lr, lr_end : float
-        Adam's rate in the first and in the last epoch, of the run and before a restart; one epoch alone takes
-        the first.
+        Adam's rate in the first and in the last epoch; one epoch alone takes the first.
     schedule : str
         How it gets from one to the other: ``'exponential'``, by the same factor each epoch, or
         ``'cosine'``, along half a wave.
-    restarts : tuple of int
-        Epochs after which the rate begins anew (warm restarts, Loshchilov and Hutter, arXiv 1608.03983), at
-        half of what it began at before, to end at `lr_end` again.
     augment : bool
         Crop the training images at random; mirror those of CIFAR-10, and put holes in them.
     gradients : str
@@ -39,8 +33,7 @@ class Recipe:
     Raises
     ------
     ValueError
-        A number that is out of range, restarts that do not follow each other, or an unknown schedule or
-        arithmetic.
+        A number that is out of range, or an unknown schedule or arithmetic.
     """
 
     epochs: int
@@ -48,7 +41,6 @@ class Recipe:
     lr: float
     lr_end: float
     schedule: str = "exponential"
-    restarts: tuple = ()
     augment: bool = False
     gradients: str = "int16"
     seed: int = 0
@@ -60,11 +52,6 @@ class Recipe:
                 raise ValueError(f"{name} is {value}; it takes a positive number")
         if self.seed < 0:
             raise ValueError(f"seed is {self.seed}; it takes a number that is not negative")
-        if any(later <= earlier for earlier, later in pairwise((0, *self.restarts))):
-            raise ValueError(
-                f"restarts are {', '.join(map(str, self.restarts))}; they take numbers of epochs, each "
-                "larger than the one before"
-            )
         if self.schedule not in SCHEDULES:
             raise ValueError(f"schedule is {self.schedule!r}; it takes {' or '.join(SCHEDULES)}")
         if self.gradients not in ARITHMETICS:
@@ -72,14 +59,10 @@ class Recipe:
 
     def lr_at(self, epoch):
         """Adam's rate in an epoch, counted from 0."""
-        cycle = bisect.bisect_right(self.restarts, epoch)
-        begin = (0, *self.restarts)[cycle]
-        end = min((*self.restarts, self.epochs)[cycle], self.epochs)
-        lr = self.lr / 2**cycle
-        done = (epoch - begin) / max(1, end - begin - 1)
+        done = epoch / max(1, self.epochs - 1)
         if self.schedule == "cosine":
-            return self.lr_end + (lr - self.lr_end) * (1 + math.cos(math.pi * done)) / 2
-        return lr * (self.lr_end / lr) ** done
+            return self.lr_end + (self.lr - self.lr_end) * (1 + math.cos(math.pi * done)) / 2
+        return self.lr * (self.lr_end / self.lr) ** done
 
 
 RECIPES = {
