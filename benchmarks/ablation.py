@@ -23,8 +23,10 @@ from contest import counts, known_names  # noqa: E402
 
 from xnornet import data, networks  # noqa: E402
 from xnornet.archives import write_atomically  # noqa: E402
+from xnornet.catalog import DATASET_OF  # noqa: E402
 from xnornet.cli.options import add_data_option, add_set_option, in_single_precision, options_of  # noqa: E402
-from xnornet.training import RECIPES, Stopped, checkpoint_path, train  # noqa: E402
+from xnornet.errors import Stopped  # noqa: E402
+from xnornet.training import RECIPES, checkpoint_path, train  # noqa: E402
 
 __all__ = ["VARIANTS", "draw", "format_result"]
 
@@ -48,7 +50,7 @@ MEANINGS = {
 def main():
     arguments = _arguments()
     in_single_precision()
-    dataset = data.load(networks.DATASETS[arguments.network], arguments.data)
+    dataset = data.load(DATASET_OF[arguments.network], arguments.data)
     recipe = RECIPES[arguments.network]
     if arguments.epochs is not None:
         recipe = dataclasses.replace(recipe, epochs=arguments.epochs)

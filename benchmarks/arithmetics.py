@@ -3,7 +3,7 @@
 python benchmarks/arithmetics.py NETWORK [--only NAMES] [--seeds 1,2,3] [--epochs N] [--batch-size N]
                                  [--set OPTION=VALUE] [--data DIR] [--json]
 
-Every arithmetic of ``xnornet.ops`` trains from the same weights on the same batches, by the network's recipe
+Every arithmetic trains from the same weights on the same batches, by the network's recipe
 but for ``--batch-size`` and ``--epochs``; ``--epochs 0`` is about the losses of the first steps alone. Signs
 make any two ways of rounding part, so there is a measure for it: ``float32, reordered`` has the images of
 each batch in another order, which changes nothing but how sums are rounded, and where there is dropout which
@@ -27,8 +27,8 @@ sys.path += [str(HERE.parent), str(HERE)]
 from contest import counts, known_names  # noqa: E402
 
 from xnornet import data, networks  # noqa: E402
+from xnornet.catalog import ARITHMETICS, DATASET_OF  # noqa: E402
 from xnornet.cli.options import add_data_option, add_set_option, in_single_precision, options_of  # noqa: E402
-from xnornet.ops import ARITHMETICS  # noqa: E402
 from xnornet.training import RECIPES, train  # noqa: E402
 from xnornet.training.steps import Steps  # noqa: E402
 
@@ -41,7 +41,7 @@ REORDERED = "float32, reordered"
 def main():
     arguments = _arguments()
     options = networks.options(arguments.network, **options_of(arguments))
-    dataset = data.load(networks.DATASETS[arguments.network], arguments.data)
+    dataset = data.load(DATASET_OF[arguments.network], arguments.data)
     chosen = {"epochs": arguments.epochs or None, "batch_size": arguments.batch_size}
     chosen = {name: value for name, value in chosen.items() if value is not None}
     recipe = dataclasses.replace(RECIPES[arguments.network], **chosen)

@@ -14,7 +14,7 @@ ROOMS = [
 ]
 
 # What everyone may import: these import none of the rooms.
-TOOLS = {"errors", "disk", "machine_code", "threads", "vectors", "versions", "xla_programs"}
+TOOLS = {"catalog", "errors", "disk", "machine_code", "threads", "vectors", "versions", "xla_programs"}
 
 
 def imports_of(path):

@@ -9,7 +9,8 @@ import sys
 
 import pytest
 
-from xnornet.threads import MOST_THREADS, ThreadsError, available_cores, default_threads
+from xnornet.errors import ThreadsError
+from xnornet.threads import MOST_THREADS, available_cores, default_threads
 
 CORES = 8
 

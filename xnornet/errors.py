@@ -1,11 +1,57 @@
-"""Exceptions that every room may raise; this module imports nothing."""
+"""Exceptions that every room may raise; this module imports nothing.
 
-__all__ = ["ModelError", "WriteError"]
+Each says in one line what is wrong and what to do.
+"""
+
+__all__ = [
+    "DataError",
+    "ModelError",
+    "Stopped",
+    "ThreadsError",
+    "TrainingError",
+    "UsageError",
+    "WriteError",
+    "XnornetError",
+]
 
 
-class ModelError(Exception):
-    """A model cannot be used; one line says what is wrong and what to do."""
+class XnornetError(Exception):
+    """What a person can mend: a file, an option, the environment."""
+
+
+class DataError(XnornetError):
+    """A dataset cannot be had."""
+
+
+class ModelError(XnornetError):
+    """A model cannot be used."""
 
 
 class WriteError(ModelError):
     """A file cannot be written; what was at its place before is still there."""
+
+
+class ThreadsError(XnornetError, ValueError):
+    """``XNORNET_THREADS`` is no number of threads."""
+
+
+class TrainingError(XnornetError):
+    """A run cannot go on."""
+
+
+class UsageError(XnornetError):
+    """An option's value does not fit the data."""
+
+
+class Stopped(Exception):
+    """A run ended early, as it was asked to, and can go on; one line says where it stands.
+
+    Attributes
+    ----------
+    status : int
+        Exit status: 0 if its time was up, else 128 and the signal's number.
+    """
+
+    def __init__(self, message, status):
+        super().__init__(message)
+        self.status = status

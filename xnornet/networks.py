@@ -21,10 +21,10 @@ from lasagne.layers import (
     get_all_params,
 )
 
+from xnornet.catalog import DATASET_OF
 from xnornet.layers import BatchNormLayer, XNORConv2DLayer, XNORDenseLayer
 
 __all__ = [
-    "DATASETS",
     "NETWORKS",
     "build",
     "cifar10_convnet",
@@ -261,18 +261,7 @@ def _classifier(layer, num_classes=10):
     return BatchNormLayer(DenseLayer(layer, num_classes, nonlinearity=None))
 
 
-NETWORKS = {
-    f.__name__: f
-    for f in (digits_mlp, mnist_mlp, mnist_convnet, cifar10_convnet, cifar10_resnet18, svhn_convnet)
-}
-DATASETS = {
-    "digits_mlp": "digits",
-    "mnist_mlp": "mnist",
-    "mnist_convnet": "mnist",
-    "cifar10_convnet": "cifar10",
-    "cifar10_resnet18": "cifar10",
-    "svhn_convnet": "svhn",
-}
+NETWORKS = {name: globals()[name] for name in DATASET_OF}
 
 
 def build(name, input_var=None, **arguments):

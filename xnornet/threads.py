@@ -2,23 +2,21 @@
 
 A thread for each core that the process may use: the cores of its affinity, but no more than the CPU quota of
 its container or service allows. The environment variable ``XNORNET_THREADS`` overrides this. The module
-imports nothing but the standard library.
+imports little but the standard library.
 """
 
 import os
 from pathlib import Path, PurePosixPath
 
-__all__ = ["MOST_THREADS", "ThreadsError", "available_cores", "default_threads"]
+from xnornet.errors import ThreadsError
+
+__all__ = ["MOST_THREADS", "available_cores", "default_threads"]
 
 # More threads than cores are of use for tests only.
 MOST_THREADS = 256
 
 # Where control groups are mounted that may hold a quota: version 2, alone or beside version 1, and version 1.
 MOUNTS = ("sys/fs/cgroup", "sys/fs/cgroup/unified"), ("sys/fs/cgroup/cpu", "sys/fs/cgroup/cpu,cpuacct")
-
-
-class ThreadsError(ValueError):
-    """``XNORNET_THREADS`` is no number of threads."""
 
 
 def default_threads(root="/"):

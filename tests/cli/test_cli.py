@@ -12,9 +12,7 @@ import numpy as np
 import pytest
 from python_mode import in_python
 
-from xnornet import networks
-from xnornet.cli import NETWORKS_OF, main
-from xnornet.ops import ARITHMETICS
+from xnornet.cli import main
 
 ROOT = Path(__file__).resolve().parents[2]
 SENTENCE = r"error (\d+\.\d\d)% \(accuracy (\d+\.\d\d)%\) on (\d+) images, mode (\w+), \d+\.\d\d s\n"
@@ -164,18 +162,6 @@ def test_a_log_holds_what_was_printed(tmp_path, capsys):
     options = ["--epochs", "1", "--set", "num_units=8", "--out", str(tmp_path / "m.npz")]
     assert main(["train", *options, "--log", str(log)], dataset="digits") == 0
     assert log.read_text() == capsys.readouterr().out
-
-
-def test_the_commands_offer_every_network_with_its_dataset():
-    offered = {network: dataset for dataset, names in NETWORKS_OF.items() for network in names}
-    assert offered == networks.DATASETS
-
-
-def test_the_arithmetics_offered_are_those_that_there_are(capsys):
-    with pytest.raises(SystemExit):
-        main(["train", "--gradients", "int4"], dataset="digits")
-    line = capsys.readouterr().err.splitlines()[-1]
-    assert re.findall(r"\w+", line.partition("choose from")[2]) == list(ARITHMETICS)
 
 
 def run(*argv, **options):

@@ -2,13 +2,8 @@
 
 import pytest
 
-from xnornet import data
+from xnornet.catalog import ON_DISK
 from xnornet.cli import main
-from xnornet.cli.data import ON_DISK
-
-
-def test_it_offers_every_dataset_that_has_files():
-    assert ON_DISK == data.ON_DISK
 
 
 def test_path_tells_where_files_belong(tmp_path, capsys):

@@ -15,10 +15,9 @@ from ancestor_files import ancestor_arrays
 
 from xnornet import data, networks
 from xnornet.cli import main
-from xnornet.cli.models import FORMAT_OPTIONS
 from xnornet.data import Whitening
 from xnornet.engine import Engine
-from xnornet.graph import Formats, load_packed, simulate
+from xnornet.graph import load_packed, simulate
 from xnornet.model import header_path, load_weights
 from xnornet.quantization import quantize
 from xnornet.threads import MOST_THREADS
@@ -197,12 +196,6 @@ def test_the_engine_needs_no_network_library(packed):
 def test_formats_of_a_packed_model_are_chosen_already(packed, capsys, mode, options, told):
     assert run_test(packed, "--mode", mode, *options) == 1
     assert f"leave out {told}, or pack the weights anew" in error_line(capsys)
-
-
-def test_help_tells_the_formats_that_are_usual():
-    told = {name: default for name, (_, _, default) in FORMAT_OPTIONS.items()}
-    told.pop("min_int_bits")
-    assert Formats(**told) == Formats()
 
 
 @pytest.mark.parametrize("threads, status", [(0, 2), (-1, 2), (MOST_THREADS + 1, 1)])

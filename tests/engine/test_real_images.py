@@ -5,6 +5,7 @@ import pytest
 
 import theano.tensor as T
 from xnornet import data, networks
+from xnornet.catalog import DATASET_OF
 from xnornet.data import DataError
 from xnornet.engine import Engine
 from xnornet.graph import simulate
@@ -17,7 +18,7 @@ from xnornet.quantization import quantize
     [("mnist_mlp", {"num_units": 1024}), ("mnist_convnet", {}), ("cifar10_convnet", {"width": 0.25})],
 )
 def test_scores_of_all_test_images(network, options, scale_inputs):
-    name = networks.DATASETS[network]
+    name = DATASET_OF[network]
     try:
         dataset = data.load(name, download=False)
     except DataError as error:

@@ -21,6 +21,7 @@ from sign_products import (
 import theano
 import theano.tensor as T
 from xnornet import ops
+from xnornet.catalog import ARITHMETICS
 from xnornet.ops import convolution, native, tensor_cores
 
 # Each compiles a program, and so do both gradients.
@@ -127,7 +128,7 @@ def test_float32_keeps_its_bounds():
 
 
 @pytest.mark.parametrize("mode", ["JAX", "FAST_COMPILE"])
-@pytest.mark.parametrize("arithmetic", ops.ARITHMETICS)
+@pytest.mark.parametrize("arithmetic", ARITHMETICS)
 def test_float64_is_exact_to_its_rounding(arithmetic, mode):
     @settings(max_examples=examples(4))
     @given(cases)

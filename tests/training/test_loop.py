@@ -11,13 +11,12 @@ import numpy as np
 import pytest
 
 from xnornet import __version__, data, networks, vectors
-from xnornet.errors import ModelError
+from xnornet.errors import ModelError, Stopped, TrainingError
 from xnornet.layers import XNORConv2DLayer, XNORDenseLayer
 from xnornet.model import load_header
-from xnornet.training import Recipe, TrainingError, loop, train
+from xnornet.training import Recipe, loop, train
 from xnornet.training.checkpoint import checkpoint_path, run_identity
 from xnornet.training.steps import Steps
-from xnornet.training.stop import Stopped
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = {"num_units": 32}

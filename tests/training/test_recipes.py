@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from xnornet import networks
-from xnornet.cli import main
-from xnornet.training import RECIPES, SCHEDULES, Recipe
+from xnornet.catalog import SCHEDULES
+from xnornet.training import RECIPES, Recipe
 
 
 def rates(schedule):
@@ -43,9 +43,3 @@ def test_a_recipe_takes_positive_numbers(field, value):
 def test_an_unknown_schedule_is_refused():
     with pytest.raises(ValueError, match="'linear'; it takes exponential or cosine"):
         Recipe(1, 1, 1.0, 1.0, schedule="linear")
-
-
-def test_the_commands_offer_every_schedule(capsys):
-    with pytest.raises(SystemExit):
-        main(["train", "--help"], dataset="digits")
-    assert "{" + ",".join(SCHEDULES) + "}" in capsys.readouterr().out

@@ -19,8 +19,8 @@ from extent import few_or_all
 import theano
 from xnornet import data
 from xnornet.cli import main
-from xnornet.errors import ModelError
-from xnornet.training import Recipe, Stopped, TrainingError, loop, train
+from xnornet.errors import ModelError, Stopped, TrainingError
+from xnornet.training import Recipe, loop, train
 from xnornet.training.checkpoint import checkpoint_path, claim
 from xnornet.training.stop import StopRequests
 

@@ -12,15 +12,15 @@ import warnings
 from pathlib import Path
 
 import xnornet
+from xnornet.catalog import NETWORKS_OF
 from xnornet.cli.data import add_data
-from xnornet.cli.options import NETWORKS_OF, UsageError
 from xnornet.cli.pack import add_pack
 from xnornet.cli.summary import add_summary
 from xnornet.cli.test import add_test
 from xnornet.cli.train import add_train
-from xnornet.threads import ThreadsError
+from xnornet.errors import Stopped, XnornetError
 
-__all__ = ["NETWORKS_OF", "main"]
+__all__ = ["main"]
 
 # Commands by name, those that the scripts have, of one dataset, first.
 OF_A_DATASET = {"train": add_train, "test": add_test}
@@ -60,12 +60,10 @@ def _run(arguments, log, started):
     except KeyboardInterrupt:
         log.error(arguments.interrupted)
         return 130
-    except _stopped() as stop:
+    except Stopped as stop:
         (log.error if stop.status else log)(str(stop))
         return stop.status
-    except Exception as error:
-        if not isinstance(error, _expected_errors()):
-            raise
+    except (XnornetError, ImportError) as error:
         log.error(str(_origin(error)).replace("\n", " "))
         return 1
 
@@ -108,23 +106,6 @@ class _Log:
             # What is printed is no reason to lose what is trained.
             print(f"warning: {self._path}: cannot be written ({error.strerror}); going on", file=sys.stderr)
             self._path = None
-
-
-def _stopped():
-    """What a run that was asked to stop raises, if any run has begun."""
-    if "xnornet.training" in sys.modules:
-        return sys.modules["xnornet.training"].Stopped
-    return ()
-
-
-def _expected_errors():
-    from xnornet.data import DataError
-    from xnornet.errors import ModelError
-
-    expected = [UsageError, DataError, ModelError, ThreadsError, ImportError]
-    if "xnornet.training" in sys.modules:
-        expected.append(sys.modules["xnornet.training"].TrainingError)
-    return tuple(expected)
 
 
 def _origin(error):

@@ -1,11 +1,9 @@
 """The command that downloads and checks datasets."""
 
+from xnornet.catalog import ON_DISK
 from xnornet.cli.options import add_data_option
 
 __all__ = ["add_data"]
-
-# Those of xnornet.data that have files, told again so that --help need not load it; a test compares the two.
-ON_DISK = ("mnist", "cifar10", "svhn")
 
 
 def add_data(command):

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
-from xnornet.cli.options import NETWORKS_OF, UsageError, bits, in_single_precision, int_bits, positive
+from xnornet.catalog import DATASET_OF, FORMATS, NETWORKS_OF
+from xnornet.cli.options import bits, in_single_precision, int_bits, positive
+from xnornet.errors import UsageError
 
 __all__ = [
     "CALIBRATION_IMAGES",
@@ -18,13 +20,12 @@ __all__ = [
 
 CALIBRATION_IMAGES = 2000
 
-# Defaults are those of xnornet.graph.Formats, told again so that --help need not load Lasagne; a test
-# compares the two. The options have none of their own, so that it is known which were given.
+# They have no default of their own, so that it is known which were given.
 FORMAT_OPTIONS = {
-    "input_bits": (bits, "magnitude bits of the image", 7),
-    "data_bits": (bits, "magnitude bits of each layer's output", 15),
-    "param_bits": (bits, "magnitude bits of parameters", 15),
-    "min_int_bits": (int_bits, "least integer bits of a parameter", "as few as hold it"),
+    "input_bits": (bits, "magnitude bits of the image"),
+    "data_bits": (bits, "magnitude bits of each layer's output"),
+    "param_bits": (bits, "magnitude bits of parameters"),
+    "min_int_bits": (int_bits, "least integer bits of a parameter"),
 }
 
 
@@ -61,8 +62,8 @@ def add_net_option(command, networks):
 
 def add_format_options(command):
     """Add the options of fixed-point formats."""
-    for name, (kind, meaning, default) in FORMAT_OPTIONS.items():
-        option = f"--{name.replace('_', '-')}"
+    for name, (kind, meaning) in FORMAT_OPTIONS.items():
+        option, default = f"--{name.replace('_', '-')}", FORMATS[name] or "as few as hold it"
         command.add_argument(option, type=kind, metavar="N", help=f"{meaning} (default: {default})")
 
 
@@ -132,7 +133,7 @@ def _load_weights(arguments, header, dataset, log):
     found = None if header else import_ancestor(arguments.model)
     if found is not None:
         network, graph = found
-        _check_fit(arguments, network, graph.input_shape, dataset, networks.DATASETS[network])
+        _check_fit(arguments, network, graph.input_shape, dataset, DATASET_OF[network])
         if not arguments.json:
             log(f"{arguments.model}: read as {network} in the form of theano-xnor-net")
         return found

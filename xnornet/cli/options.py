@@ -3,10 +3,10 @@
 import argparse
 import ast
 
+from xnornet.catalog import MAX_BITS, MAX_INT_BITS
+from xnornet.errors import UsageError
+
 __all__ = [
-    "COLOR",
-    "NETWORKS_OF",
-    "UsageError",
     "add_data_option",
     "add_set_option",
     "bits",
@@ -16,20 +16,6 @@ __all__ = [
     "options_of",
     "positive",
 ]
-
-# Those of xnornet.networks, told again so that --help need not load Lasagne; a test compares the two.
-NETWORKS_OF = {
-    "digits": ("digits_mlp",),
-    "mnist": ("mnist_mlp", "mnist_convnet"),
-    "cifar10": ("cifar10_convnet", "cifar10_resnet18"),
-    "svhn": ("svhn_convnet",),
-}
-# Datasets of color photographs.
-COLOR = ("cifar10", "svhn")
-
-
-class UsageError(Exception):
-    """An option whose value does not fit the data."""
 
 
 def add_data_option(command):
@@ -87,16 +73,15 @@ def natural(text):
 
 def bits(text):
     value = int(text)
-    if not 1 <= value <= 15:
-        raise argparse.ArgumentTypeError(f"{text} is not between 1 and 15")
+    if not 1 <= value <= MAX_BITS:
+        raise argparse.ArgumentTypeError(f"{text} is not between 1 and {MAX_BITS}")
     return value
 
 
 def int_bits(text):
     value = int(text)
-    # The range of the packed model file.
-    if not -1000 <= value <= 1000:
-        raise argparse.ArgumentTypeError(f"{text} is not between -1000 and 1000")
+    if abs(value) > MAX_INT_BITS:
+        raise argparse.ArgumentTypeError(f"{text} is not between -{MAX_INT_BITS} and {MAX_INT_BITS}")
     return value
 
 

@@ -4,6 +4,7 @@ import json
 import os
 from pathlib import Path
 
+from xnornet.catalog import NETWORKS, NETWORKS_OF
 from xnornet.cli.models import (
     CALIBRATION_IMAGES,
     add_batch_size_option,
@@ -13,7 +14,8 @@ from xnornet.cli.models import (
     load_model,
     quantized,
 )
-from xnornet.cli.options import NETWORKS_OF, UsageError, add_data_option, positive
+from xnornet.cli.options import add_data_option, positive
+from xnornet.errors import UsageError
 
 __all__ = ["add_pack"]
 
@@ -38,7 +40,7 @@ def add_pack(command):
         help="training images to calibrate on, or all if they are fewer",
     )
     add("--json", action="store_true", help="print one JSON object instead of a sentence")
-    add_net_option(command, sum(NETWORKS_OF.values(), ()))
+    add_net_option(command, NETWORKS)
     add_batch_size_option(command)
     add_format_options(command)
     add_data_option(command)

@@ -2,14 +2,16 @@
 
 import json
 
-from xnornet.cli.options import NETWORKS_OF, UsageError, add_set_option, in_single_precision, options_of
+from xnornet.catalog import NETWORKS
+from xnornet.cli.options import add_set_option, in_single_precision, options_of
+from xnornet.errors import UsageError
 
 __all__ = ["add_summary"]
 
 
 def add_summary(command):
     """Print each layer's parameters, memory and multiply-adds."""
-    command.add_argument("network", choices=sum(NETWORKS_OF.values(), ()))
+    command.add_argument("network", choices=NETWORKS)
     add_set_option(command)
     command.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     command.set_defaults(command=_summary, interrupted="interrupted")

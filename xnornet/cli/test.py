@@ -5,6 +5,7 @@ import time
 import warnings
 from pathlib import Path
 
+from xnornet.catalog import MODES, NETWORKS, NETWORKS_OF
 from xnornet.cli.models import (
     CALIBRATION_IMAGES,
     FORMAT_OPTIONS,
@@ -15,11 +16,10 @@ from xnornet.cli.models import (
     load_model,
     quantized,
 )
-from xnornet.cli.options import NETWORKS_OF, UsageError, add_data_option, positive
+from xnornet.cli.options import add_data_option, positive
+from xnornet.errors import UsageError
 
 __all__ = ["add_test"]
-
-MODES = ("float", "fixed", "packed")
 
 
 def add_test(command, dataset):
@@ -41,7 +41,7 @@ def add_test(command, dataset):
         "fixed point, or the engine on packed bits",
     )
     add("--json", action="store_true", help="print one JSON object instead of a sentence")
-    add_net_option(command, NETWORKS_OF.get(dataset) or sum(NETWORKS_OF.values(), ()))
+    add_net_option(command, NETWORKS_OF.get(dataset, NETWORKS))
     add_batch_size_option(command)
     add(
         "--threads",

@@ -4,10 +4,8 @@ import argparse
 import dataclasses
 from pathlib import Path
 
+from xnornet.catalog import ARITHMETICS, COLOR, NETWORKS, NETWORKS_OF, SCHEDULES
 from xnornet.cli.options import (
-    COLOR,
-    NETWORKS_OF,
-    UsageError,
     add_data_option,
     add_set_option,
     in_single_precision,
@@ -15,13 +13,14 @@ from xnornet.cli.options import (
     options_of,
     positive,
 )
+from xnornet.errors import UsageError
 
 __all__ = ["add_train"]
 
 
 def add_train(command, dataset):
     """Train a network and keep the weights that are best on validation images."""
-    networks = NETWORKS_OF.get(dataset) or sum(NETWORKS_OF.values(), ())
+    networks = NETWORKS_OF.get(dataset, NETWORKS)
     own = "of the network" if len(networks) > 1 else None
     add = command.add_argument
     add("--net", choices=networks, help="network (default: the dataset's first)")
@@ -31,7 +30,7 @@ def add_train(command, dataset):
     add("--lr-end", type=positive(float), help=f"Adam's rate in the last epoch{_default(own)}")
     add(
         "--schedule",
-        choices=("exponential", "cosine"),
+        choices=SCHEDULES,
         help=f"how the rate gets from first to last{_default(own)}",
     )
     add(
@@ -42,7 +41,7 @@ def add_train(command, dataset):
     )
     add(
         "--gradients",
-        choices=("int16", "float32"),
+        choices=ARITHMETICS,
         help="numbers that the gradients of binary layers are rounded to: int16 keeps errors below 1e-4 of a "
         f"gradient's largest value{_default(own)}",
     )

@@ -4,14 +4,14 @@ Files lie where pylearn2 kept them, one folder a dataset under ``$PYLEARN2_DATA_
 shuffling and augmentation are left to the training loop.
 """
 
+from xnornet.catalog import NETWORKS_OF
 from xnornet.data import cifar10, digits, mnist, svhn
-from xnornet.data.dataset import DataError, Dataset, Split, data_path
-from xnornet.data.files import ON_DISK, Report, check, download, folder_of
+from xnornet.data.dataset import Dataset, Split, data_path
+from xnornet.data.files import Report, check, download, folder_of
 from xnornet.data.whitening import Whitening
+from xnornet.errors import DataError
 
 __all__ = [
-    "NAMES",
-    "ON_DISK",
     "DataError",
     "Dataset",
     "Report",
@@ -24,14 +24,7 @@ __all__ = [
     "load",
 ]
 
-_LOADERS = {
-    "digits": digits.load,
-    "mnist": mnist.load,
-    "cifar10": cifar10.load,
-    "svhn": svhn.load,
-}
-
-NAMES = tuple(_LOADERS)
+_LOADERS = dict(zip(NETWORKS_OF, (digits.load, mnist.load, cifar10.load, svhn.load), strict=True))
 
 
 def load(name, path=None, download=True, whiten=None):
@@ -40,7 +33,7 @@ def load(name, path=None, download=True, whiten=None):
     Parameters
     ----------
     name : str
-        One of ``NAMES``.
+        A key of ``xnornet.catalog.NETWORKS_OF``.
     path : str or Path, optional
         The folder that holds the datasets' folders; see `data_path` for the default.
     download : bool
@@ -60,7 +53,7 @@ def load(name, path=None, download=True, whiten=None):
         whitened.
     """
     if name not in _LOADERS:
-        raise DataError(f"dataset {name!r} is unknown; choose one of {', '.join(NAMES)}")
+        raise DataError(f"dataset {name!r} is unknown; choose one of {', '.join(_LOADERS)}")
     dataset = _LOADERS[name](path=path, download=download)
     if whiten is None or whiten is False:
         return dataset

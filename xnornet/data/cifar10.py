@@ -11,10 +11,11 @@ import zlib
 
 import numpy as np
 
-from xnornet.data.dataset import DataError, Dataset, Pixels, Split, data_path, mismatch
+from xnornet.data.dataset import Dataset, Pixels, Split, data_path, mismatch
 from xnornet.data.mirrors import fetch
 from xnornet.data.pickles import read_pickle
 from xnornet.disk import md5_of, replacing
+from xnornet.errors import DataError
 
 __all__ = ["CLASS_NAMES", "HOME", "load", "load_folder", "provide", "published", "read_batch"]
 

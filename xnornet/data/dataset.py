@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from xnornet.disk import user_cache
+from xnornet.errors import DataError
 
 __all__ = [
     "FULL_SCALE",
-    "DataError",
     "Dataset",
     "Pixels",
     "Split",
@@ -28,10 +28,6 @@ __all__ = [
 # The largest number that the image's fixed-point format Q(7, 0) holds. Black and white saturate at 1, which
 # would shrink the scale K of each image by a percent against what the network was trained on.
 FULL_SCALE = 127 / 128
-
-
-class DataError(Exception):
-    """A dataset cannot be had; one line says what is wrong and what to do."""
 
 
 class Pixels:

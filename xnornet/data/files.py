@@ -11,14 +11,14 @@ from pathlib import Path
 
 import numpy as np
 
+from xnornet.catalog import ON_DISK
 from xnornet.data import cifar10, mnist, svhn
-from xnornet.data.dataset import DataError, Dataset, data_path
+from xnornet.data.dataset import Dataset, data_path
+from xnornet.errors import DataError
 
-__all__ = ["ON_DISK", "Report", "check", "download", "folder_of"]
+__all__ = ["Report", "check", "download", "folder_of"]
 
-_MODULES = {"mnist": mnist, "cifar10": cifar10, "svhn": svhn}
-
-ON_DISK = tuple(_MODULES)
+_MODULES = dict(zip(ON_DISK, (mnist, cifar10, svhn), strict=True))
 
 # Training takes it if it is there, and is complete without.
 OPTIONAL = (svhn.EXTRA,)
@@ -33,7 +33,7 @@ def folder_of(name, path=None):
     Parameters
     ----------
     name : str
-        One of ``ON_DISK``.
+        One of ``xnornet.catalog.ON_DISK``.
     path : str or Path, optional
         The folder that holds the datasets' folders; see `data_path` for the default.
 
@@ -57,7 +57,7 @@ def download(name, path=None, report=print):
     Parameters
     ----------
     name : str
-        One of ``ON_DISK``.
+        One of ``xnornet.catalog.ON_DISK``.
     path : str or Path, optional
         The folder that holds the datasets' folders; see `data_path` for the default.
     report : callable
@@ -143,7 +143,7 @@ def check(name, path=None):
     Parameters
     ----------
     name : str
-        One of ``ON_DISK``.
+        One of ``xnornet.catalog.ON_DISK``.
     path : str or Path, optional
         The folder that holds the datasets' folders; see `data_path` for the default.
 

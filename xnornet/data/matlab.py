@@ -5,7 +5,8 @@ What the arrays should be is left to the dataset's module.
 
 from contextlib import contextmanager
 
-from xnornet.data.dataset import DataError, mismatch
+from xnornet.data.dataset import mismatch
+from xnornet.errors import DataError
 
 __all__ = ["describe", "read_array"]
 

@@ -6,8 +6,8 @@ What a file holds, and which of them a dataset needs, is left to the dataset's m
 import os
 from urllib.parse import urlsplit
 
-from xnornet.data.dataset import DataError
 from xnornet.disk import exclusive, md5_of
+from xnornet.errors import DataError
 
 __all__ = ["fetch"]
 

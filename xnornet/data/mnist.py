@@ -11,8 +11,9 @@ import zlib
 
 import numpy as np
 
-from xnornet.data.dataset import DataError, Dataset, Split, data_path, mismatch, scale_bytes
+from xnornet.data.dataset import Dataset, Split, data_path, mismatch, scale_bytes
 from xnornet.data.mirrors import fetch
+from xnornet.errors import DataError
 
 __all__ = ["HOME", "load", "load_folder", "provide", "published", "read_idx"]
 

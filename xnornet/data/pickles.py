@@ -11,7 +11,8 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from xnornet.data.dataset import DataError, mismatch
+from xnornet.data.dataset import mismatch
+from xnornet.errors import DataError
 
 __all__ = ["read_objects", "read_pickle"]
 

@@ -7,7 +7,8 @@ import hashlib
 
 import numpy as np
 
-from xnornet.data.dataset import FULL_SCALE, DataError
+from xnornet.data.dataset import FULL_SCALE
+from xnornet.errors import DataError
 
 __all__ = ["Whitening", "normalize_contrast"]
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from xnornet.catalog import FORMATS, MAX_BITS
 from xnornet.fixedpoint import Q, int_bits_for
 
 __all__ = ["ACCUMULATOR_BITS", "MAX_FAN_IN", "Fit", "Formats", "check_fan_in", "fit"]
@@ -36,15 +37,15 @@ class Formats:
         A width outside 1 to 15.
     """
 
-    input_bits: int = 7
-    data_bits: int = 15
-    param_bits: int = 15
-    min_int_bits: int | None = None
+    input_bits: int = FORMATS["input_bits"]
+    data_bits: int = FORMATS["data_bits"]
+    param_bits: int = FORMATS["param_bits"]
+    min_int_bits: int | None = FORMATS["min_int_bits"]
 
     def __post_init__(self):
         for name in ("input_bits", "data_bits", "param_bits"):
-            if not 1 <= getattr(self, name) <= 15:
-                raise ValueError(f"{name} is {getattr(self, name)}; it takes 1 to 15")
+            if not 1 <= getattr(self, name) <= MAX_BITS:
+                raise ValueError(f"{name} is {getattr(self, name)}; it takes 1 to {MAX_BITS}")
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,13 +5,12 @@ Letters are those of Rastegari et al., XNOR-Net, arXiv 1603.05279.
 
 import xnornet.versions  # noqa: F401  # isort: skip  (before anything imports Numba)
 
-from xnornet.ops.convolution import ARITHMETICS, computed_by, convolve_signs, gradients_in, multiply_signs
+from xnornet.ops.convolution import computed_by, convolve_signs, gradients_in, multiply_signs
 from xnornet.ops.expressions import alpha, beta, binarize, box_sum, channel_mean, pad_widths
 from xnornet.ops.native import instruction_set, takes_product
 from xnornet.ops.plain import Geometry, takes_convolution
 
 __all__ = [
-    "ARITHMETICS",
     "Geometry",
     "alpha",
     "beta",

@@ -2,7 +2,7 @@
 
 Images lie channels last here. Forward, every result is a whole number and exact however it is computed. In
 the gradients a sign meets a real number, and an arithmetic says how they are multiplied;
-:func:`gradients_in` chooses among ``ARITHMETICS``:
+:func:`gradients_in` chooses:
 
 ``"int16"``
     Real numbers are rounded to 16 bits: each errs by up to 1/65534 of the largest of an image, or of a part
@@ -33,11 +33,10 @@ from theano.gof import Apply, Op
 from theano.tensor import TensorType
 from theano.tensor.nnet.abstract_conv import pad_if_long, pads_less
 from theano.versions import shape_rule
+from xnornet.catalog import ARITHMETICS
 from xnornet.ops import depthwise, native, plain, tensor_cores
 
-__all__ = ["ARITHMETICS", "computed_by", "convolve_signs", "gradients_in", "multiply_signs"]
-
-ARITHMETICS = ("int16", "float32")
+__all__ = ["computed_by", "convolve_signs", "gradients_in", "multiply_signs"]
 
 _arithmetic = ContextVar("arithmetic", default="int16")
 
@@ -49,7 +48,7 @@ def gradients_in(arithmetic):
     Parameters
     ----------
     arithmetic : str
-        One of ``ARITHMETICS``.
+        One of ``xnornet.catalog.ARITHMETICS``.
 
     Raises
     ------
@@ -71,7 +70,7 @@ def computed_by(arithmetic):
     Parameters
     ----------
     arithmetic : str
-        One of ``ARITHMETICS``.
+        One of ``xnornet.catalog.ARITHMETICS``.
 
     Returns
     -------

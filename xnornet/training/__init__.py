@@ -1,16 +1,12 @@
 """The loop: loss, updates, epochs, checkpoints, curves."""
 
 from xnornet.training.checkpoint import checkpoint_path
-from xnornet.training.loop import TrainingError, check_out, train
-from xnornet.training.recipes import RECIPES, SCHEDULES, Recipe
-from xnornet.training.stop import Stopped
+from xnornet.training.loop import check_out, train
+from xnornet.training.recipes import RECIPES, Recipe
 
 __all__ = [
     "RECIPES",
-    "SCHEDULES",
     "Recipe",
-    "Stopped",
-    "TrainingError",
     "check_out",
     "checkpoint_path",
     "train",

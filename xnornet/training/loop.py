@@ -16,7 +16,7 @@ from tqdm import tqdm
 from xnornet import networks
 from xnornet.data.dataset import Dataset
 from xnornet.disk import probe, remove_leftovers
-from xnornet.errors import ModelError, WriteError
+from xnornet.errors import ModelError, Stopped, TrainingError, WriteError
 from xnornet.graph import is_packed, load_packed
 from xnornet.model import (
     load_header,
@@ -41,9 +41,9 @@ from xnornet.training.checkpoint import (
 from xnornet.training.curves import write_curves, write_log
 from xnornet.training.recipes import Recipe
 from xnornet.training.steps import Steps
-from xnornet.training.stop import Stopped, StopRequests
+from xnornet.training.stop import StopRequests
 
-__all__ = ["TrainingError", "check_out", "train"]
+__all__ = ["check_out", "train"]
 
 # What batch norm's statistics are taken from when a run begins with a packed model.
 IMAGES_FOR_STATISTICS = 2000
@@ -60,10 +60,6 @@ SECONDS_WORTH_A_PICTURE = 10
 # What a run that is killed loses at most, and what it may lose where an epoch takes less.
 SECONDS_BETWEEN_CHECKPOINTS = 300
 SECONDS_WORTH_A_CHECKPOINT = 10
-
-
-class TrainingError(Exception):
-    """A run cannot go on; one line says why and what to do."""
 
 
 def train(

@@ -3,11 +3,9 @@
 import math
 from dataclasses import dataclass
 
-from xnornet.ops import ARITHMETICS
+from xnornet.catalog import ARITHMETICS, SCHEDULES
 
-__all__ = ["RECIPES", "SCHEDULES", "Recipe"]
-
-SCHEDULES = ("exponential", "cosine")
+__all__ = ["RECIPES", "Recipe"]
 
 
 @dataclass(frozen=True)
@@ -26,7 +24,7 @@ class Recipe:
     augment : bool
         Crop the training images at random; mirror those of CIFAR-10, and put holes in them.
     gradients : str
-        Arithmetic of the binary layers' gradients, one of ``xnornet.ops.ARITHMETICS``.
+        Arithmetic of the binary layers' gradients, one of ``xnornet.catalog.ARITHMETICS``.
     seed : int
         Of the initial weights, of dropout, and of order and augmentation of the images.
 

@@ -71,7 +71,7 @@ class Steps:
     augmentation : Augmentation, optional
         What is done to the images of a step.
     gradients : str
-        Arithmetic of the binary layers' gradients, one of ``xnornet.ops.ARITHMETICS``.
+        Arithmetic of the binary layers' gradients, one of ``xnornet.catalog.ARITHMETICS``.
 
     Attributes
     ----------

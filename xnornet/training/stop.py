@@ -8,21 +8,7 @@ import signal
 import threading
 import time
 
-__all__ = ["StopRequests", "Stopped"]
-
-
-class Stopped(Exception):
-    """A run ended early, as it was asked to, and can go on; one line says where it stands.
-
-    Attributes
-    ----------
-    status : int
-        Exit status: 0 if its time was up, else 128 and the signal's number.
-    """
-
-    def __init__(self, message, status):
-        super().__init__(message)
-        self.status = status
+__all__ = ["StopRequests"]
 
 
 class StopRequests:

@@ -1,0 +1,45 @@
+"""Names and numbers that every room may use; this module imports nothing.
+
+The commands offer them without loading what they stand for.
+"""
+
+__all__ = [
+    "ARITHMETICS",
+    "COLOR",
+    "DATASET_OF",
+    "FORMATS",
+    "MAX_BITS",
+    "MAX_INT_BITS",
+    "MODES",
+    "NETWORKS",
+    "NETWORKS_OF",
+    "ON_DISK",
+    "SCHEDULES",
+]
+
+# Networks of each dataset, the first of them its usual one.
+NETWORKS_OF = {
+    "digits": ("digits_mlp",),
+    "mnist": ("mnist_mlp", "mnist_convnet"),
+    "cifar10": ("cifar10_convnet", "cifar10_resnet18"),
+    "svhn": ("svhn_convnet",),
+}
+DATASET_OF = {network: dataset for dataset, networks in NETWORKS_OF.items() for network in networks}
+NETWORKS = tuple(DATASET_OF)
+
+# Datasets that have files, and those of color photographs.
+ON_DISK = ("mnist", "cifar10", "svhn")
+COLOR = ("cifar10", "svhn")
+
+# How a model is tested, how a rate falls, and what gradients of binary layers are computed in.
+MODES = ("float", "fixed", "packed")
+SCHEDULES = ("exponential", "cosine")
+ARITHMETICS = ("int16", "float32")
+
+# Numbers of data and of parameters are 16-bit words with their sign. Within these integer bits, every number
+# of a format and its unit are normal doubles, so scaling by a power of two is exact.
+MAX_BITS = 15
+MAX_INT_BITS = 1000
+
+# Usual widths of a fixed-point network, as `xnornet.graph.Formats` has them.
+FORMATS = {"input_bits": 7, "data_bits": 15, "param_bits": 15, "min_int_bits": None}
