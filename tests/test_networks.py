@@ -8,7 +8,7 @@ import theano
 import theano.tensor as T
 from xnornet import networks
 from xnornet.layers import BatchNormLayer, XNORConv2DLayer, XNORDenseLayer
-from xnornet.model import load_weights, save_weights
+from xnornet.training.weights import load_weights, save_weights
 
 SMALL = {
     "digits_mlp": {"num_units": 6},

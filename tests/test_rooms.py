@@ -9,12 +9,15 @@ PACKAGE = Path(__file__).resolve().parents[1] / "xnornet"
 
 # From the top down; a room imports what is below it.
 ROOMS = [
-    *["__main__", "cli", "training", "report", "engine", "ancestor", "quantization", "networks"],
-    *["graph", "model", "data", "layers", "ops", "archives", "fixedpoint"],
+    *["__main__", "cli", "training", "report", "engine", "quantization", "networks"],
+    *["graph", "data", "layers", "ops", "fixedpoint"],
 ]
 
 # What everyone may import: these import none of the rooms.
-TOOLS = {"catalog", "errors", "disk", "machine_code", "threads", "vectors", "versions", "xla_programs"}
+TOOLS = {
+    *["archives", "catalog", "disk", "errors", "machine_code", "threads", "vectors", "versions"],
+    "xla_programs",
+}
 
 
 def imports_of(path):

@@ -10,7 +10,14 @@ import numpy as np
 from xnornet.disk import replacing
 from xnornet.errors import ModelError, WriteError
 
-__all__ = ["read_array_header", "read_array_headers", "told_in_one_line", "write_atomically"]
+__all__ = [
+    "check_array",
+    "read_array_header",
+    "read_array_headers",
+    "read_arrays",
+    "told_in_one_line",
+    "write_atomically",
+]
 
 
 def write_atomically(path, write, option="--out"):
@@ -53,6 +60,60 @@ def read_array_headers(path):
             else None
             for member in archive.namelist()
         }
+
+
+def check_array(path, name, value, remedy):
+    """Raise :class:`ModelError` for an array that does not hold finite real numbers."""
+    if value.dtype.kind != "f":
+        raise ModelError(f"{path}: {name} should hold real numbers; found {value.dtype}")
+    if not np.isfinite(value).all():
+        raise ModelError(f"{path}: {name} should be finite; found NaN or infinity. {remedy}")
+
+
+def read_arrays(path, shapes, also=()):
+    """Read ``arr_0``, ``arr_1``, ... after comparing their number and shapes.
+
+    Parameters
+    ----------
+    path : str or Path
+    shapes : list of tuple of int
+    also : sequence of str
+        Further members that the file has, which are not read.
+
+    Returns
+    -------
+    list of arrays
+
+    Raises
+    ------
+    ModelError
+        Anything but that is in the file.
+    """
+    names = [f"arr_{i}" for i in range(len(shapes))]
+    with told_in_one_line(path):
+        with zipfile.ZipFile(path) as archive:
+            found = sorted(set(archive.namelist()) - {f"{n}.npy" for n in also})
+            if found != sorted(f"{n}.npy" for n in names):
+                raise ModelError(
+                    f"{path}: should hold {len(names)} arrays, arr_0 to arr_{len(names) - 1}; found "
+                    f"{len(found)}. It belongs to another network, or is no file of weights"
+                )
+            for name, shape in zip(names, shapes, strict=True):
+                _check_member(path, archive, name, tuple(shape))
+        with np.load(path, allow_pickle=False) as file:
+            return [file[name] for name in names]
+
+
+def _check_member(path, archive, name, shape):
+    """Compare an array's own header with what is wanted, before memory is given to it."""
+    found, dtype = read_array_header(archive, f"{name}.npy")
+    if dtype.hasobject:
+        raise ModelError(f"{path}: {name} holds pickled objects, which are never loaded; expected numbers")
+    if found != shape:
+        raise ModelError(
+            f"{path}: {name} should have shape {shape}; found {found}. It belongs to another network "
+            "or another size of it"
+        )
 
 
 @contextmanager

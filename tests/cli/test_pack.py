@@ -18,9 +18,9 @@ from xnornet.cli import main
 from xnornet.data import Whitening
 from xnornet.engine import Engine
 from xnornet.graph import load_packed, simulate
-from xnornet.model import header_path, load_weights
 from xnornet.quantization import quantize
 from xnornet.threads import MOST_THREADS
+from xnornet.training.weights import header_path, load_weights
 
 MODES = ("float", "fixed", "packed")
 

@@ -19,8 +19,8 @@ from xnornet.engine import Engine, load, reference
 from xnornet.errors import ModelError
 from xnornet.fixedpoint import Q
 from xnornet.graph import Flatten, Graph, Quantize, Saturation, save_packed
-from xnornet.model import save_weights
 from xnornet.threads import MOST_THREADS
+from xnornet.training.weights import save_weights
 
 MODEL = convolutional(scale_inputs=False, flattened=False, channels=33)
 OTHER = convolutional(scale_inputs=True, flattened=True, channels=3)

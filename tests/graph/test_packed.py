@@ -35,8 +35,8 @@ from xnornet.graph import (
     load_packed,
     save_packed,
 )
-from xnornet.model import save_weights
 from xnornet.quantization import quantize, to_graph
+from xnornet.training.weights import save_weights
 
 INFO = {"network": "digits_mlp", "arguments": {"num_units": 64}, "errors": [0.25, None, "α"], "ok": True}
 

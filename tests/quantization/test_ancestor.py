@@ -15,8 +15,8 @@ from xnornet import networks
 from xnornet.data.dataset import scale_bytes
 from xnornet.errors import ModelError
 from xnornet.graph import Formats, Graph, simulate
-from xnornet.model import load_weights, save_weights
 from xnornet.quantization import import_ancestor, quantize, to_graph
+from xnornet.training.weights import load_weights, save_weights
 
 # D and C are binary layers, d and c real ones, N is batch norm and P is pooling.
 LAYERS = {

@@ -12,11 +12,11 @@ import theano
 from xnornet import cli, data, networks
 from xnornet.errors import ModelError
 from xnornet.graph import Formats, simulate
-from xnornet.model import load_weights
 from xnornet.quantization import calibrate, quantize
 from xnornet.report import Sweep, sweep_bits, write_sweep
 from xnornet.report import sweep as module
 from xnornet.training import Recipe, train
+from xnornet.training.weights import load_weights
 
 WIDTHS = [5, 16]
 

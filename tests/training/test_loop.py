@@ -13,10 +13,10 @@ import pytest
 from xnornet import __version__, data, networks, vectors
 from xnornet.errors import ModelError, Stopped, TrainingError
 from xnornet.layers import XNORConv2DLayer, XNORDenseLayer
-from xnornet.model import load_header
 from xnornet.training import Recipe, loop, train
 from xnornet.training.checkpoint import checkpoint_path, run_identity
 from xnornet.training.steps import Steps
+from xnornet.training.weights import load_header
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = {"num_units": 32}

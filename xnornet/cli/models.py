@@ -85,15 +85,18 @@ def load_model(arguments, log):
     from xnornet import data
     from xnornet.archives import read_array_headers
     from xnornet.graph import is_packed, load_packed
-    from xnornet.model import load_header, load_whitening
 
     packed = is_packed(arguments.model)
     if packed:
         graph, header = load_packed(arguments.model)
     else:
+        # Not for a packed model, which needs nothing of what trains.
+        from xnornet.training.weights import load_header
+
         read_array_headers(arguments.model)
         header = load_header(arguments.model)
-    dataset = data.load(arguments.dataset, arguments.data, whiten=load_whitening(arguments.model, header))
+    whitening = data.load_whitening(arguments.model, header)
+    dataset = data.load(arguments.dataset, arguments.data, whiten=whitening)
     if packed:
         network, trained_on = header.get("network"), header.get("dataset", dataset.name)
         _check_fit(arguments, network, graph.input_shape, dataset, trained_on)
@@ -126,8 +129,8 @@ def _load_weights(arguments, header, dataset, log):
 
     import theano.tensor as T
     from xnornet import networks
-    from xnornet.model import header_path, load_weights
     from xnornet.quantization import import_ancestor, to_graph
+    from xnornet.training.weights import header_path, load_weights
 
     in_single_precision()
     found = None if header else import_ancestor(arguments.model)

@@ -52,8 +52,8 @@ def _pack(arguments, log, started):
 
     from xnornet import __version__
     from xnornet.archives import read_array_headers
+    from xnornet.data import save_whitening
     from xnornet.graph import is_packed, save_packed
-    from xnornet.model import save_whitening
 
     if is_packed(arguments.model):
         raise UsageError(f"{arguments.model}: is packed already; pack the weights that training saved")
@@ -79,9 +79,9 @@ def _pack(arguments, log, started):
 
 def _check_out(arguments):
     """Find out beforehand whether the packed model can be written, and costs nobody another file."""
+    from xnornet.data import whitening_path
     from xnornet.disk import probe
     from xnornet.graph import is_packed
-    from xnornet.model import whitening_path
 
     out, model = arguments.out, arguments.model
     if out.suffix != ".npz":
@@ -103,7 +103,7 @@ def _check_out(arguments):
 
 
 def _result(arguments, loaded, images):
-    from xnornet.model import whitening_path
+    from xnornet.data import whitening_path
 
     sizes = {"float": arguments.model.stat().st_size, "packed": arguments.out.stat().st_size}
     whitened = loaded.dataset.whitening is not None

@@ -82,7 +82,6 @@ def _default(own):
 
 def _train(arguments, log, started):
     from xnornet import data, networks
-    from xnornet.model import whitening_path
     from xnornet.training import RECIPES, Recipe, check_out, checkpoint_path, train
     from xnornet.xla_programs import keep_programs
 
@@ -106,7 +105,7 @@ def _train(arguments, log, started):
     if arguments.init is not None and not arguments.init.is_file():
         raise UsageError(f"--init {arguments.init}: not found; it takes an .npz file of weights")
     whiten = getattr(arguments, "whiten", False)
-    begun_with = whitening_path(checkpoint_path(out))
+    begun_with = data.whitening_path(checkpoint_path(out))
     if whiten and arguments.resume and begun_with.exists():
         whiten = data.Whitening.load(begun_with)
     dataset = data.load(arguments.dataset, arguments.data, whiten=whiten)

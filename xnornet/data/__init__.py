@@ -8,6 +8,7 @@ from xnornet.catalog import NETWORKS_OF
 from xnornet.data import cifar10, digits, mnist, svhn
 from xnornet.data.dataset import Dataset, Split, data_path
 from xnornet.data.files import Report, check, download, folder_of
+from xnornet.data.preprocessing import load_whitening, preprocessing_of, save_whitening, whitening_path
 from xnornet.data.whitening import Whitening
 from xnornet.errors import DataError
 
@@ -22,6 +23,10 @@ __all__ = [
     "download",
     "folder_of",
     "load",
+    "load_whitening",
+    "preprocessing_of",
+    "save_whitening",
+    "whitening_path",
 ]
 
 _LOADERS = dict(zip(NETWORKS_OF, (digits.load, mnist.load, cifar10.load, svhn.load), strict=True))

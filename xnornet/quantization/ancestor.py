@@ -11,11 +11,10 @@ from functools import partial
 
 import numpy as np
 
-from xnornet.archives import read_array_headers
+from xnornet.archives import check_array, read_array_headers, read_arrays
 from xnornet.data.dataset import FULL_SCALE
 from xnornet.errors import ModelError
 from xnornet.graph import XNOR, Affine, Graph, Linear, MaxPool, Quantize, ScaledBias, Signs, Window
-from xnornet.model.weights import check_array, read_arrays
 
 __all__ = ["import_ancestor"]
 

@@ -3,11 +3,16 @@
 from xnornet.training.checkpoint import checkpoint_path
 from xnornet.training.loop import check_out, train
 from xnornet.training.recipes import RECIPES, Recipe
+from xnornet.training.weights import header_path, load_header, load_weights, save_weights
 
 __all__ = [
     "RECIPES",
     "Recipe",
     "check_out",
     "checkpoint_path",
+    "header_path",
+    "load_header",
+    "load_weights",
+    "save_weights",
     "train",
 ]

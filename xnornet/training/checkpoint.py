@@ -13,11 +13,10 @@ import numpy as np
 
 import theano
 import xnornet
-from xnornet.archives import write_atomically
+from xnornet.archives import read_arrays, write_atomically
 from xnornet.data.dataset import Pixels
 from xnornet.disk import exclusive
 from xnornet.errors import ModelError
-from xnornet.model import read_arrays
 from xnornet.ops import computed_by, instruction_set
 
 __all__ = [

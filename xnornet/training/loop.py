@@ -14,18 +14,10 @@ import numpy as np
 from tqdm import tqdm
 
 from xnornet import networks
-from xnornet.data.dataset import Dataset
+from xnornet.data import Dataset, preprocessing_of, save_whitening, whitening_path
 from xnornet.disk import probe, remove_leftovers
 from xnornet.errors import ModelError, Stopped, TrainingError, WriteError
 from xnornet.graph import is_packed, load_packed
-from xnornet.model import (
-    load_header,
-    load_weights,
-    preprocessing_of,
-    save_weights,
-    save_whitening,
-    whitening_path,
-)
 from xnornet.ops import computed_by, instruction_set
 from xnornet.quantization import unpack
 from xnornet.training.augmentation import AUGMENTATIONS
@@ -42,6 +34,7 @@ from xnornet.training.curves import write_curves, write_log
 from xnornet.training.recipes import Recipe
 from xnornet.training.steps import Steps
 from xnornet.training.stop import StopRequests
+from xnornet.training.weights import load_header, load_weights, save_weights
 
 __all__ = ["check_out", "train"]
 

@@ -7,23 +7,15 @@ weights, so that one of another epoch is noticed.
 
 import json
 import os
-import zipfile
 from pathlib import Path
 
 import numpy as np
 
-from xnornet.archives import read_array_header, told_in_one_line, write_atomically
+from xnornet.archives import check_array, read_arrays, told_in_one_line, write_atomically
 from xnornet.disk import md5_of
 from xnornet.errors import ModelError
 
-__all__ = [
-    "check_array",
-    "header_path",
-    "load_header",
-    "load_weights",
-    "read_arrays",
-    "save_weights",
-]
+__all__ = ["header_path", "load_header", "load_weights", "save_weights"]
 
 
 def save_weights(path, values, header=None):
@@ -77,62 +69,8 @@ def load_weights(path, params):
     wanted = [(p.name or f"parameter {i}", p.get_value(borrow=True).shape) for i, p in enumerate(params)]
     values = read_arrays(path, [shape for _, shape in wanted])
     for i, (value, (name, _)) in enumerate(zip(values, wanted, strict=True)):
-        check_array(path, f"arr_{i} ({name})", value)
+        check_array(path, f"arr_{i} ({name})", value, "Train again with a smaller --lr")
     return values
-
-
-def check_array(path, name, value, remedy="Train again with a smaller --lr"):
-    """Raise :class:`ModelError` for an array that does not hold finite real numbers."""
-    if value.dtype.kind != "f":
-        raise ModelError(f"{path}: {name} should hold real numbers; found {value.dtype}")
-    if not np.isfinite(value).all():
-        raise ModelError(f"{path}: {name} should be finite; found NaN or infinity. {remedy}")
-
-
-def read_arrays(path, shapes, also=()):
-    """Read ``arr_0``, ``arr_1``, ... after comparing their number and shapes.
-
-    Parameters
-    ----------
-    path : str or Path
-    shapes : list of tuple of int
-    also : sequence of str
-        Further members that the file has, which are not read.
-
-    Returns
-    -------
-    list of arrays
-
-    Raises
-    ------
-    ModelError
-        Anything but that is in the file.
-    """
-    names = [f"arr_{i}" for i in range(len(shapes))]
-    with told_in_one_line(path):
-        with zipfile.ZipFile(path) as archive:
-            found = sorted(set(archive.namelist()) - {f"{n}.npy" for n in also})
-            if found != sorted(f"{n}.npy" for n in names):
-                raise ModelError(
-                    f"{path}: should hold {len(names)} arrays, arr_0 to arr_{len(names) - 1}; found "
-                    f"{len(found)}. It belongs to another network, or is no file of weights"
-                )
-            for name, shape in zip(names, shapes, strict=True):
-                _check_member(path, archive, name, tuple(shape))
-        with np.load(path, allow_pickle=False) as file:
-            return [file[name] for name in names]
-
-
-def _check_member(path, archive, name, shape):
-    """Compare an array's own header with what is wanted, before memory is given to it."""
-    found, dtype = read_array_header(archive, f"{name}.npy")
-    if dtype.hasobject:
-        raise ModelError(f"{path}: {name} holds pickled objects, which are never loaded; expected numbers")
-    if found != shape:
-        raise ModelError(
-            f"{path}: {name} should have shape {shape}; found {found}. It belongs to another network "
-            "or another size of it"
-        )
 
 
 def header_path(path):

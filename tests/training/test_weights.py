@@ -13,7 +13,7 @@ import pytest
 
 from xnornet.archives import read_array_headers, write_atomically
 from xnornet.errors import ModelError
-from xnornet.model import load_header, load_weights, save_weights
+from xnornet.training.weights import load_header, load_weights, save_weights
 
 
 @pytest.fixture

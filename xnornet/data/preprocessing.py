@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from xnornet.archives import write_atomically
-from xnornet.data import DataError, Whitening
 from xnornet.data.dataset import FULL_SCALE
-from xnornet.errors import ModelError
+from xnornet.data.whitening import Whitening
+from xnornet.errors import DataError, ModelError
 
 __all__ = ["load_whitening", "preprocessing_of", "save_whitening", "whitening_path"]
 
