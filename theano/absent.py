@@ -75,7 +75,7 @@ shared_constructor specify_shape std_fgraph view_op view_tree_set
 
 theano.compile.debugmode:  | char_from_number debugprint
 
-theano.compile.function:  | function function_dump
+theano.compile.function:  | function_dump
 
 theano.compile.function_module: AliasedMemoryError FunctionMaker Supervisor | alias_root check_equal
 convert_function_input fgraph_updated_vars get_info_on_inputs infer_reuse_pattern insert_deepcopy
@@ -493,7 +493,7 @@ theano.tensor.nnet.corr: BaseCorrMM CorrMM CorrMM_gradInputs CorrMM_gradWeights 
 
 theano.tensor.nnet.corr3d: BaseCorr3dMM Corr3dMM Corr3dMM_gradInputs Corr3dMM_gradWeights |
 
-theano.tensor.nnet.ctc: ConnectionistTemporalClassification | ctc ctc_available ctc_present
+theano.tensor.nnet.ctc: ConnectionistTemporalClassification | ctc_available ctc_present
 
 theano.tensor.nnet.neighbours: Images2Neibs |
 
