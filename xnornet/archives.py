@@ -20,10 +20,8 @@ __all__ = [
 ]
 
 
-def write_atomically(path, write, option="--out"):
+def write_atomically(path, write):
     """Call ``write`` with a binary file that takes the place of ``path`` once it is whole.
-
-    ``option`` is the one of the command that chooses another place.
 
     Raises
     ------
@@ -36,7 +34,7 @@ def write_atomically(path, write, option="--out"):
     except OSError as error:
         reason = error.strerror or error
         raise WriteError(
-            f"{path}: cannot be written ({reason}); make room there, or choose another place with {option}"
+            f"{path}: cannot be written ({reason}); make room there, or choose another place with --out"
         ) from error
 
 

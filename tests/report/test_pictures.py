@@ -13,8 +13,7 @@ from sklearn.metrics import confusion_matrix
 
 from xnornet.data.dataset import Pixels, Split, scale_bytes
 from xnornet.errors import ModelError
-from xnornet.report import pictures as report
-from xnornet.report import report_folder, write_report
+from xnornet.report import describe_test, report_folder, write_report
 from xnornet.report.pictures import scale_values
 
 NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -35,21 +34,20 @@ def rows_of(path):
         return list(csv.reader(file))
 
 
-def keep_figures(monkeypatch):
-    """Figures written, by the name of their file."""
-    kept, write = {}, report.write_png
+FIGURES = {}
 
-    def keep(path, figure):
-        kept[path.stem] = figure
-        return write(path, figure)
 
-    monkeypatch.setattr(report, "write_png", keep)
-    return kept
+def write(folder, *test):
+    """Write the report of a test, and keep its figures by the names of their files."""
+    contents = describe_test(*test)
+    FIGURES.update({name.removesuffix(".png"): f for name, f in contents.items() if name.endswith(".png")})
+    return write_report(folder, contents)
 
 
 @pytest.fixture
-def figures(monkeypatch):
-    return keep_figures(monkeypatch)
+def figures():
+    FIGURES.clear()
+    return FIGURES
 
 
 def titles_of(figure):
@@ -72,7 +70,7 @@ def test_tables_count_as_scikit_learn_does(seed, count, classes, tmp_path_factor
     scores, split = drawn(seed, count, classes)
     names = [f"class {k}" for k in range(classes)]
     folder = tmp_path_factory.mktemp("report")
-    write_report(folder, scores, split, names, "title")
+    write(folder, scores, split, names, "title")
     counts = confusion_matrix(split.labels[:count], scores.argmax(axis=1), labels=range(classes))
     header, *rows = rows_of(folder / "confusion.csv")
     assert header == ["true", *names]
@@ -91,7 +89,7 @@ def test_tables_count_as_scikit_learn_does(seed, count, classes, tmp_path_factor
 
 def test_the_matrix_shows_counts_names_and_the_error(tmp_path, figures):
     scores, split = drawn(0, 200)
-    write_report(tmp_path, scores, split, NAMES, "some network")
+    write(tmp_path, scores, split, NAMES, "some network")
     counts = confusion_matrix(split.labels[:200], scores.argmax(axis=1))
     cells, bars = figures["confusion"].axes
     shown = {text.get_position(): text.get_text() for text in cells.texts}
@@ -111,7 +109,7 @@ def test_mistakes_are_darker_than_as_many_right_answers(tmp_path, figures):
     predicted = labels.copy()
     predicted[0] = 1
     split = Split(np.zeros((1000, 1, 8, 8), np.float32), labels)
-    write_report(tmp_path, np.eye(10)[predicted], split, NAMES, "title")
+    write(tmp_path, np.eye(10)[predicted], split, NAMES, "title")
     colours = figures["confusion"].axes[0].images[0].get_array()
     red, green, blue, _ = colours[0, 1]
     assert red > 2 * green and red > 2 * blue
@@ -123,12 +121,10 @@ def test_mistakes_are_darker_than_as_many_right_answers(tmp_path, figures):
 @given(seed=st.integers(0, 2**32), count=st.integers(60, 90))
 def test_the_most_confident_mistakes_come_first(seed, count, tmp_path_factory):
     scores, split = drawn(seed, count)
-    with pytest.MonkeyPatch.context() as patch:
-        kept = keep_figures(patch)
-        write_report(tmp_path_factory.mktemp("report"), scores, split, NAMES, "title")
+    write(tmp_path_factory.mktemp("report"), scores, split, NAMES, "title")
     worst = worst_by_a_loop(scores, split.labels)[:25]
     expected = [[f"{NAMES[t]} → {NAMES[p]}", f"margin {m:.3f}, image {i}"] for i, t, p, m in worst]
-    assert titles_of(kept["mistakes"]) == expected
+    assert titles_of(FIGURES["mistakes"]) == expected
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -138,7 +134,7 @@ def test_pictures_are_the_images_as_they_were(tmp_path, figures, channels, as_by
     pixels = np.rint((split.images / (127 / 128) + 1) * 127.5).astype(np.uint8)
     if as_bytes:
         split = Split(Pixels(pixels, preprocess=lambda some: np.full(some.shape, np.nan)), split.labels)
-    write_report(tmp_path, scores, split, NAMES, "title")
+    write(tmp_path, scores, split, NAMES, "title")
     shown = [axes for axes in figures["mistakes"].axes if axes.images]
     for axes, (i, *_) in zip(shown, worst_by_a_loop(scores, split.labels), strict=False):
         picture = np.asarray(axes.images[0].get_array())
@@ -152,7 +148,7 @@ def test_as_many_mistakes_are_shown_as_there_are(tmp_path, figures, wrong, rows)
     labels = np.zeros(50, int)
     predicted = np.where(np.arange(50) < wrong, 1, 0)
     split = Split(np.zeros((50, 1, 8, 8), np.float32), labels)
-    write_report(tmp_path, np.eye(10)[predicted], split, NAMES, "title")
+    write(tmp_path, np.eye(10)[predicted], split, NAMES, "title")
     axes = figures["mistakes"].axes
     assert len(axes) == 5 * rows
     assert sum(bool(a.images) for a in axes) == min(wrong, 25)
@@ -163,7 +159,7 @@ def test_as_many_mistakes_are_shown_as_there_are(tmp_path, figures, wrong, rows)
 
 def test_without_mistakes_the_picture_says_so(tmp_path, figures):
     split = Split(np.zeros((4, 1, 8, 8), np.float32), np.arange(4))
-    write_report(tmp_path, np.eye(10)[:4], split, NAMES, "title")
+    write(tmp_path, np.eye(10)[:4], split, NAMES, "title")
     title, text = (text.get_text() for text in figures["mistakes"].texts)
     assert (title, text) == ("title\n4 of 4 images are right", "no mistakes")
     assert not any(axes.images for axes in figures["mistakes"].axes)
@@ -188,7 +184,7 @@ def inside(figure):
 @pytest.mark.parametrize("title", ["title", "a long title " * 20 + "and/a/path" * 30 + " $"])
 def test_pictures_are_readable_and_nothing_in_them_is_cut_off(tmp_path, figures, title):
     scores, split = drawn(5, 100, channels=3)
-    paths = write_report(tmp_path / "new" / "folder", scores, split, NAMES, title)
+    paths = write(tmp_path / "new" / "folder", scores, split, NAMES, title)
     assert [p.name for p in paths] == sorted(FILES, key=FILES.index)
     assert sorted(p.name for p in paths[0].parent.iterdir()) == sorted(FILES)
     for path in paths:
@@ -200,9 +196,9 @@ def test_pictures_are_readable_and_nothing_in_them_is_cut_off(tmp_path, figures,
 
 def test_a_second_report_takes_the_place_of_the_first(tmp_path):
     scores, split = drawn(6, 20)
-    write_report(tmp_path, scores, split, NAMES, "title")
+    write(tmp_path, scores, split, NAMES, "title")
     before = (tmp_path / "classes.csv").read_text()
-    write_report(tmp_path, scores[:10], split, NAMES, "title")
+    write(tmp_path, scores[:10], split, NAMES, "title")
     assert (tmp_path / "classes.csv").read_text() != before
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted(FILES)
 
@@ -214,7 +210,7 @@ def test_a_second_report_takes_the_place_of_the_first(tmp_path):
 def test_a_place_that_is_no_folder_is_refused(tmp_path, place, said):
     (tmp_path / "file").write_text("kept")
     scores, split = drawn(7, 5)
-    for refuse in (report_folder, lambda path: write_report(path, scores, split, NAMES, "title")):
+    for refuse in (report_folder, lambda path: write(path, scores, split, NAMES, "title")):
         with pytest.raises(ModelError, match=said) as error:
             refuse(tmp_path / place)
         line = str(error.value)
@@ -223,11 +219,27 @@ def test_a_place_that_is_no_folder_is_refused(tmp_path, place, said):
 
 
 def test_a_file_that_cannot_be_written_is_named(tmp_path):
-    (tmp_path / "mistakes.png").mkdir()
+    (tmp_path / "mistakes.png" / "kept").mkdir(parents=True)
     scores, split = drawn(8, 5)
     with pytest.raises(ModelError, match="mistakes.png: cannot be written .*; .* --report$") as error:
-        write_report(tmp_path, scores, split, NAMES, "title")
+        write(tmp_path, scores, split, NAMES, "title")
     assert "--out" not in str(error.value)
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(FILES)
+
+
+def test_a_report_that_is_not_finished_leaves_the_one_before(tmp_path, monkeypatch):
+    scores, split = drawn(8, 5)
+    paths = write(tmp_path, scores, split, NAMES, "title")
+    before = [path.read_bytes() for path in paths]
+    contents = describe_test(scores[:3], split, NAMES, "another title")
+
+    def killed(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(contents["mistakes.png"], "savefig", killed)
+    with pytest.raises(KeyboardInterrupt):
+        write_report(tmp_path, contents)
+    assert [path.read_bytes() for path in paths] == before
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted(FILES)
 
 
@@ -235,7 +247,7 @@ def test_a_file_that_cannot_be_written_is_named(tmp_path):
 def test_scores_that_do_not_fit_the_images_are_refused(tmp_path, shape):
     _, split = drawn(9, 5)
     with pytest.raises(ValueError, match=r"scores of shape \(images, classes\), up to \(8, 10\); got"):
-        write_report(tmp_path / "folder", np.zeros(shape), split, NAMES, "title")
+        write(tmp_path / "folder", np.zeros(shape), split, NAMES, "title")
     assert not (tmp_path / "folder").exists()
 
 

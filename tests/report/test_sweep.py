@@ -10,10 +10,9 @@ import pytest
 
 import theano
 from xnornet import cli, data, networks
-from xnornet.errors import ModelError
 from xnornet.graph import Formats, simulate
 from xnornet.quantization import calibrate, quantize
-from xnornet.report import Sweep, sweep_bits, write_sweep
+from xnornet.report import Sweep, describe_sweep, sweep_bits, write_report
 from xnornet.report import sweep as module
 from xnornet.training import Recipe, train
 from xnornet.training.weights import load_weights
@@ -124,7 +123,8 @@ def test_a_sweep_is_a_table_and_a_picture(tmp_path, name):
     data_errors, param_errors, float_error = SWEEPS[name]
     widths = [4, 8, 12, 16]
     folder = tmp_path / "new" / "folder"
-    paths = write_sweep(folder, Sweep(widths, data_errors, param_errors, Formats()), float_error, "title")
+    sweep = Sweep(widths, data_errors, param_errors, Formats())
+    paths = write_report(folder, describe_sweep(sweep, float_error, "title"))
     assert [p.name for p in paths] == ["bits.png", "bits.csv"]
     assert sorted(folder.iterdir()) == sorted(paths)
     header, *rows = csv.reader(open(paths[1], encoding="utf-8"))
@@ -136,12 +136,10 @@ def test_a_sweep_is_a_table_and_a_picture(tmp_path, name):
     assert 400 <= height <= 1000 and 700 <= width <= 1500
 
 
-def test_the_picture_tells_the_float_error_and_the_widths(monkeypatch, tmp_path):
-    figures = []
-    monkeypatch.setattr(module, "write_png", lambda path, figure: figures.append(figure))
+def test_the_picture_tells_the_float_error_and_the_widths():
     sweep = Sweep(list(range(4, 17)), [0.5] * 13, [0.4] * 13, Formats(data_bits=11))
-    write_sweep(tmp_path, sweep, 0.0123, "a long title " * 30)
-    (axes,) = figures[0].axes
+    figure = describe_sweep(sweep, 0.0123, "a long title " * 30)["bits.png"]
+    (axes,) = figure.axes
     labels = [text.get_text() for text in axes.get_legend().get_texts()]
     assert labels == [
         "width of data, parameters at 16 bits",
@@ -149,11 +147,4 @@ def test_the_picture_tells_the_float_error_and_the_widths(monkeypatch, tmp_path)
         "floating point, 1.23%",
     ]
     assert axes.get_xticks().tolist() == list(range(4, 17))
-    assert len(figures[0].get_suptitle().splitlines()) > 1
-
-
-def test_a_place_that_is_no_folder_is_refused(tmp_path):
-    (tmp_path / "file").write_text("kept")
-    with pytest.raises(ModelError, match="file: should be a folder; found a file.* --report$"):
-        write_sweep(tmp_path / "file", Sweep([4], [0.5], [0.5], Formats()), 0.1, "title")
-    assert (tmp_path / "file").read_text() == "kept"
+    assert len(figure.get_suptitle().splitlines()) > 1

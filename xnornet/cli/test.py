@@ -166,15 +166,13 @@ def _report(arguments, loaded, scores, images):
     import numpy as np
 
     from xnornet.graph import simulate
-    from xnornet.report import sweep_bits, write_report, write_sweep
+    from xnornet.report import describe_sweep, describe_test, sweep_bits, write_report
 
     count, dataset = len(scores), loaded.dataset
     title = f"{loaded.network} on {count} test images of {dataset.name}"
-    written = write_report(
-        arguments.report, scores, dataset.test, dataset.class_names, f"{title}, {arguments.mode}"
-    )
+    contents = describe_test(scores, dataset.test, dataset.class_names, f"{title}, {arguments.mode}")
     if arguments.mode != "fixed" or loaded.is_packed:
-        return written
+        return write_report(arguments.report, contents)
     labels = dataset.test.labels[:count]
     floats = simulate(loaded.graph, images, arguments.batch_size, real=True, progress=True)
     sweep = sweep_bits(
@@ -186,7 +184,8 @@ def _report(arguments, loaded, scores, images):
         batch_size=arguments.batch_size,
     )
     float_error = float(np.mean(floats.argmax(axis=1) != labels))
-    return written + write_sweep(arguments.report, sweep, float_error, f"{title}, fixed point")
+    contents |= describe_sweep(sweep, float_error, f"{title}, fixed point")
+    return write_report(arguments.report, contents)
 
 
 def _sentence(result):

@@ -4,43 +4,32 @@ Scores are computed elsewhere. Matplotlib is loaded when something is drawn, not
 """
 
 import csv
-import io
 import math
+import os
 import tempfile
 import textwrap
 from pathlib import Path
 
 import numpy as np
 
-from xnornet.archives import write_atomically
 from xnornet.data.dataset import FULL_SCALE
-from xnornet.errors import ModelError
+from xnornet.disk import probe
+from xnornet.errors import WriteError
 
-__all__ = ["report_folder", "scale_values", "wrap_title", "write_csv", "write_png", "write_report"]
+__all__ = ["describe_test", "report_folder", "scale_values", "wrap_title", "write_report"]
 
 GRID = 5
 
 
-def write_report(folder, scores, split, class_names, title):
-    """Write tables and pictures of a test.
-
-    ``classes.csv`` has the columns ``class``, ``images``, ``errors`` and ``error``, a share, empty for a
-    class without images. ``confusion.csv`` has a row for each true class and a column for each predicted
-    one; ``confusion.png`` shows both tables. ``mistakes.png`` shows the 25 mistakes whose winning score is
-    furthest above that of the true class.
+def write_report(folder, contents):
+    """Write tables and pictures into a folder: all of them are whole before the first takes its place.
 
     Parameters
     ----------
     folder : str or Path
         Made if it is not there.
-    scores : float array, ``(n, classes)``
-        The class with the largest score wins, the first of those with equal ones.
-    split : Split
-        Its first ``n`` images are those that the scores are of. They are shown as ``images.bytes`` where
-        they have such, which preprocessing has left alone, else scaled from [-FULL_SCALE, FULL_SCALE].
-    class_names : sequence of str
-    title : str
-        First line of each picture.
+    contents : dict
+        By the names of files, Matplotlib figures for ``.png`` and lists of rows for ``.csv``.
 
     Returns
     -------
@@ -49,37 +38,19 @@ def write_report(folder, scores, split, class_names, title):
 
     Raises
     ------
-    ModelError
+    WriteError
         The folder cannot be made or written.
-    ValueError
-        The scores are not of the images, or not of the classes.
     """
-    scores = np.asarray(scores)
-    labels = np.asarray(split.labels)[: len(scores)]
-    if not len(labels) or scores.shape != (len(labels), len(class_names)):
-        raise ValueError(
-            f"A report takes scores of shape (images, classes), up to ({len(split.labels)}, "
-            f"{len(class_names)}); got {scores.shape}"
-        )
     folder = report_folder(folder)
-    counts = np.zeros((len(class_names),) * 2, int)
-    np.add.at(counts, (labels, scores.argmax(axis=1)), 1)
-    images = counts.sum(axis=1)
-    errors = images - counts.diagonal()
-    rows = [
-        (name, m, e, f"{e / m:.6g}" if m else "")
-        for name, m, e in zip(class_names, images, errors, strict=True)
-    ]
-    return [
-        write_png(folder / "confusion.png", _draw_confusion(counts, class_names, title)),
-        write_csv(folder / "classes.csv", ("class", "images", "errors", "error"), rows),
-        write_csv(
-            folder / "confusion.csv",
-            ("true", *class_names),
-            [(name, *row) for name, row in zip(class_names, counts, strict=True)],
-        ),
-        write_png(folder / "mistakes.png", _draw_mistakes(scores, labels, split.images, class_names, title)),
-    ]
+    try:
+        with tempfile.TemporaryDirectory(prefix=".report.", dir=folder) as temporary:
+            for name, content in contents.items():
+                _write(Path(temporary) / name, content)
+            for name in contents:
+                os.replace(Path(temporary) / name, folder / name)
+    except OSError as error:
+        raise _refusal(folder / name, error) from error
+    return [folder / name for name in contents]
 
 
 def report_folder(path):
@@ -91,41 +62,88 @@ def report_folder(path):
 
     Raises
     ------
-    ModelError
+    WriteError
         A file is in its place, or the disk does not take it.
     """
     path = Path(path)
     try:
         path.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path):
-            pass
+        probe(path / "report")
     except FileExistsError as error:
-        raise ModelError(
+        raise WriteError(
             f"{path}: should be a folder; found a file. Choose another place with --report"
         ) from error
     except OSError as error:
-        raise ModelError(
-            f"{path}: cannot be written ({error.strerror or error}); choose another place with --report"
-        ) from error
+        raise _refusal(path, error) from error
     return path
 
 
-def write_csv(path, header, rows):
-    """Write a table in a report's folder. Returns the path."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerows([header, *rows])
-    return _write(path, lambda file: file.write(text.getvalue().encode()))
+def _refusal(path, error):
+    reason = error.strerror or error
+    return WriteError(
+        f"{path}: cannot be written ({reason}); make room there, or choose another place with --report"
+    )
 
 
-def write_png(path, figure):
-    """Write a Matplotlib figure in a report's folder. Returns the path."""
-    return _write(path, lambda file: figure.savefig(file, format="png", dpi=110))
+def _write(path, content):
+    if path.suffix == ".png":
+        content.savefig(path, format="png", dpi=110)
+        return
+    with open(path, "w", encoding="utf-8", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows(content)
 
 
-def _write(path, write):
-    write_atomically(path, write, option="--report")
-    return path
+def describe_test(scores, split, class_names, title):
+    """Tables and pictures of a test.
+
+    ``classes.csv`` has the columns ``class``, ``images``, ``errors`` and ``error``, a share, empty for a
+    class without images. ``confusion.csv`` has a row for each true class and a column for each predicted
+    one; ``confusion.png`` shows both tables. ``mistakes.png`` shows the 25 mistakes whose winning score is
+    furthest above that of the true class.
+
+    Parameters
+    ----------
+    scores : float array, ``(n, classes)``
+        The class with the largest score wins, the first of those with equal ones.
+    split : Split
+        Its first ``n`` images are those that the scores are of. They are shown as ``images.bytes`` where
+        they have such, which preprocessing has left alone, else scaled from [-FULL_SCALE, FULL_SCALE].
+    class_names : sequence of str
+    title : str
+        First line of each picture.
+
+    Returns
+    -------
+    dict
+        What :func:`write_report` takes.
+
+    Raises
+    ------
+    ValueError
+        The scores are not of the images, or not of the classes.
+    """
+    scores = np.asarray(scores)
+    labels = np.asarray(split.labels)[: len(scores)]
+    if not len(labels) or scores.shape != (len(labels), len(class_names)):
+        raise ValueError(
+            f"A report takes scores of shape (images, classes), up to ({len(split.labels)}, "
+            f"{len(class_names)}); got {scores.shape}"
+        )
+    counts = np.zeros((len(class_names),) * 2, int)
+    np.add.at(counts, (labels, scores.argmax(axis=1)), 1)
+    images = counts.sum(axis=1)
+    errors = images - counts.diagonal()
+    classes = [
+        (name, m, e, f"{e / m:.6g}" if m else "")
+        for name, m, e in zip(class_names, images, errors, strict=True)
+    ]
+    confusion = [(name, *row) for name, row in zip(class_names, counts, strict=True)]
+    return {
+        "confusion.png": _draw_confusion(counts, class_names, title),
+        "classes.csv": [("class", "images", "errors", "error"), *classes],
+        "confusion.csv": [("true", *class_names), *confusion],
+        "mistakes.png": _draw_mistakes(scores, labels, split.images, class_names, title),
+    }
 
 
 def wrap_title(title, width):

@@ -11,9 +11,9 @@ from tqdm import tqdm
 
 from xnornet.graph import Formats, Graph, simulate
 from xnornet.quantization import calibrate, quantize, to_graph
-from xnornet.report.pictures import report_folder, scale_values, wrap_title, write_csv, write_png
+from xnornet.report.pictures import scale_values, wrap_title
 
-__all__ = ["Sweep", "sweep_bits", "write_sweep"]
+__all__ = ["Sweep", "describe_sweep", "sweep_bits"]
 
 
 @dataclass(frozen=True)
@@ -100,14 +100,14 @@ def _batch_size(count, most):
     return next((size for size in range(most, most // 2, -1) if count % size == 0), most)
 
 
-def write_sweep(folder, sweep, float_error, title):
-    """Draw the errors of a sweep.
+def describe_sweep(sweep, float_error, title):
+    """A table and a picture of a sweep.
+
+    ``bits.csv`` has the columns ``width``, ``data_error`` and ``param_error``; ``bits.png`` shows it. Errors
+    are shares, not percent.
 
     Parameters
     ----------
-    folder : str or Path
-        Made if it is not there. Takes ``bits.png``, and ``bits.csv`` with the columns ``width``,
-        ``data_error`` and ``param_error``; errors are shares, not percent.
     sweep : Sweep
     float_error : float
         Share of wrong answers of the floating-point network on the same images.
@@ -115,23 +115,15 @@ def write_sweep(folder, sweep, float_error, title):
 
     Returns
     -------
-    list of Path
-        The files written.
-
-    Raises
-    ------
-    ModelError
-        The folder cannot be made or written.
+    dict
+        What :func:`xnornet.report.write_report` takes.
     """
-    folder = report_folder(folder)
-    rows = [
-        (w, f"{d:.6g}", f"{p:.6g}")
-        for w, d, p in zip(sweep.widths, sweep.data_errors, sweep.param_errors, strict=True)
-    ]
-    return [
-        write_png(folder / "bits.png", _draw(sweep, float_error, title)),
-        write_csv(folder / "bits.csv", ("width", "data_error", "param_error"), rows),
-    ]
+    rows = zip(sweep.widths, sweep.data_errors, sweep.param_errors, strict=True)
+    table = [(w, f"{d:.6g}", f"{p:.6g}") for w, d, p in rows]
+    return {
+        "bits.png": _draw(sweep, float_error, title),
+        "bits.csv": [("width", "data_error", "param_error"), *table],
+    }
 
 
 def _draw(sweep, float_error, title):
