@@ -2,6 +2,22 @@
 
 They leave ``K`` and ``beta`` out unless told otherwise: these make training and the engine slower, and made
 none better that was tried (docs/recipes.md). Losses, optimizers and epochs are left to ``xnornet.training``.
+
+Every function returns the Layer of the scores of ten classes, ``(batch, 10)``, and raises ValueError for a
+``width`` that is not a positive number. An option has the same meaning wherever it is:
+
+input_var : 4D variable, optional
+    Images, ``(batch, channels, rows, columns)``, in [-1, 1].
+num_units : int
+    Width of the hidden dense layers that are binary, and of a real one before them.
+width : float
+    Factor of all filters and units but the ten classes; the products are rounded, and at least 1.
+dropout : float
+    Share of the inputs of hidden dense layers that training sets to zero.
+scale_inputs, scale_weights : bool
+    Passed on to the XNOR layers.
+real_first : bool
+    Whether the first layer takes the image as it is, and not its signs.
 """
 
 import inspect
@@ -40,24 +56,7 @@ __all__ = [
 
 
 def digits_mlp(input_var=None, num_units=256, dropout=0.1, scale_inputs=False):
-    """A small net for the 8x8 digits: real - XNOR - XNOR - real, batch norm after each.
-
-    Parameters
-    ----------
-    input_var : 4D variable, optional
-        Images, ``(batch, 1, 8, 8)``, in [-1, 1].
-    num_units : int
-        Width of the three hidden layers.
-    dropout : float
-        Share of the hidden activations that training sets to zero.
-    scale_inputs : bool
-        Passed on to the XNOR layers.
-
-    Returns
-    -------
-    Layer
-        Scores of ten classes, ``(batch, 10)``.
-    """
+    """A small net for the 8x8 digits: real - XNOR - XNOR - real, batch norm after each."""
     layer = InputLayer((None, 1, 8, 8), input_var)
     layer = BatchNormLayer(DenseLayer(layer, num_units, nonlinearity=None))
     for _ in range(2):
@@ -71,22 +70,6 @@ def mnist_mlp(input_var=None, num_units=4096, dropout=0.0, scale_inputs=False):
 
     Batch norm lies between the XNOR layers and behind the last layer, and dropout, if there is any, behind
     the second and the third, as in the ancestor of this project.
-
-    Parameters
-    ----------
-    input_var : 4D variable, optional
-        Images, ``(batch, 1, 28, 28)``, in [-1, 1].
-    num_units : int
-        Width of the three hidden layers.
-    dropout : float
-        Share of hidden activations that training sets to zero.
-    scale_inputs : bool
-        Passed on to the XNOR layers.
-
-    Returns
-    -------
-    Layer
-        Scores of ten classes, ``(batch, 10)``.
     """
     layer = InputLayer((None, 1, 28, 28), input_var)
     layer = XNORDenseLayer(layer, num_units, scale_inputs=scale_inputs)
@@ -107,25 +90,7 @@ def mnist_convnet(
 ):
     """A LeNet-5-like net on MNIST: real 5x5 - XNOR 5x5 - XNOR dense - real dense.
 
-    Parameters
-    ----------
-    input_var : 4D variable, optional
-        Images, ``(batch, 1, 28, 28)``, in [-1, 1].
-    num_filters : pair of int
-        Filters of the two convolutions, each followed by 2x2 max pooling.
-    num_units : int
-        Width of the binary dense layer.
-    dropout : float
-        Share of the dense layer's inputs that training sets to zero.
-    scale_inputs, scale_weights : bool
-        Passed on to the XNOR layers.
-    real_first : bool
-        Whether the first layer takes the image as it is, and not its signs.
-
-    Returns
-    -------
-    Layer
-        Scores of ten classes, ``(batch, 10)``.
+    ``num_filters`` are those of the two convolutions, each followed by 2x2 max pooling.
     """
     layer = InputLayer((None, 1, 28, 28), input_var)
     scales = {"scale_inputs": scale_inputs, "scale_weights": scale_weights}
@@ -145,30 +110,6 @@ def cifar10_convnet(
     128C3 (real) - 128C3 - MP2 - 256C3 - 256C3 - MP2 - 512C3 - 512C3 - MP2 - 1024FC - 1024FC - 10FC (real),
     as in the ancestor of this project: padded by 1, with batch norm after each layer, and behind the pooling
     where there is one. The ancestor has none behind the last layer, and scales by ``K``.
-
-    Parameters
-    ----------
-    input_var : 4D variable, optional
-        Images, ``(batch, 3, 32, 32)``, in [-1, 1].
-    width : float
-        Factor of all filters and units but the ten classes; the products are rounded, and at least 1.
-    dropout : float
-        Share that training sets to zero of the inputs of each of the two binary dense layers, behind the
-        batch norm that feeds it.
-    scale_inputs, scale_weights : bool
-        Passed on to the XNOR layers.
-    real_first : bool
-        Whether the first layer takes the image as it is, and not its signs.
-
-    Returns
-    -------
-    Layer
-        Scores of ten classes, ``(batch, 10)``.
-
-    Raises
-    ------
-    ValueError
-        ``width`` is not a positive number.
     """
     return _vgg(input_var, (128, 256, 512), width, dropout, real_first, scale_inputs, scale_weights)
 
@@ -179,7 +120,7 @@ def svhn_convnet(
     """:func:`cifar10_convnet` with half as many filters, for the digits of SVHN.
 
     64C3 (real) - 64C3 - MP2 - 128C3 - 128C3 - MP2 - 256C3 - 256C3 - MP2 - 1024FC - 1024FC - 10FC (real), as
-    in the ancestor of this project. Parameters, result and errors are those of :func:`cifar10_convnet`.
+    in the ancestor of this project.
     """
     return _vgg(input_var, (64, 128, 256), width, dropout, real_first, scale_inputs, scale_weights)
 
@@ -195,25 +136,6 @@ def cifar10_resnet18(input_var=None, width=1.0, scale_inputs=False):
     The first convolutions of 128, 256 and 512 filters have stride 2. The shortcut around such a one averages
     2x2 pixels and mixes channels by a real 1x1 convolution with batch norm. It is real because a binary one
     would put a sign into the only path without; it is 1.5% of all weights, and 1% of all multiply-adds.
-
-    Parameters
-    ----------
-    input_var : 4D variable, optional
-        Images, ``(batch, 3, 32, 32)``, in [-1, 1].
-    width : float
-        Factor of all filters; the products are rounded, and at least 1.
-    scale_inputs : bool
-        Passed on to the XNOR layers.
-
-    Returns
-    -------
-    Layer
-        Scores of ten classes, ``(batch, 10)``.
-
-    Raises
-    ------
-    ValueError
-        ``width`` is not a positive number.
 
     References
     ----------
