@@ -40,11 +40,9 @@ def rounded(x, q):
     return max(-q.limit, min(q.limit, round(x / unit(q))))
 
 
-def output(record, o, pixel, p):
+def output(record, o, p):
     """The binary layer's integer for a product ``p``."""
-    b = 0
-    if record.b is not None:
-        b = int(record.b.reshape(len(record.alpha), -1)[o, pixel]) * unit(record.q_b)
+    b = 0 if record.b is None else int(record.b[o]) * unit(record.q_b)
     return rounded(p * int(record.alpha[o]) * unit(record.q_alpha) + b, record.q_out)
 
 
@@ -79,14 +77,12 @@ class Draw:
         shift = self.draw(st.integers(max(0, largest.bit_length() - 15), largest.bit_length()))
         return Q(15, 15 - product_f + shift), largest >> shift
 
-    def filter(self, outputs, inputs, pixels):
+    def filter(self, outputs, inputs):
         """A binary layer and its largest output."""
         alpha = abs(self.numbers(self.draw(st.sampled_from([3, 100, 2**15])), outputs))
         q_alpha, largest = Q(15, self.draw(st.integers(-3, 12))), inputs * int(alpha.max())
         q_b, limit = self.shifted(q_alpha.f, largest)
-        bias = {"none": None, "tied": (outputs,), "untied": (outputs, 1, pixels)}
-        shape = bias[self.draw(st.sampled_from([*bias]))]
-        b = None if shape is None else self.numbers(limit, *shape)
+        b = self.numbers(limit, outputs) if self.draw(st.booleans()) else None
         q_out, largest = self.shifted(q_alpha.f, 2 * largest)
         signs, window = Signs.pack(np.ones((outputs, inputs, 1, 1))), Window((1, 1), (1, 1), NO_PAD)
         return XNOR(signs, alpha, q_alpha, b, q_b, False, window, IN, q_out), largest
@@ -105,7 +101,7 @@ class Draw:
 def folded(draw):
     """A binary layer of few inputs and what follows it up to the next sign."""
     drawn, inputs, outputs = Draw(draw), draw(st.integers(1, 9)), draw(st.integers(1, 3))
-    record, largest = drawn.filter(outputs, inputs, draw(st.sampled_from([1, 2])))
+    record, largest = drawn.filter(outputs, inputs)
     following, q = [], record.q_out
     for kind in draw(st.sampled_from(["", "n", "r", "p", "pn", "np", "nr", "npn", "rpn", "npnrn", "nn"])):
         if kind == "n":
@@ -121,10 +117,8 @@ def assert_valid(record, following):
     """`fold` is for models that pass the check."""
     *_, q = [record.q_out, *(r.q_out for r in following if isinstance(r, Affine))]
     outputs, inputs, *_ = record.signs.shape
-    pixels = 1 if record.b is None or record.b.ndim == 1 else record.b.shape[2]
-    pooled = any(isinstance(r, MaxPool) for r in following)
-    last = Linear(np.zeros((1, outputs * (1 if pooled else pixels)), np.int16), Q(15, 0), None, q, None, q, q)
-    check_graph(Graph.chain((inputs, 1, pixels), [Quantize(IN), record, *following, last]))
+    last = Linear(np.zeros((1, outputs), np.int16), Q(15, 0), None, q, None, q, q)
+    check_graph(Graph.chain((inputs, 1, 1), [Quantize(IN), record, *following, last]))
 
 
 @settings(max_examples=examples(400))
@@ -134,31 +128,22 @@ def test_a_threshold_tells_the_sign_behind_every_product(drawn):
     assert_valid(record, following)
     t, flips, pooled_flips = fold(record, following, fan_in)
     outputs, pooled = len(record.alpha), any(isinstance(r, MaxPool) for r in following)
-    untied = record.b is not None and record.b.ndim > 1 and record.b.shape[2] > 1
-    pixels = record.b.shape[2] if untied else 1
-    assert t.shape == (pixels, outputs) and flips.shape == pooled_flips.shape == (outputs,)
+    assert t.shape == flips.shape == pooled_flips.shape == (outputs,)
     assert t.min() >= -fan_in and t.max() <= fan_in + 1
     products = range(-fan_in, fan_in + 1)
     for o in range(outputs):
 
-        def bit(pixel, p, o=o):
-            return (p >= t[pixel, o]) != flips[o]
+        def bit(p, o=o):
+            return (p >= t[o]) != flips[o]
 
         if pooled:
-            right = 1 if untied else 0
-            for p, r in all_pairs(products, ordered=untied):
-                values = [output(record, o, 0, p), output(record, o, right, r)]
-                found = (bit(0, p) or bit(right, r)) != pooled_flips[o]
-                assert found == sign(following, o, values)
+            for p, r in combinations_with_replacement(products, 2):
+                values = [output(record, o, p), output(record, o, r)]
+                assert ((bit(p) or bit(r)) != pooled_flips[o]) == sign(following, o, values)
         else:
             assert not pooled_flips[o]
-            for pixel in range(pixels):
-                for p in products:
-                    assert bit(pixel, p) == sign(following, o, [output(record, o, pixel, p)])
-
-
-def all_pairs(values, ordered):
-    return [(p, r) for p in values for r in values] if ordered else combinations_with_replacement(values, 2)
+            for p in products:
+                assert bit(p) == sign(following, o, [output(record, o, p)])
 
 
 def test_ties_are_rounded_to_even_before_the_sign():
@@ -166,7 +151,7 @@ def test_ties_are_rounded_to_even_before_the_sign():
     q, q_out = Q(15, 0), Q(15, 1)
     record = XNOR(Signs.pack(np.ones((1, 3))), np.array([1]), q, None, q, False, None, IN, q_out)
     t, flips, _ = fold(record, [], 3)
-    assert [(p >= t[0, 0]) != flips[0] for p in (-3, -1, 1, 3)] == [False, True, True, True]
+    assert [(p >= t[0]) != flips[0] for p in (-3, -1, 1, 3)] == [False, True, True, True]
 
 
 @pytest.fixture(scope="module")

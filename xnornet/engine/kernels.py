@@ -229,7 +229,7 @@ def _quantize(thread, threads, count, images, scale, limit, out, corner, lost):
 
 _PRODUCT, _PRODUCT_WIDE = (
     (
-        *(INTEGER, array("int16", 4), array("int16", 3), PAIR, PAIR, array("int64", 2)),
+        *(INTEGER, array("int16", 4), array("int16", 3), PAIR, PAIR, array("int64", 1)),
         *(INTEGER, INTEGER, INTEGER, INTEGER, array("int64", 2), array(sums, 3), array("int16", 4)),
     )
     for sums in ("int32", "int64")
@@ -246,7 +246,7 @@ def product(thread, threads, words):
     x : int16 array, ``(n, rows, columns, channels)`` with padding
     w : int16 array, ``(blocks, taps, BLOCK)``
     stride, size : pair of int
-    b : int64 array, ``(1 or output pixels, outputs)``
+    b : int64 array, ``(outputs,)``
     shift, low, high : int
     blocks_each : int
         Blocks of a task.
@@ -275,7 +275,7 @@ def _product(thread, threads, count, x, w, stride, size, b, shift, low, high, bl
             image, place = pixel // (rows * columns), pixel % (rows * columns)
             y, x_ = place // columns, place % columns
             o = slice(task[2] * BLOCK, min(task[3] * BLOCK, outputs))
-            own_sums, own_b = sums[thread, pixel - task[0], o], b[place if len(b) > 1 else 0, o]
+            own_sums, own_b = sums[thread, pixel - task[0], o], b[o]
             to = out[image, y, x_, o]
             for k in range(len(to)):
                 to[k] = _rounded(own_sums[k] + own_b[k], shift, low, high)
@@ -283,7 +283,7 @@ def _product(thread, threads, count, x, w, stride, size, b, shift, low, high, bl
 
 _XNOR = (
     *(INTEGER, array("uint64", 4), array("int64", 3), array("uint64", 3), PAIR, PAIR),
-    *(array("int32", 2), array("int32", 1), array("int64", 1), array("int64", 2)),
+    *(array("int32", 2), array("int32", 1), array("int64", 1), array("int64", 1)),
     *(INTEGER, INTEGER, INTEGER, INTEGER, array("int64", 2), array("int32", 3), array("int16", 4)),
 )
 _read_xnor = reader(_XNOR)
@@ -344,7 +344,7 @@ def xnor(thread, threads, words):
                         total += magnitudes[image, y * stride[0] + i, x_ * stride[1] + j]
             o = slice(task[2] * BLOCK, min(task[3] * BLOCK, outputs))
             own_sums, own_base = sums[thread, pixel - task[0], o], base[classes[place], o]
-            own_alpha, own_b = alpha[o], b[place if len(b) > 1 else 0, o]
+            own_alpha, own_b = alpha[o], b[o]
             to = out[image, y, x_, o]
             for k in range(len(to)):
                 n = np.int64(own_base[k]) - 2 * np.int64(own_sums[k])

@@ -259,8 +259,6 @@ class Plan:
         fan_in = math.prod(node.operation.signs.shape[1:])
         t, flips, pooled_flips = fold(node.operation, following, fan_in)
         base, classes = border(w, node.shape[0], node.window, node.shape[1:], node.out_shape[1:])
-        if len(t) > 1:
-            base, classes = base[classes], np.arange(len(t), dtype=np.int32)
         outputs, *grid = node.out_shape
         limits = aligned_zeros((len(base), words(outputs) * WORD), np.int32)
         limits[:] = -1
@@ -382,15 +380,13 @@ def _constant_bytes(node):
     """At most what a filter's weights, bias and border take as the kernels read them."""
     outputs, *grid = node.out_shape
     pixels, rounded = math.prod(grid), words(outputs) * WORD
-    untied = node.is_untied
-    bias = np.dtype(np.int64).itemsize * outputs * (pixels if untied else 1)
+    bias = np.dtype(np.int64).itemsize * outputs
     taps = math.prod(node.window.size)
     if not node.is_binary:
         return bias + np.dtype(np.int16).itemsize * rounded * taps * node.shape[0]
     # Along an axis, a window has taps of its own on the padding wherever its beginning or end meets an edge.
     ranges = (min(n, 2 * size + 1) for n, size in zip(grid, node.window.size, strict=True))
-    classes = pixels if untied else math.prod(ranges)
-    border = np.dtype(np.int32).itemsize * (pixels + classes * rounded)
+    border = np.dtype(np.int32).itemsize * (pixels + math.prod(ranges) * rounded)
     return bias + border + np.dtype(np.uint64).itemsize * rounded * taps * words(node.shape[0])
 
 
@@ -433,12 +429,11 @@ def _reading(node, x, w, multiple):
 
 
 def _rounding(node):
-    """Bias of each pixel and output, shift and limits of a filter."""
-    record, (outputs, *_) = node.operation, node.out_shape
-    b = np.zeros((outputs, 1), np.int64) if record.b is None else aligned_bias(record).reshape(outputs, -1)
+    """Bias of each output, shift and limits of a filter."""
+    record = node.operation
+    b = np.zeros(node.out_shape[0], np.int64) if record.b is None else aligned_bias(record)
     limit = record.q_out.limit
-    low = 0 if node.rectify else -limit
-    return np.ascontiguousarray(b.T, np.int64), _shift(record), low, limit
+    return b, _shift(record), 0 if node.rectify else -limit, limit
 
 
 def _scratch(node, dtype, multiple):

@@ -60,7 +60,7 @@ def product(count, x, w, stride, size, b, shift, low, high, blocks_each, places,
         tap[..., None].astype(np.int64) * weights
         for tap, weights in _taps(count, x, w, stride, size, grid, outputs)
     )
-    out[:count] = _rounded(n + _by_pixel(b, grid), shift, low, high)
+    out[:count] = _rounded(n + b, shift, low, high)
 
 
 product_wide = product
@@ -73,7 +73,7 @@ def xnor(count, x, magnitudes, w, stride, size, base, classes, alpha, b, shift, 
     n = (_by_pixel(base[classes], grid) - 2 * differences) * alpha
     if magnitudes.size:
         n = n * sum(_moved(magnitudes[:count], stride, size, grid))[..., None]
-    out[:count] = _rounded(n + _by_pixel(b, grid), shift, low, high)
+    out[:count] = _rounded(n + b, shift, low, high)
 
 
 def xnor_bits(
@@ -160,8 +160,8 @@ def _rounded(n, shift, low, high):
 
 
 def _by_pixel(values, grid):
-    """``(output pixels or 1, outputs)`` as ``(rows or 1, columns or 1, outputs)``."""
-    return values.reshape(*(grid if len(values) > 1 else (1, 1)), -1)
+    """``(output pixels, outputs)`` as ``(rows, columns, outputs)``."""
+    return values.reshape(*grid, -1)
 
 
 def _packed(flags):

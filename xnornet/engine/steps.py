@@ -68,11 +68,6 @@ class Step:
         return isinstance(self.operation, XNOR)
 
     @property
-    def is_untied(self):
-        """Whether a filter has a bias for each output pixel."""
-        return self.operation.b is not None and self.operation.b.ndim > 1
-
-    @property
     def window(self):
         """A filter's window; a dense layer's is its whole input."""
         return self.operation.window or replace(WHOLE, size=self.shape[1:])
@@ -136,6 +131,8 @@ def steps_of(graph):
 
 def _has_kernel(operation):
     if not isinstance(operation, XNOR | Linear) or operation.groups != 1:
+        return False
+    if operation.b is not None and operation.b.ndim > 1:
         return False
     return operation.window is None or operation.window.dilation == (1, 1)
 
@@ -221,9 +218,7 @@ def folded_chain(step):
             between = chain[1:]
             if not before.is_binary or before.operation.scale_inputs:
                 return []
-            # A limit for each pixel and output of whole words would be many times the bias that it is from.
-            dear = before.is_untied and is_sparse(before.out_shape)
-            return chain if sum(s.pool is not None for s in between) <= 1 and not dear else []
+            return chain if sum(s.pool is not None for s in between) <= 1 else []
         (before,) = before.inputs
     return []
 

@@ -33,13 +33,12 @@ def fold(record, following, fan_in):
 
     Returns
     -------
-    t : int64 array, ``(output pixels or 1, outputs)``
+    t : int64 array, ``(outputs,)``
         The output's bit is ``p >= t``, from ``-fan_in`` to ``fan_in + 1``, which no product reaches.
     flips, pooled_flips : bool arrays, ``(outputs,)``
         Where that bit is turned: before the largest of a pooling window is taken, and after.
     """
-    # One bias for all pixels is one row.
-    b = 0 if record.b is None else aligned_bias(record).reshape(len(record.alpha), -1).T
+    b = 0 if record.b is None else aligned_bias(record)
     falls, falls_after_pooling = (
         np.logical_xor.reduce([np.zeros(len(record.alpha), bool), *[r.scale < 0 for r in affine]])
         for affine in (_affine(following), _affine(_behind_pooling(following)))
@@ -48,7 +47,7 @@ def fold(record, following, fan_in):
     def turned(p):
         return (_behind(record, b, following, p) >= 0) != falls
 
-    shape = np.broadcast_shapes(np.shape(b), (1, len(record.alpha)))
+    shape = record.alpha.shape
     # Between products that do not reach the threshold and products that do.
     low, high = np.full(shape, -fan_in - 1), np.full(shape, fan_in + 1)
     while (high - low).max() > 1:
@@ -71,7 +70,7 @@ def _behind_pooling(records):
 
 
 def _behind(record, b, following, p):
-    """What the records make of products ``p``, ``(output pixels or 1, outputs)``."""
+    """What the records make of products ``p``, ``(outputs,)``."""
     n = _finished(record, p * record.alpha + b)
     for r in following:
         if isinstance(r, Rectify):
