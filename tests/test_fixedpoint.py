@@ -95,11 +95,6 @@ def test_int_bits_of_a_power_of_two_are_its_exponent(exponent):
     assert int_bits_for(2.0**exponent) == exponent
 
 
-@given(st.floats(0, 1e6), st.integers(-20, 20))
-def test_int_bits_do_not_go_below_the_least(magnitude, least):
-    assert int_bits_for(magnitude, least) == max(least, int_bits_for(magnitude))
-
-
 @pytest.mark.parametrize("magnitude", [np.nan, np.inf, -1.0])
 def test_int_bits_refuse_what_is_no_magnitude(magnitude):
     with pytest.raises(ValueError, match="finite and not negative"):

@@ -9,7 +9,6 @@ __all__ = [
     "DATASET_OF",
     "FORMATS",
     "MAX_BITS",
-    "MAX_INT_BITS",
     "MODES",
     "NETWORKS",
     "NETWORKS_OF",
@@ -36,10 +35,8 @@ MODES = ("float", "fixed", "packed")
 SCHEDULES = ("exponential", "cosine")
 ARITHMETICS = ("int16", "float32")
 
-# Numbers of data and of parameters are 16-bit words with their sign. Within these integer bits, every number
-# of a format and its unit are normal doubles, so scaling by a power of two is exact.
+# Numbers of data and of parameters are 16-bit words with their sign.
 MAX_BITS = 15
-MAX_INT_BITS = 1000
 
 # Usual widths of a fixed-point network, as `xnornet.graph.Formats` has them.
-FORMATS = {"input_bits": 7, "data_bits": 15, "param_bits": 15, "min_int_bits": None}
+FORMATS = {"input_bits": 7, "data_bits": 15, "param_bits": 15}

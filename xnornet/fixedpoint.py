@@ -66,7 +66,7 @@ class Q:
         return f"Q({self.bits}, {self.int_bits})"
 
 
-def int_bits_for(magnitude, min_int_bits=None):
+def int_bits_for(magnitude):
     """Fewest integer bits whose range holds ``magnitude``: ``ceil(log2(magnitude))``; 0 for 0.
 
     A magnitude that is a power of two saturates by one unit in the last place, as the definition has it.
@@ -75,8 +75,6 @@ def int_bits_for(magnitude, min_int_bits=None):
     ----------
     magnitude : float
         Largest absolute value.
-    min_int_bits : int, optional
-        Lower bound of the result.
 
     Raises
     ------
@@ -87,8 +85,7 @@ def int_bits_for(magnitude, min_int_bits=None):
     if not math.isfinite(magnitude) or magnitude < 0:
         raise ValueError(f"A largest magnitude is finite and not negative; got {magnitude}")
     fraction, exponent = math.frexp(magnitude)
-    int_bits = exponent - (fraction == 0.5)
-    return int_bits if min_int_bits is None else max(int_bits, min_int_bits)
+    return exponent - (fraction == 0.5)
 
 
 def round_shift(n, shift):

@@ -111,13 +111,13 @@ def test_a_sentence_and_json_tell_what_was_packed(model, tmp_path, capsys):
 
 def test_the_file_tells_where_it_comes_from(model, tmp_path, capsys):
     out = tmp_path / "m.npz"
-    assert pack(model, out, "--images", 100, "--data-bits", 12, "--min-int-bits", 0, "--json") == 0
+    assert pack(model, out, "--images", 100, "--data-bits", 12, "--json") == 0
     assert read_json(capsys)["images"] == 100
     _, info = load_packed(out)
     assert info.pop("packed")["images"] == 100
     assert info == json.loads(model.with_suffix(".json").read_text())
     formats = load_packed(out)[1]["packed"]["formats"]
-    assert formats == {"input_bits": 7, "data_bits": 12, "param_bits": 15, "min_int_bits": 0}
+    assert formats == {"input_bits": 7, "data_bits": 12, "param_bits": 15}
 
 
 def test_packed_and_weights_have_the_same_errors_in_each_mode(model, packed, capsys):
@@ -188,7 +188,6 @@ def test_the_engine_needs_no_network_library(packed):
         (["--input-bits", 7], "--input-bits"),
         (["--data-bits", 15], "--data-bits"),
         (["--param-bits", 2], "--param-bits"),
-        (["--min-int-bits", 0], "--min-int-bits"),
         (["--calibrate", 2000], "--calibrate"),
         (["--calibrate", 5, "--data-bits", 3], "--data-bits, --calibrate"),
     ],
@@ -322,8 +321,6 @@ def test_a_network_without_a_fixed_point_form_is_refused(copied, tmp_path, refus
 
 
 def test_formats_that_no_packed_model_has_are_refused(model, tmp_path, refuses):
-    refuses("digits.npz: node 2 (affine)", model, tmp_path / "m.npz", "--min-int-bits", 1000)
-    refuses("--min-int-bits", model, tmp_path / "m.npz", "--min-int-bits", 10**12, status=2)
     refuses("--images", model, tmp_path / "m.npz", "--images", 0, status=2)
     refuses("--data-bits", model, tmp_path / "m.npz", "--data-bits", 16, status=2)
 

@@ -59,13 +59,13 @@ def test_each_point_is_a_network_quantized_on_its_own(trained, digits, sweep):
 
 
 def test_the_widths_that_do_not_vary_are_those_of_the_formats(trained, digits):
-    formats = Formats(input_bits=3, data_bits=5, param_bits=4, min_int_bits=0)
+    formats = Formats(input_bits=3, data_bits=5, param_bits=4)
     few = digits.test.images[:200], digits.test.labels[:200]
     found = sweep_bits(trained[0], digits.train.images, *few, [9], formats, batch_size=60, progress=False)
     split = data.Split(*few)
     cut = data.Dataset("digits", 10, digits.train, digits.valid, split)
-    assert found.data_errors == [error_of(trained[0], cut, Formats(3, 8, 4, 0)) / 200]
-    assert found.param_errors == [error_of(trained[0], cut, Formats(3, 5, 8, 0)) / 200]
+    assert found.data_errors == [error_of(trained[0], cut, Formats(3, 8, 4)) / 200]
+    assert found.param_errors == [error_of(trained[0], cut, Formats(3, 5, 8)) / 200]
     assert found.formats == formats
 
 

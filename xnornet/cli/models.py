@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from xnornet.catalog import DATASET_OF, FORMATS, NETWORKS_OF
-from xnornet.cli.options import bits, in_single_precision, int_bits, positive
+from xnornet.cli.options import bits, in_single_precision, positive
 from xnornet.errors import UsageError
 
 __all__ = [
@@ -22,10 +22,9 @@ CALIBRATION_IMAGES = 2000
 
 # They have no default of their own, so that it is known which were given.
 FORMAT_OPTIONS = {
-    "input_bits": (bits, "magnitude bits of the image"),
-    "data_bits": (bits, "magnitude bits of each layer's output"),
-    "param_bits": (bits, "magnitude bits of parameters"),
-    "min_int_bits": (int_bits, "least integer bits of a parameter"),
+    "input_bits": "magnitude bits of the image",
+    "data_bits": "magnitude bits of each layer's output",
+    "param_bits": "magnitude bits of parameters",
 }
 
 
@@ -62,9 +61,9 @@ def add_net_option(command, networks):
 
 def add_format_options(command):
     """Add the options of fixed-point formats."""
-    for name, (kind, meaning) in FORMAT_OPTIONS.items():
-        option, default = f"--{name.replace('_', '-')}", FORMATS[name] or "as few as hold it"
-        command.add_argument(option, type=kind, metavar="N", help=f"{meaning} (default: {default})")
+    for name, meaning in FORMAT_OPTIONS.items():
+        option, told = f"--{name.replace('_', '-')}", f"{meaning} (default: {FORMATS[name]})"
+        command.add_argument(option, type=bits, metavar="N", help=told)
 
 
 def add_batch_size_option(command):

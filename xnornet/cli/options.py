@@ -3,7 +3,7 @@
 import argparse
 import ast
 
-from xnornet.catalog import MAX_BITS, MAX_INT_BITS
+from xnornet.catalog import MAX_BITS
 from xnornet.errors import UsageError
 
 __all__ = [
@@ -11,7 +11,6 @@ __all__ = [
     "add_set_option",
     "bits",
     "in_single_precision",
-    "int_bits",
     "natural",
     "options_of",
     "positive",
@@ -75,13 +74,6 @@ def bits(text):
     value = int(text)
     if not 1 <= value <= MAX_BITS:
         raise argparse.ArgumentTypeError(f"{text} is not between 1 and {MAX_BITS}")
-    return value
-
-
-def int_bits(text):
-    value = int(text)
-    if abs(value) > MAX_INT_BITS:
-        raise argparse.ArgumentTypeError(f"{text} is not between -{MAX_INT_BITS} and {MAX_INT_BITS}")
     return value
 
 

@@ -6,7 +6,7 @@ computed.
 
 import numpy as np
 
-from xnornet.catalog import MAX_BITS, MAX_INT_BITS
+from xnornet.catalog import MAX_BITS
 from xnornet.errors import ModelError
 from xnornet.graph.formats import ACCUMULATOR_BITS
 
@@ -20,6 +20,9 @@ __all__ = [
     "check_window",
     "is_count",
 ]
+
+# Within it, every number of a format and its unit are normal doubles, so scaling by a power of two is exact.
+MAX_INT_BITS = 1000
 
 # No length of an image, window, stride or padding is larger: products of two of them fit 64 bits by far.
 MAX_LENGTH = 1 << 24

@@ -28,8 +28,6 @@ class Formats:
         Of the output of each operation; its integer bits come from calibration.
     param_bits : int
         Of ``alpha``, weights, biases, scales and offsets.
-    min_int_bits : int or None
-        Least integer bits of a parameter; None lets small parameters keep their precision.
 
     Raises
     ------
@@ -40,7 +38,6 @@ class Formats:
     input_bits: int = FORMATS["input_bits"]
     data_bits: int = FORMATS["data_bits"]
     param_bits: int = FORMATS["param_bits"]
-    min_int_bits: int | None = FORMATS["min_int_bits"]
 
     def __post_init__(self):
         for name in ("input_bits", "data_bits", "param_bits"):
@@ -92,16 +89,14 @@ def fit(factor, bias, bound, f_in, wanted, formats, times=1, f_times=0, keep_pow
     bits = formats.param_bits
     largest_factor = float(np.abs(factor).max())
     largest_bias = 0.0 if bias is None else float(np.abs(bias).max())
-    # Zeros fit any format, and the product's own needs no shift.
-    least = formats.min_int_bits
-    bias_int_bits = int_bits_for(largest_bias, least) if largest_bias else least
-    int_bits = int_bits_for(largest_factor, least)
+    int_bits = int_bits_for(largest_factor)
     if keep_powers and bits > 1 and largest_factor == 2.0**int_bits:
         int_bits += 1
     while True:
         q_factor = Q(bits, int_bits)
         f = f_in + q_factor.f
-        q_bias = Q(bits, bits - f if bias_int_bits is None else max(bias_int_bits, bits - f))
+        # Zeros fit any format, and the product's own needs no shift.
+        q_bias = Q(bits, max(int_bits_for(largest_bias), bits - f) if largest_bias else bits - f)
         largest_product = bound * int(q_factor.quantize(largest_factor))
         largest_offset = max(1, int(q_bias.quantize(largest_bias))) << (f - q_bias.f)
         if (largest_product + largest_offset) * times < 1 << ACCUMULATOR_BITS:

@@ -41,7 +41,7 @@ def write_report(folder, contents):
     WriteError
         The folder cannot be made or written.
     """
-    folder = report_folder(folder)
+    folder, name = report_folder(folder), ""
     try:
         with tempfile.TemporaryDirectory(prefix=".report.", dir=folder) as temporary:
             for name, content in contents.items():
