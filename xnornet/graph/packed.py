@@ -363,25 +363,19 @@ def _from_layer(archive, i, layer):
     if isinstance(window, dict):
         size = sequence("size", window.get("size"), 2)
         layer["window"] = {**with_keys("window", window, WINDOW[:3]), "dilation": [1, 1]}
-    if kind in ("xnor", "linear"):
-        layer.update(
-            {
-                ("signs" if kind == "xnor" else "W"): [*counts, *size],
-                "b": archive.lengths(i, "b"),
-                "groups": 1,
-            }
-        )
-    if kind == "xnor":
-        layer.update(alpha=counts[:1])
-        q_c, c = layer.pop("q_c", None), archive.lengths(i, "c")
-        if c is not None:
-            found = [layer.pop(name, None) for name in ("b", "q_b", "scale_inputs", "window", "groups")]
-            if found[0] is not None or found[2:4] != [True, None]:
-                raise ModelError("c should come in a dense layer with scale_inputs and without b")
-            archive.scaled.add(i)
-            layer.update(kind=ScaledBias.kind, b=c, q_b=q_c)
     if kind == "affine":
-        layer.update(scale=counts, b=counts)
+        layer |= {"scale": counts, "b": counts}
+    if kind == "linear":
+        layer |= {"W": [*counts, *size], "b": archive.lengths(i, "b"), "groups": 1}
+    if kind == "xnor":
+        q_c, c = layer.pop("q_c", None), archive.lengths(i, "c")
+        layer |= {"signs": [*counts, *size], "alpha": counts[:1], "b": archive.lengths(i, "b"), "groups": 1}
+        if c is not None:
+            archive.rename(i, "c", "b")
+            b, window, scaled, *_ = (layer.pop(k, None) for k in ("b", "window", "scale_inputs", "groups"))
+            if b is not None or window is not None or scaled is not True:
+                raise ModelError("c should come in a dense layer with scale_inputs and without b")
+            layer |= {"kind": ScaledBias.kind, "b": c, "q_b": q_c}
     return {**layer, "inputs": [i - 1] if i else [], "name": ""}
 
 
@@ -390,25 +384,21 @@ class _Renamed:
 
     def __init__(self, archive):
         self._archive = archive
-        # Layers that have ``c``, which is their node's ``b``.
-        self.scaled = set()
+        self._old = {name.replace("layer", "node", 1): name for name in archive.namelist()}
+
+    def rename(self, i, name, new):
+        self._old[_member(i, new)] = self._old.pop(_member(i, name))
 
     def namelist(self):
-        names = [name.replace("layer", "node", 1) for name in self._archive.namelist()]
-        new = {_member(i, "c"): _member(i, "b") for i in self.scaled}
-        return [new.get(name, name) for name in names]
+        return list(self._old)
 
     def open(self, member):
-        return self._archive.open(self._old(member))
+        return self._archive.open(self._old[member])
 
     def getinfo(self, member):
-        return self._archive.getinfo(self._old(member))
-
-    def _old(self, member):
-        old = {_member(i, "b"): _member(i, "c") for i in self.scaled}
-        return old.get(member, member).replace("node", "layer", 1)
+        return self._archive.getinfo(self._old[member])
 
     def lengths(self, i, name):
         """Lengths of an array that may be there, or None."""
         member = _member(i, name)
-        return list(read_array_header(self, member)[0]) if member in self.namelist() else None
+        return list(read_array_header(self, member)[0]) if member in self._old else None
