@@ -9,6 +9,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from xnornet import data
+from xnornet.catalog import NETWORKS_OF
 from xnornet.disk import user_cache
 
 
@@ -68,7 +69,7 @@ def test_unknown_name_lists_the_known_ones():
     with pytest.raises(data.DataError) as caught:
         data.load("imagenet")
     assert "'imagenet'" in str(caught.value)
-    assert all(name in str(caught.value) for name in data.NAMES)
+    assert all(name in str(caught.value) for name in NETWORKS_OF)
 
 
 def test_data_path_prefers_the_argument_to_the_environment(monkeypatch, tmp_path):

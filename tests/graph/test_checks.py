@@ -26,6 +26,7 @@ from xnornet.graph import (
     Rectify,
     Requantize,
     Reshape,
+    ScaledBias,
     Signs,
     Slice,
     Upscale,
@@ -54,7 +55,8 @@ def assert_refused(model, message):
 
 
 def test_a_model_of_every_record_passes(model):
-    assert {type(r) for r in model.operations} == {XNOR, Affine, Linear, MaxPool, Quantize, Rectify}
+    kinds = {XNOR, Affine, Linear, MaxPool, Quantize, Rectify, ScaledBias}
+    assert {type(r) for r in model.operations} == kinds
     check_graph(model)
     check_graph(Graph.chain(model.input_shape, [*model.operations, Flatten()]))
 
@@ -420,13 +422,11 @@ def test_no_sum_of_a_scaled_bias_reaches_two_to_the_62():
     few = signs(1, 4)
     q = Q(1, 0)
 
-    def model(c):
-        record = XNOR(
-            few, np.array([1]), Q(15, 15), None, q, True, None, q, Q(15, 20), np.array([c]), Q(15, 61)
-        )
+    def model(b):
+        record = ScaledBias(few, np.array([1]), Q(15, 15), np.array([b]), Q(15, 61), q, Q(15, 20))
         return dense((4, 1, 1), record)
 
-    # (4 * alpha + c * 2**46) * 4 of the magnitudes
+    # (4 * alpha + b * 2**46) * 4 of the magnitudes
     check_graph(model(2**14 - 1))
     assert_refused(model(2**14), f"this one may reach {2**62 + 16}")
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 import theano
 import theano.tensor as T
 from xnornet import data
+from xnornet.catalog import NETWORKS_OF
 from xnornet.training.augmentation import AUGMENTATIONS, Augmentation
 
 
@@ -63,7 +64,7 @@ def test_the_middle_of_a_hole_is_anywhere_in_the_image():
 
 
 def test_every_dataset_has_one_and_only_photographs_of_things_are_mirrored_and_get_holes():
-    assert set(AUGMENTATIONS) == set(data.NAMES)
+    assert set(AUGMENTATIONS) == set(NETWORKS_OF)
     assert [name for name, a in AUGMENTATIONS.items() if a.flip] == ["cifar10"]
     assert [name for name, a in AUGMENTATIONS.items() if a.hole] == ["cifar10"]
 
