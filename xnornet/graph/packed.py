@@ -1,16 +1,8 @@
 """The packed model file: a graph as bits and 16-bit words, which is what ships and what runs.
 
-The file is an ``.npz`` whose members are stored as they are. Member ``header.json``, in UTF-8, has the fields
-``format`` ("xnornet packed model"), ``version`` (2), ``input_shape`` (channels, rows, columns), ``nodes``,
-one object for each, and ``info``, an object with whatever there is to tell of the model.
-
-A node has the ``kind`` of its operation, ``inputs``, the numbers of the nodes that it works on, counted from
-0, a ``name``, and the operation's parameters under their names. A format ``Q(bits, int_bits)`` is ``[bits,
-int_bits]``; a window is an object of ``size``, ``stride`` and ``dilation``, all ``[rows, columns]``, and
-``pad``, ``[[before, after], [before, after]]``; an array or signs are a list of their lengths; what is not
-there is null. Array ``alpha`` of node 3 is member ``node3.alpha.npy``. Signs hold bytes, in the order told in
-``xnornet.graph.signs``; all else holds little-endian 16-bit integers. The operations are in
-``xnornet.graph``, one class for each kind.
+The file is an ``.npz`` whose members are stored as they are: ``header.json``, and arrays such as
+``node3.alpha.npy``, ``alpha`` of node 3, of 16-bit integers or the bytes of signs. docs/engine.md describes
+it field by field.
 
 Version 1 had a chain, ``layers``, instead of ``nodes``: without inputs, names, groups and dilations, with
 ``outputs`` and ``inputs`` or ``channels`` instead of lengths, and members ``layer3.alpha.npy``. A bias that
@@ -36,16 +28,7 @@ from xnornet.graph.graph import Graph, Node, check_graph
 from xnornet.graph.operation import KINDS, kind_of_field
 from xnornet.graph.scaled_bias import ScaledBias
 from xnornet.graph.signs import Signs
-from xnornet.graph.strict_json import (
-    MAX_BYTES,
-    boolean,
-    integer,
-    json_object,
-    parse,
-    sequence,
-    text,
-    with_keys,
-)
+from xnornet.graph.strict_json import MAX_BYTES, integer, parse, sequence, typed, with_keys
 from xnornet.graph.window import Window
 
 __all__ = ["is_packed", "load_packed", "save_packed"]
@@ -164,7 +147,7 @@ def _dump_header(graph, info):
         data = json.dumps(header, ensure_ascii=False, allow_nan=False).encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise ModelError(f"a model's header should be made of what JSON has ({error})") from error
-    json_object("info", parse(HEADER, data)["info"])
+    typed("info", parse(HEADER, data)["info"], dict)
     return data
 
 
@@ -247,7 +230,7 @@ def _version(path, header):
 def _read(archive, header):
     """Graph and info of a file; arrays are read once all of them are compared with the header."""
     with_keys(HEADER, header, ("format", "version", "input_shape", "nodes", "info"))
-    info = json_object("info", header["info"])
+    info = typed("info", header["info"], dict)
     input_shape = _integers("input_shape", header["input_shape"])
     parsed, shapes = [], {}
     for i, description in enumerate(sequence("nodes", header["nodes"])):
@@ -307,13 +290,13 @@ class _Stored:
 
 def _parse_node(description):
     """Operation's class, inputs, name and parameters of a node, each of its type."""
-    name = json_object("a node", description).get("kind")
+    name = typed("a node", description, dict).get("kind")
     kind = KINDS.get(name) if isinstance(name, str) else None
     if kind is None:
         raise ModelError(f"kind should be one of {', '.join(KINDS)}; found {reprlib.repr(name)}")
     with_keys(name, description, ("kind", "inputs", "name", *(f.name for f in fields(kind))))
     values = {f.name: _parse(f, description[f.name]) for f in fields(kind)}
-    return kind, _integers("inputs", description["inputs"]), text("name", description["name"]), values
+    return kind, _integers("inputs", description["inputs"]), typed("name", description["name"], str), values
 
 
 def _parse(field, value):
@@ -331,7 +314,7 @@ def _parse(field, value):
         return _parse_window(value)
     if kind is tuple:
         return _integers(field.name, value)
-    return (boolean if kind is bool else integer)(field.name, value)
+    return typed(field.name, value, bool) if kind is bool else integer(field.name, value)
 
 
 def _parse_window(value):
@@ -351,7 +334,7 @@ def _read_version_1(archive, header):
     archive, nodes = _Renamed(archive), []
     for i, layer in enumerate(sequence("layers", header["layers"])):
         with _told_of_node(i):
-            nodes.append(_from_layer(archive, i, dict(json_object("a layer", layer))))
+            nodes.append(_from_layer(archive, i, dict(typed("a layer", layer, dict))))
     return _read(archive, {**{k: header[k] for k in header if k != "layers"}, "nodes": nodes})
 
 

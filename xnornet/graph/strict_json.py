@@ -9,11 +9,12 @@ import reprlib
 
 from xnornet.errors import ModelError
 
-__all__ = ["MAX_BYTES", "boolean", "integer", "json_object", "parse", "sequence", "text", "with_keys"]
+__all__ = ["MAX_BYTES", "integer", "parse", "sequence", "typed", "with_keys"]
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 32
 MAX_INTEGER = 1 << 62
+EXPECTED = {dict: "an object", list: "a list", bool: "true or false", str: "a string", int: "an integer"}
 
 
 def parse(name, data):
@@ -40,50 +41,35 @@ def parse(name, data):
         level = [child for parent in level for child in _children(parent)]
     if level:
         raise _too_deep(name)
-    return json_object(name, value)
+    return typed(name, value, dict)
 
 
-def json_object(name, value):
-    """The value, a dictionary."""
-    return _of_type(name, value, dict, "an object")
+def typed(name, value, kind):
+    """The value, which is of a type: `dict`, `list`, `bool`, `str` or `int`."""
+    # A boolean is an instance of int.
+    if type(value) is not kind:
+        raise ModelError(f"{name} should be {EXPECTED[kind]}; found {reprlib.repr(value)}")
+    return value
 
 
 def with_keys(name, value, keys):
     """The value, a dictionary of these keys and no others."""
-    if json_object(name, value).keys() != set(keys):
+    if typed(name, value, dict).keys() != set(keys):
         raise ModelError(f"{name} should have the fields {', '.join(keys)}; found {reprlib.repr([*value])}")
     return value
 
 
 def sequence(name, value, length=None):
     """The value, a list, of so many items if a length is given."""
-    _of_type(name, value, list, "a list")
-    if length is not None and len(value) != length:
+    if length not in (None, len(typed(name, value, list))):
         raise ModelError(f"{name} should have {length} items; found {len(value)}")
     return value
 
 
-def boolean(name, value):
-    """The value, true or false."""
-    return _of_type(name, value, bool, "true or false")
-
-
-def text(name, value):
-    """The value, a string."""
-    return _of_type(name, value, str, "a string")
-
-
 def integer(name, value):
     """The value, an integer within ``2**62`` of 0; no boolean and no real number."""
-    if abs(_of_type(name, value, int, "an integer")) > MAX_INTEGER:
+    if abs(typed(name, value, int)) > MAX_INTEGER:
         raise ModelError(f"{name} should lie within 2**62 of 0; found {reprlib.repr(value)}")
-    return value
-
-
-def _of_type(name, value, kind, expected):
-    # A boolean is an instance of int.
-    if type(value) is not kind:
-        raise ModelError(f"{name} should be {expected}; found {reprlib.repr(value)}")
     return value
 
 

@@ -5,8 +5,6 @@ layers keep further arrays: ``xalpha``, the scaling factor of each output, and i
 ``beta_filter``, the box that ``K`` is made with.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -61,38 +59,12 @@ def import_ancestor(path):
     if set(found) != set(names) or None in found.values():
         return None
     shapes = [found[name][0] for name in names]
-    for form in FORMS:
-        wanted = _arrays(form.layers(1), shapes)
-        if [len(array.shape) for array in wanted] == [len(shape) for shape in shapes]:
-            return form.network, Graph.chain(form.input_shape, _read(path, form, shapes))
+    for network, (input_shape, layers, axis) in FORMS.items():
+        wanted = _arrays(layers(1), shapes)
+        if [len(shape) for *_, shape in wanted] == [len(shape) for shape in shapes]:
+            of_size = [*layers(max(1, shapes[0][axis]))]
+            return network, Graph.chain(input_shape, _read(path, network, of_size, shapes))
     return None
-
-
-@dataclass(frozen=True)
-class _Array:
-    """An array that a file should hold: of which layer, counted from 1, and with which shape."""
-
-    layer: int
-    kind: str
-    name: str
-    shape: tuple
-
-    def __str__(self):
-        return f"{self.name} of layer {self.layer}, {self.kind}"
-
-
-@dataclass(frozen=True)
-class _Form:
-    """One of the ancestor's networks.
-
-    ``layers`` gives kind and shape of each layer's ``W`` (or the channels; of a pooling nothing) for the size
-    of the first layer, which is the length of its ``W`` along ``axis``.
-    """
-
-    network: str
-    input_shape: tuple
-    layers: Callable
-    axis: int
 
 
 def _mlp(num_units):
@@ -125,15 +97,20 @@ def _convnet(num_filters, units_per_filter, normalizes_scores):
         yield "batch norm", (NUM_CLASSES,)
 
 
-FORMS = (
-    _Form("mnist_mlp", (1, 28, 28), _mlp, 1),
-    _Form("cifar10_convnet", (3, 32, 32), partial(_convnet, units_per_filter=8, normalizes_scores=False), 0),
-    _Form("svhn_convnet", (3, 32, 32), partial(_convnet, units_per_filter=16, normalizes_scores=True), 0),
-)
+# Of each network: an image's shape, its layers by the size of the first one (kind, and the shape of ``W``, or
+# the channels), and along which axis of the first ``W`` that size is.
+FORMS = {
+    "mnist_mlp": ((1, 28, 28), _mlp, 1),
+    "cifar10_convnet": ((3, 32, 32), partial(_convnet, units_per_filter=8, normalizes_scores=False), 0),
+    "svhn_convnet": ((3, 32, 32), partial(_convnet, units_per_filter=16, normalizes_scores=True), 0),
+}
 
 
 def _arrays(layers, shapes):
-    """The arrays that layers save, the last two of a binary convolution in the order that ``shapes`` has."""
+    """Layer, kind, name and shape of each array that layers save.
+
+    The last two of a binary convolution come in the order that ``shapes`` has.
+    """
     arrays = []
     for i, (kind, shape) in enumerate(layers, 1):
         names = ARRAYS[kind]
@@ -141,40 +118,35 @@ def _arrays(layers, shapes):
         if kind == "XNOR convolution" and [len(s) for s in shapes[start + 2 : start + 4]] == [1, 4]:
             names = ("W", "b", "xalpha", "beta_filter")
         outputs = shape[1:] if len(shape) == 2 else shape[:1]
-        for name in names:
-            arrays.append(_Array(i, kind, name, shape if name in ("W", "beta_filter") else outputs))
+        arrays += [(i, kind, name, shape if name in ("W", "beta_filter") else outputs) for name in names]
     return arrays
 
 
-def _read(path, form, shapes):
-    """Read a file that has the form, and convert it."""
-    size = max(1, shapes[0][form.axis])
-    arrays = _arrays(form.layers(size), shapes)
-    for i, (array, shape) in enumerate(zip(arrays, shapes, strict=True)):
-        if shape != array.shape:
+def _read(path, network, layers, shapes):
+    """Read a file that has the form of a network, as operations."""
+    arrays = _arrays(layers, shapes)
+    labels = [f"arr_{i} ({name} of layer {k}, {kind})" for i, (k, kind, name, _) in enumerate(arrays)]
+    for label, (*_, wanted), shape in zip(labels, arrays, shapes, strict=True):
+        if shape != wanted:
             raise ModelError(
-                f"{path}: arr_{i} ({array}) should have shape {array.shape}; found {shape}. The file has the "
-                f"form of a theano-xnor-net model, {form.network}, but not its sizes"
+                f"{path}: {label} should have shape {wanted}; found {shape}. The file has the form of a "
+                f"theano-xnor-net model, {network}, but not its sizes"
             )
-    layers = {}
-    values = read_arrays(path, shapes)
-    for i, (array, value) in enumerate(zip(arrays, values, strict=True)):
-        check_array(path, f"arr_{i} ({array})", value, REMEDY)
-        if array.name == "beta_filter":
-            _check_box(path, f"arr_{i} ({array})", value)
-        layers.setdefault(array.layer, {})[array.name] = value.astype(np.float64)
+    saved = {}
+    for label, (k, _, name, _), value in zip(labels, arrays, read_arrays(path, shapes), strict=True):
+        check_array(path, label, value, REMEDY)
+        if name == "beta_filter":
+            _check_box(path, label, value)
+        saved.setdefault(k, {})[name] = value.astype(np.float64)
     operations = [Quantize()]
-    for number, (kind, _) in enumerate(form.layers(size), 1):
-        operation = _operation(kind, layers.get(number), FULL_SCALE if number == 1 else 1)
+    for k, (kind, _) in enumerate(layers, 1):
+        operation = _operation(kind, saved.get(k), FULL_SCALE if k == 1 else 1)
         for name in operation.arrays():
-            check_array(path, f"{name} of layer {number}, {kind}", _single(operation.value(name)), REMEDY)
+            with np.errstate(over="ignore"):
+                single = operation.value(name).astype(np.float32)
+            check_array(path, f"{name} of layer {k}, {kind}", single, REMEDY)
         operations.append(operation)
     return operations
-
-
-def _single(value):
-    with np.errstate(over="ignore"):
-        return value.astype(np.float32)
 
 
 def _check_box(path, name, value):
