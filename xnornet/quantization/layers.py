@@ -126,20 +126,15 @@ def _refuse(layer, reason, nearest):
     raise ValueError(f"{describe(layer)}: {reason}; use {nearest}")
 
 
-# Options of Lasagne's layers, and the only values that have an exact form.
-ORDINARY = {"num_leading_axes": 1}
-
-
 def _check(layer):
     """Raise where a layer does more than the class that its operations are written for."""
     if None in layer.output_shape[1:]:
         _refuse(
             layer, f"its output has shape {layer.output_shape}", "an InputLayer that has all lengths but one"
         )
-    for option, value in ORDINARY.items():
-        found = getattr(layer, option, value)
-        if found != value:
-            _refuse(layer, f"it has no exact form with {option}={found}", f"{option}={value}")
+    leading = getattr(layer, "num_leading_axes", 1)
+    if leading != 1:
+        _refuse(layer, f"it has no exact form with num_leading_axes={leading}", "num_leading_axes=1")
     if any(getattr(layer, "cropping", None) or ()):
         _refuse(layer, f"it crops its inputs by {layer.cropping}", "SliceLayer before it")
     known = next(c for c in type(layer).__mro__ if c in operations.registry)
