@@ -9,7 +9,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "xnornet"
 
 # From the top down; a room imports what is below it.
 ROOMS = [
-    *["__main__", "cli", "training", "report", "engine", "quantization", "networks"],
+    *["__main__", "cli", "training", "report", "export", "engine", "quantization", "networks"],
     *["graph", "data", "layers", "ops", "fixedpoint"],
 ]
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import xnornet
 from xnornet.catalog import NETWORKS_OF
 from xnornet.cli.data import add_data
+from xnornet.cli.export import add_export
 from xnornet.cli.pack import add_pack
 from xnornet.cli.summary import add_summary
 from xnornet.cli.test import add_test
@@ -24,7 +25,7 @@ __all__ = ["main"]
 
 # Commands by name, those that the scripts have, of one dataset, first.
 OF_A_DATASET = {"train": add_train, "test": add_test}
-OTHERS = {"pack": add_pack, "summary": add_summary, "data": add_data}
+OTHERS = {"pack": add_pack, "export": add_export, "summary": add_summary, "data": add_data}
 
 
 def main(argv=None, dataset=None):

@@ -15,6 +15,7 @@ __all__ = [
     "add_net_option",
     "formats_of",
     "load_model",
+    "load_without_dataset",
     "quantized",
 ]
 
@@ -104,6 +105,31 @@ def load_model(arguments, log):
     return Loaded(network, header, graph, packed, dataset)
 
 
+def load_without_dataset(arguments, log):
+    """Load the file that ``--model`` names.
+
+    Returns
+    -------
+    (Graph, dict, bool)
+        In integers if the model is packed, what is told of it, and whether it is packed.
+
+    Raises
+    ------
+    ModelError, UsageError
+        The file is missing or damaged, or nothing tells of which network it is.
+    """
+    from xnornet.archives import read_array_headers
+    from xnornet.graph import is_packed, load_packed
+    from xnornet.training.weights import load_header
+
+    if is_packed(arguments.model):
+        return *load_packed(arguments.model), True
+    read_array_headers(arguments.model)
+    header = load_header(arguments.model)
+    network, graph = _load_weights(arguments, header, None, log)
+    return graph, {"dataset": DATASET_OF[network], **header, "network": network}, False
+
+
 def formats_of(arguments):
     """The formats that the options ask for."""
     from xnornet.graph import Formats
@@ -123,7 +149,10 @@ def quantized(arguments, loaded, images):
 
 
 def _load_weights(arguments, header, dataset, log):
-    """Name and graph of the network that the weights' header or their form names."""
+    """Name and graph of the network that the weights' header or their form names.
+
+    It is compared with the dataset, if there is one.
+    """
     import lasagne
 
     import theano.tensor as T
@@ -139,14 +168,17 @@ def _load_weights(arguments, header, dataset, log):
         if not arguments.json:
             log(f"{arguments.model}: read as {network} in the form of theano-xnor-net")
         return found
-    network = arguments.net or header.get("network", NETWORKS_OF[arguments.dataset][0])
+    network = arguments.net or header.get("network")
+    if network is None and dataset is None:
+        raise UsageError(f"{arguments.model}: has no JSON header beside it; name its network with --net")
+    network = network or NETWORKS_OF[arguments.dataset][0]
     options = header.get("arguments", {}) if network == header.get("network") else {}
     try:
         layer = networks.build(network, T.tensor4("images"), **options)
     except ValueError as error:
         raise UsageError(f"{header_path(arguments.model)}: {error}") from error
     shape = networks.input_shape(layer)
-    _check_fit(arguments, network, shape, dataset, header.get("dataset", dataset.name))
+    _check_fit(arguments, network, shape, dataset, header.get("dataset"))
     networks.set_weights(layer, load_weights(arguments.model, lasagne.layers.get_all_params(layer)))
     try:
         return network, to_graph(layer)
@@ -155,12 +187,14 @@ def _load_weights(arguments, header, dataset, log):
 
 
 def _check_fit(arguments, network, shape, dataset, trained_on):
+    if dataset is None:
+        return
     if tuple(shape) != tuple(dataset.input_shape):
         raise UsageError(
             f"{arguments.model}: {network} takes images of shape {shape}; those of "
             f"{dataset.name} are {tuple(dataset.input_shape)}. Use it with its own dataset"
         )
-    if trained_on != dataset.name:
+    if trained_on not in (None, dataset.name):
         raise UsageError(
             f"{arguments.model}: was trained on {trained_on}, not {dataset.name}; use it with its own dataset"
         )

@@ -6,7 +6,7 @@ shuffling and augmentation are left to the training loop.
 
 from xnornet.catalog import NETWORKS_OF
 from xnornet.data import cifar10, digits, mnist, svhn
-from xnornet.data.dataset import Dataset, Split, data_path
+from xnornet.data.dataset import LEVELS, Dataset, Split, data_path
 from xnornet.data.files import Report, check, download, folder_of
 from xnornet.data.preprocessing import load_whitening, preprocessing_of, save_whitening, whitening_path
 from xnornet.data.whitening import Whitening
@@ -19,9 +19,11 @@ __all__ = [
     "Split",
     "Whitening",
     "check",
+    "class_names",
     "data_path",
     "download",
     "folder_of",
+    "levels",
     "load",
     "load_whitening",
     "preprocessing_of",
@@ -66,3 +68,13 @@ def load(name, path=None, download=True, whiten=None):
     if whiten is True:
         whiten = Whitening.fit(dataset.train.images.bytes)
     return dataset.whitened(whiten)
+
+
+def levels(name):
+    """The float32 numbers, in [-1, 1], that pixels of 0, 1, ... become in a dataset of this name."""
+    return digits.LEVELS if name == "digits" else LEVELS
+
+
+def class_names(name):
+    """Names of the classes of a dataset of this name."""
+    return cifar10.CLASS_NAMES if name == "cifar10" else tuple("0123456789")

@@ -17,6 +17,7 @@ from xnornet.errors import DataError
 
 __all__ = [
     "FULL_SCALE",
+    "LEVELS",
     "Dataset",
     "Pixels",
     "Split",
@@ -28,6 +29,9 @@ __all__ = [
 # The largest number that the image's fixed-point format Q(7, 0) holds. Black and white saturate at 1, which
 # would shrink the scale K of each image by a percent against what the network was trained on.
 FULL_SCALE = 127 / 128
+
+# What each value of a byte becomes.
+LEVELS = ((2 * np.arange(256) - 255) / 255 * FULL_SCALE).astype(np.float32)
 
 
 class Pixels:
@@ -186,8 +190,7 @@ def data_path(path=None):
 
 def scale_bytes(pixels):
     """Scale uint8 pixels to [-1, 1]: ``(2 * p / 255 - 1) * FULL_SCALE`` in float32, as a new array."""
-    levels = (2 * np.arange(256) - 255) / 255 * FULL_SCALE
-    return levels.astype(np.float32)[pixels]
+    return LEVELS[pixels]
 
 
 def mismatch(file, expected, found, remedy="delete it, and it will be downloaded again"):

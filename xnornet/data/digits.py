@@ -4,9 +4,12 @@ import numpy as np
 
 from xnornet.data.dataset import FULL_SCALE, Dataset, Split
 
-__all__ = ["load"]
+__all__ = ["LEVELS", "load"]
 
 TRAIN_SIZE, VALID_SIZE = 1197, 240
+
+# What each value of a pixel becomes, from 0 to 16.
+LEVELS = ((np.arange(17) / 8 - 1) * FULL_SCALE).astype(np.float32)
 
 
 def load(path=None, download=True):
@@ -28,7 +31,7 @@ def load(path=None, download=True):
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
-    images = ((bunch.images[:, np.newaxis] / 8 - 1) * FULL_SCALE).astype(np.float32)
+    images = LEVELS[bunch.images[:, np.newaxis].astype(np.uint8)]
     labels = bunch.target.astype(np.int32)
     order = np.random.default_rng(0).permutation(len(labels))
     rows = np.split(order, [TRAIN_SIZE, TRAIN_SIZE + VALID_SIZE])

@@ -8,12 +8,26 @@ from pathlib import Path
 
 import numpy as np
 
+from xnornet import data
 from xnornet.archives import write_atomically
+from xnornet.catalog import NETWORKS_OF
 from xnornet.data.dataset import FULL_SCALE
 from xnornet.data.whitening import Whitening
 from xnornet.errors import DataError, ModelError
 
-__all__ = ["load_whitening", "preprocessing_of", "save_whitening", "whitening_path"]
+__all__ = [
+    "class_names_of",
+    "load_whitening",
+    "pixel_levels",
+    "preprocessing_of",
+    "save_whitening",
+    "whitening_path",
+]
+
+DATASETS = tuple(NETWORKS_OF)
+
+# Of models whose header tells none.
+USUAL = {"full_scale": FULL_SCALE, "whitening": None}
 
 
 def whitening_path(path):
@@ -70,7 +84,7 @@ def load_whitening(path, header):
             f"{path}: has a whitening beside it, and no JSON header to tell whether that is its own; put the "
             "header there that was written with it"
         )
-    recorded = header.get("preprocessing", {"full_scale": FULL_SCALE, "whitening": None})
+    recorded = header.get("preprocessing", USUAL)
     if not isinstance(recorded, dict) or recorded.get("full_scale") != FULL_SCALE:
         raise ModelError(
             f"{path}: was trained on pixels prepared as {recorded}; this version scales white to "
@@ -91,3 +105,27 @@ def load_whitening(path, header):
             f"put the one there that was written with {path}"
         )
     return whitening
+
+
+def pixel_levels(header):
+    """What a model takes for pixels.
+
+    Parameters
+    ----------
+    header : dict
+        The model's header.
+
+    Returns
+    -------
+    float32 array or None
+        The number for each value of a pixel, from 0 on. None if the images are whitened, or nothing tells
+        how pixels were scaled.
+    """
+    if header.get("dataset") not in DATASETS or header.get("preprocessing", USUAL) != USUAL:
+        return None
+    return data.levels(header["dataset"])
+
+
+def class_names_of(header):
+    """Names of a model's classes, or None if nothing tells them."""
+    return data.class_names(header["dataset"]) if header.get("dataset") in DATASETS else None

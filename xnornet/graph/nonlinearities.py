@@ -76,13 +76,13 @@ class LeakyRectify(Operation):
     def fraction_bits(self):
         return max(0, self.q_slope.f) + self.q_in.f
 
-    def _factors(self):
+    def factors(self):
         """What numbers that are positive, and those that are negative, are multiplied by."""
         f = self.q_slope.f
         return 1 << max(0, f), int(self.slope[0]) << max(0, -f)
 
     def exact(self, xp, n):
-        positive, negative = self._factors()
+        positive, negative = self.factors()
         product = n * xp.where(n >= 0, positive, negative)
         return finish(product, self.fraction_bits(), self.q_out)
 
@@ -90,7 +90,7 @@ class LeakyRectify(Operation):
         return xp.where(x >= 0, x, x * self.value("slope").astype(x.dtype))
 
     def bound(self):
-        return self.q_in.limit * max(map(abs, self._factors()))
+        return self.q_in.limit * max(map(abs, self.factors()))
 
     def fit(self, formats, wanted, q):
         bits = formats.param_bits
