@@ -85,8 +85,8 @@ def test_the_file_tells_what_it_takes_and_gives(packed, tmp_path):
 
 @pytest.mark.parametrize("source", ["weights", "packed"])
 def test_float_exports_what_mode_float_computes(model, packed, digits, run, tmp_path, source):
-    from xnornet.training.weights import load_weights
     from xnornet.quantization import to_graph
+    from xnornet.training.weights import load_weights
 
     pixels, images = digits
     out = tmp_path / "float.onnx"

@@ -8,13 +8,13 @@ from onnx import helper
 
 import xnornet
 from xnornet.archives import write_atomically
+from xnornet.data.preprocessing import class_names_of, pixel_levels
 from xnornet.errors import ModelError
 from xnornet.export.onnx.arithmetics import Exact, Quantized, Real
 from xnornet.export.onnx.builder import onnx_type
 from xnornet.export.onnx.forms import form
 from xnornet.export.onnx.thresholds import with_thresholds
 from xnornet.graph import check_graph
-from xnornet.data.preprocessing import class_names_of, pixel_levels
 
 __all__ = ["save_onnx", "to_onnx", "to_qonnx"]
 
