@@ -1,4 +1,4 @@
-"""Everything between two binary layers folded to one comparison of the product of signs.
+"""Everything between a product and the next binary layer folded to one comparison of the product.
 
 Where the inputs are not scaled, an output's product of signs ``p`` goes through ``alpha``, bias, rounding,
 rectifier, pooling and batch norm, each of which never falls, or never rises, as ``p`` grows. So the sign
@@ -8,7 +8,7 @@ the very arithmetic that is replaced.
 
 import numpy as np
 
-from xnornet.graph import Affine, MaxPool, Rectify
+from xnornet.graph import Affine, Linear, MaxPool
 from xnornet.graph.operation import aligned, finish
 
 __all__ = ["aligned_bias", "fold"]
@@ -19,37 +19,37 @@ def aligned_bias(operation):
     return aligned(operation.b, operation.q_b, operation.fraction_bits())
 
 
-def fold(record, following, fan_in):
-    """Threshold of each output of a binary layer, and where its sign is turned.
+def fold(record, following, largest, outputs=None):
+    """Threshold of each output of a layer, and where its sign is turned.
 
     Parameters
     ----------
-    record : XNOR
-        Not scaled by its inputs.
+    record : XNOR, Linear or None
+        Not scaled by its inputs. None where numbers of so many ``outputs`` are compared as they are.
     following : list of records
-        Up to the next sign; at most one of them is a ``MaxPool``.
-    fan_in : int
+        Up to the next sign, each of which never falls, or never rises; at most one of them is a ``MaxPool``.
+    largest : int
         Largest magnitude of a product.
 
     Returns
     -------
     t : int64 array, ``(outputs,)``
-        The output's bit is ``p >= t``, from ``-fan_in`` to ``fan_in + 1``, which no product reaches.
+        The output's bit is ``p >= t``, from ``-largest`` to ``largest + 1``, which no product reaches.
     flips, pooled_flips : bool arrays, ``(outputs,)``
         Where that bit is turned: before the largest of a pooling window is taken, and after.
     """
-    b = 0 if record.b is None else aligned_bias(record)
+    outputs = record.weights[0] if record else outputs
+    b = 0 if record is None or record.b is None else aligned_bias(record)
     falls, falls_after_pooling = (
-        np.logical_xor.reduce([np.zeros(len(record.alpha), bool), *[r.scale < 0 for r in affine]])
+        np.logical_xor.reduce([np.zeros(outputs, bool), *[r.scale < 0 for r in affine]])
         for affine in (_affine(following), _affine(_behind_pooling(following)))
     )
 
     def turned(p):
-        return (_behind(record, b, following, p) >= 0) != falls
+        return (_behind(record, b, following, p[np.newaxis])[0] >= 0) != falls
 
-    shape = record.alpha.shape
     # Between products that do not reach the threshold and products that do.
-    low, high = np.full(shape, -fan_in - 1), np.full(shape, fan_in + 1)
+    low, high = np.full(outputs, -largest - 1), np.full(outputs, largest + 1)
     while (high - low).max() > 1:
         # Rounded up: where the threshold is found already, it is tried again, and not what lies below.
         middle = (low + high + 1) // 2
@@ -70,15 +70,10 @@ def _behind_pooling(records):
 
 
 def _behind(record, b, following, p):
-    """What the records make of products ``p``, ``(outputs,)``."""
-    n = _finished(record, p * record.alpha + b)
+    """What the records make of products ``p``, ``(1, outputs)``."""
+    if record:
+        product = p if isinstance(record, Linear) else p * record.alpha
+        p = finish(product + b, record.fraction_bits(), record.q_out)
     for r in following:
-        if isinstance(r, Rectify):
-            n = np.maximum(n, 0)
-        elif isinstance(r, Affine):
-            n = _finished(r, n * r.scale + aligned_bias(r))
-    return n
-
-
-def _finished(record, n):
-    return finish(n, record.fraction_bits(), record.q_out)
+        p = p if isinstance(r, MaxPool) else r.exact(np, p)
+    return p

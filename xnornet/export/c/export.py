@@ -1,0 +1,191 @@
+"""A packed model as a folder of C."""
+
+import math
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from xnornet.errors import ModelError
+from xnornet.export.c.golden import draw_pixels, expected_outputs, values_of
+from xnornet.export.c.layers import emit
+from xnornet.export.c.lowering import lower
+from xnornet.export.c.writer import (
+    check_source,
+    golden_source,
+    header_source,
+    identifier,
+    network_source,
+    runtime,
+)
+from xnornet.graph import check_graph
+
+__all__ = ["Export", "export_c", "pixel_levels"]
+
+# What a call takes of the stack at most: the kernels', as gcc counts them, with room to spare.
+STACK = 768
+
+
+@dataclass
+class Export:
+    """All that the files of an exported network are written from.
+
+    Attributes
+    ----------
+    name : str
+        As a C identifier.
+    graph : Graph
+    layers, functions : lists of Layer and Function
+    scores : Value
+    arena : int
+        Bytes.
+    levels : int16 array, ``(256,)``
+        What becomes of each value of a pixel.
+    """
+
+    name: str
+    graph: object
+    layers: list
+    functions: list
+    scores: object
+    arena: int
+    levels: np.ndarray
+    classes: tuple = ()
+    title: str = ""
+    version: str = ""
+    scaling: str = ""
+    files: dict = field(default_factory=dict)
+    stack: int = STACK
+
+    @property
+    def input_shape(self):
+        return (*self.graph.input_shape, *[1] * (3 - len(self.graph.input_shape)))
+
+    @property
+    def input_count(self):
+        return math.prod(self.input_shape)
+
+    @property
+    def scores_count(self):
+        return self.scores.count
+
+    @property
+    def score_fraction_bits(self):
+        return self.graph.q_out.f
+
+    @property
+    def constants(self):
+        """Bytes of constants in flash."""
+        return sum(function.bytes for function in self.functions)
+
+
+def pixel_levels(graph, scale):
+    """What becomes of each value of a pixel: int16 array, ``(256,)``.
+
+    Parameters
+    ----------
+    scale : function
+        From uint8 pixels to float32 numbers, as the training images were scaled.
+    """
+    numbers = scale(np.arange(256, dtype=np.uint8))
+    return graph.nodes[0].operation.exact(np, numbers).astype(np.int16)
+
+
+def export_c(graph, name, levels, title="", version="", scaling="", classes=()):
+    """Lower a graph to C.
+
+    Parameters
+    ----------
+    graph : Graph
+        In integers.
+    name : str
+        Of the functions and files; made a C identifier.
+    levels : int16 array, ``(256,)``
+        As `pixel_levels`.
+    title, version, scaling : str
+        For the comments.
+    classes : sequence of str
+        Names of the scores.
+
+    Returns
+    -------
+    Export
+        Its ``files`` are names and texts.
+
+    Raises
+    ------
+    ModelError
+        The graph is damaged, or an operation has no form in C.
+    """
+    check_graph(graph)
+    name = identifier(name)
+    layers, scores, arena = lower(graph)
+    _name(graph, layers)
+    formats = graph.formats()
+    functions = [emit(layer, formats, levels, name) for layer in layers]
+    export = Export(
+        name, graph, layers, functions, scores, arena, levels, tuple(classes), title, version, scaling
+    )
+    pixels = draw_pixels(graph.input_shape)
+    values = values_of(graph, pixels, levels)
+    export.files = {
+        f"{name}.h": header_source(export),
+        f"{name}.c": network_source(export),
+        "xnor.h": runtime("xnor.h"),
+        "xnor.c": runtime("xnor.c"),
+        "golden.h": golden_source(export, pixels, values, expected_outputs(layers, values)),
+        "test.c": check_source(export),
+    }
+    return export
+
+
+def _name(graph, layers):
+    """Name each layer as its node, or as what it computes, with the number of the node."""
+    taken = set()
+    for layer in layers:
+        kind = layer.kind if layer.kind in ("pack", "max pool") else (layer.operation or layer).kind
+        if kind == "xnor":
+            kind = "xnor_dense" if layer.operation.window is None else "xnor_conv"
+        elif kind == "linear":
+            kind = "dense" if layer.operation.window is None else "conv"
+        name = base = identifier(graph.nodes[layer.node].name or f"{kind}_{layer.node}")
+        while name in taken:
+            name = f"{base}_{layer.kind.replace(' ', '_')}" if name == base else f"{name}_"
+        taken.add(name)
+        layer.name = name
+
+
+def write_folder(folder, files, force=False):
+    """Write files to a folder that appears with all of them or not at all.
+
+    Raises
+    ------
+    ModelError
+        The folder is there, or cannot be written.
+    """
+    folder = Path(folder)
+    if folder.exists() and not force:
+        raise ModelError(f"{folder}: is there already; choose another folder, or give --force to replace it")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        made = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        try:
+            os.chmod(made, 0o777 & ~_umask())
+            for name, text in files.items():
+                (made / name).write_text(text, encoding="utf-8")
+            if folder.is_dir():
+                shutil.rmtree(folder)
+            made.rename(folder)
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
+    except OSError as error:
+        raise ModelError(f"{folder}: cannot be written ({error.strerror}); choose another place") from error
+
+
+def _umask():
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,419 @@
+"""Each layer as a function in C: its arrays, the call of its kernel, and a comment with its formula."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from xnornet.engine.thresholds import fold
+from xnornet.export.c.lowering import is_direct, window_of
+from xnornet.graph import XNOR, Affine, Clip, Concatenate, LeakyRectify, MaxPool, Pad, Rectify, Slice, Upscale
+
+__all__ = ["Function", "emit"]
+
+FORMULAS = {
+    "linear": "I . W + b",
+    "quantize": "round(x * 2**f), from a table",
+    "affine": "I * scale + b",
+    "max pool": "max(I)",
+    "average pool": "sum(I) * factor",
+    "add": "sum(I * coefficient)",
+    "rectify": "max(I, 0)",
+    "clip": "min(max(I, low), high)",
+    "leaky rectify": "I where it is positive, elsewhere I * slope",
+    "requantize": "I in another format",
+}
+
+# What a number of each type is called in C, with its bytes.
+TYPES = {"int16_t": 2, "int32_t": 4, "int64_t": 8, "uint32_t": 4}
+
+COLUMNS = 110
+
+
+@dataclass
+class Function:
+    """A layer in C.
+
+    Attributes
+    ----------
+    name, comment : str
+    arrays : list of str
+        Definitions of constants that lie in flash.
+    parameters : list of str
+        Of the function, inputs first.
+    body : list of str
+        Lines.
+    bytes : int
+        Of the arrays.
+    """
+
+    name: str
+    comment: list = field(default_factory=list)
+    arrays: list = field(default_factory=list)
+    parameters: list = field(default_factory=list)
+    body: list = field(default_factory=list)
+    bytes: int = 0
+
+    def array(self, kind, what, values):
+        """Define an array; returns its name, or 0 where there is none."""
+        if values is None:
+            return "0"
+        name, values = f"{self.name}_{what}", np.asarray(values).ravel().tolist()
+        form = {"uint32_t": "0x{:08x}u", "int64_t": "INT64_C({})"}.get(kind, "{}")
+        lines, line = [], "   "
+        for text in map(form.format, values):
+            if len(line) + len(text) + 2 > COLUMNS:
+                lines.append(line)
+                line = "   "
+            line += f" {text},"
+        lines += [line]
+        self.arrays.append(f"static const {kind} {name}[{len(values)}] = {{\n" + "\n".join(lines) + "\n};")
+        self.bytes += TYPES[kind] * len(values)
+        return name
+
+    def constant(self, kind, name, value):
+        """Define a structure within the function."""
+        self.body.append(f"static const struct {kind} {name} = {value};")
+
+    def takes(self, layer):
+        """Parameters for a layer's inputs, x, or x0, x1 and so on, and its output y."""
+        several = len(layer.inputs) > 1
+        for k, value in enumerate(layer.inputs):
+            self.parameters.append(f"const {_type(value)} *x{k if several else ''}")
+        self.parameters.append(f"{_type(layer.output)} *y")
+
+
+def emit(layer, formats, levels, prefix):
+    """A layer as a function.
+
+    Parameters
+    ----------
+    layer : Layer
+    formats : list of Q
+        Of each node's output.
+    levels : int16 array, ``(256,)``
+        What becomes of each value of a pixel.
+    prefix : str
+        Of the names.
+    """
+    function = Function(f"{prefix}_{layer.name}")
+    _describe(function, layer, formats)
+    emitter = EMITTERS[layer.kind]
+    if layer.kind == "quantize":
+        emitter(function, layer, levels)
+    else:
+        function.takes(layer)
+        emitter(function, layer, formats)
+    return function
+
+
+def _type(value):
+    return "uint32_t" if value.signs else "int16_t"
+
+
+def _describe(function, layer, formats):
+    names = [r.title() for r in (layer.operation, *layer.following) if r]
+    if layer.kind == "max pool" and layer.output.signs:
+        names = [layer.operation.title()]
+    formula = FORMULAS.get(getattr(layer.operation, "kind", None))
+    if isinstance(layer.operation, XNOR):
+        scaled = " * sum(|I|)" if layer.operation.scale_inputs else ""
+        c, b = (" + c" if layer.operation.c is not None else ""), (" + b" if _has_bias(layer) else "")
+        formula = f"(sign(I) . B * alpha{c}){scaled}{b}"
+    if layer.output.signs:
+        names.append("sign")
+    name = function.name
+    function.comment = [f"{name}: {', '.join(names)}" + (f"; {formula}" if formula else "")]
+    for value in layer.inputs:
+        function.comment.append(f"from {_form(value, formats)}")
+    function.comment.append(f"to   {_form(layer.output, formats)}")
+
+
+def _has_bias(layer):
+    return layer.operation.b is not None
+
+
+def _form(value, formats):
+    channels, rows, columns = value.shape
+    q = f" {formats[value.node]}" if value.node is not None and not value.signs else ""
+    return f"{rows} x {columns} x {channels} {'signs' if value.signs else 'numbers'}{q}"
+
+
+def _shape(shape):
+    channels, rows, columns = shape
+    return f"{{{rows}, {columns}, {channels}}}"
+
+
+def _pair(pair):
+    return "{{{}, {}}}".format(*pair)
+
+
+def _window(window):
+    before = tuple(p[0] for p in window.pad)
+    return "{" + ", ".join(map(_pair, (window.size, window.stride, before, window.dilation))) + "}"
+
+
+def _rounding(operation, low=None):
+    limit = operation.q_out.limit
+    shift = min(max(0, _shift(operation)), 63)
+    return f"{{{shift}, {-limit if low is None else low}, {limit}}}"
+
+
+def _shift(operation):
+    f = operation.fraction_bits()
+    return (operation.q_in.f if f is None else f) - operation.q_out.f
+
+
+# ---- one function for each kind of layer
+
+
+def _quantize(function, layer, levels):
+    function.parameters = ["const uint8_t *pixels", "int16_t *y"]
+    table = function.array("int16_t", "levels", levels)
+    function.body.append(f"xnor_quantize({table}, {layer.output.count}, pixels, y);")
+
+
+def _filter(function, layer, formats):
+    operation, x, out = layer.operation, layer.inputs[0], layer.output
+    binary = isinstance(operation, XNOR)
+    window = window_of(operation, x.shape)
+    grid = (operation.weights[0], *window.grid(x.shape[1:]))
+    # Windows that overlap are pooled by a layer behind this one.
+    pools = [r for r in layer.following if isinstance(r, MaxPool)] if out.node is not None else []
+    pool = pools[0].window if pools else window.__class__((1, 1), (1, 1), ((0, 0), (0, 0)))
+    weights = _weights(operation, x.shape)
+    largest = _largest(operation)
+    wide = not binary and largest >= (1 << 31) - 1
+    fields = {
+        "in": _shape(x.shape),
+        "window": _window(window),
+        "grid": _shape(grid),
+        "pool": _window(pool),
+        "out": _shape(out.shape),
+        "groups": operation.groups,
+        "direct": int(is_direct(operation, x.shape)),
+        "wide": int(wide),
+    }
+    if out.signs:
+        t, flips, pooled = fold(operation, layer.following, largest)
+        # A filter whose sign is turned is the filter of the opposite weights.
+        weights = np.where(flips.reshape(-1, *[1] * (weights.ndim - 1)), -weights, weights)
+        t = np.where(flips, 1 - t, t)
+        bits = 64 if wide else 16 if np.abs(t).max() < 1 << 15 else 32
+        fields[f"t{bits}"] = function.array(f"int{bits}_t", "t", t)
+        fields["t_each"] = int(len(t) > 1)
+        if pools and pooled.any():
+            fields["flips"] = function.array("uint32_t", "flips", _words(pooled))
+    else:
+        low = 0 if any(isinstance(r, Rectify) for r in layer.following) else None
+        fields["rounding"] = _rounding(operation, low)
+        if binary:
+            fields["alpha"] = function.array("int16_t", "alpha", operation.alpha)
+            fields["scaled"] = int(operation.scale_inputs)
+        if binary and operation.c is not None:
+            fields["c"] = function.array("int16_t", "c", operation.c)
+            fields["c_shift"] = operation.q_alpha.f - operation.q_c.f
+        if operation.b is not None:
+            fields["b"] = function.array("int16_t", "b", operation.b.reshape(len(operation.b), -1).T)
+            fields["b_shift"] = operation.fraction_bits() - operation.q_b.f
+            fields["b_each"] = int(operation.b.ndim > 1)
+    if binary:
+        signs = _words(weights.reshape(len(weights), -1) > 0)
+        fields["length"], fields["signs"] = signs.shape[1], function.array("uint32_t", "B", signs)
+    else:
+        fields["length"] = operation.fan_in()
+        fields["weights"] = function.array("int16_t", "W", weights)
+    lines = ",\n".join(f"    .{name} = {value}" for name, value in fields.items() if value != 0)
+    function.constant("xnor_filter", "filter", f"{{\n{lines},\n}}")
+    several = len(layer.inputs) > 1
+    function.parameters.append("void *scratch")
+    magnitudes = "x1" if several else "0"
+    function.body.append(f"xnor_filter(&filter, {'x0' if several else 'x'}, {magnitudes}, y, scratch);")
+
+
+def _weights(operation, shape):
+    """Weights as they meet an input, ``(outputs, rows, columns, channels)``."""
+    W = operation.B if isinstance(operation, XNOR) else operation.W
+    if W.ndim == 2:
+        W = W.reshape(len(W), *shape)
+    return W.transpose(0, 2, 3, 1)
+
+
+def _largest(operation):
+    """Largest magnitude of a product."""
+    if isinstance(operation, XNOR):
+        return operation.fan_in()
+    sums = np.abs(operation.W.reshape(len(operation.W), -1).astype(np.int64)).sum(axis=1)
+    return operation.q_in.limit * int(sums.max())
+
+
+def _words(flags):
+    """Flags along the last axis as words of 32."""
+    bits = np.packbits(flags, axis=-1, bitorder="little")
+    whole = np.zeros((*bits.shape[:-1], -(-bits.shape[-1] // 4) * 4), np.uint8)
+    whole[..., : bits.shape[-1]] = bits
+    return whole.view("<u4")
+
+
+def _pack(function, layer, formats):
+    (x,) = layer.inputs
+    t, flips, _ = fold(None, layer.following, formats[x.node].limit, x.shape[0])
+    # What no number reaches does not fit 16 bits; what every number reaches is turned instead.
+    never = t[0] > formats[x.node].limit
+    t, flips = np.where(never, -formats[x.node].limit, t[0]), flips ^ never
+    t = function.array("int16_t", "t", t if t.any() else None)
+    flips = function.array("uint32_t", "flips", _words(flips) if flips.any() else None)
+    function.constant("xnor_shape", "shape", _shape(x.shape))
+    function.body.append(f"xnor_pack(&shape, {t}, {flips}, x, y);")
+
+
+def _max_pool(function, layer, formats):
+    (x,) = layer.inputs
+    _pooling(function, layer)
+    if not x.signs:
+        function.body.append("xnor_max_pool(&in, &window, &out, x, y);")
+        return
+    behind = layer.following[layer.following.index(layer.operation) :]
+    flips = np.logical_xor.reduce([r.scale < 0 for r in behind if isinstance(r, Affine)] or [[False]])
+    flips = function.array("uint32_t", "flips", _words(flips) if flips.any() else None)
+    function.body.append(f"xnor_max_pool_signs(&in, &window, &out, {flips}, x, y);")
+
+
+def _pooling(function, layer):
+    function.constant("xnor_shape", "in", _shape(layer.inputs[0].shape))
+    function.constant("xnor_window", "window", _window(layer.operation.window))
+    function.constant("xnor_shape", "out", _shape(layer.output.shape))
+
+
+def _average_pool(function, layer, formats):
+    _pooling(function, layer)
+    factors = function.array("int16_t", "factors", layer.operation.factor)
+    function.constant("xnor_rounding", "rounding", _rounding(layer.operation))
+    each = int(layer.operation.factor.size > 1)
+    function.body.append(f"xnor_average_pool(&in, &window, &out, {factors}, {each}, &rounding, x, y);")
+
+
+def _affine(function, layer, formats):
+    operation = layer.operation
+    scale = function.array("int16_t", "scale", operation.scale)
+    b = function.array("int16_t", "b", operation.b)
+    function.constant("xnor_shape", "shape", _shape(layer.output.shape))
+    function.constant("xnor_rounding", "rounding", _rounding(operation))
+    shift = operation.fraction_bits() - operation.q_b.f
+    function.body.append(f"xnor_affine(&shape, {scale}, {b}, {shift}, &rounding, x, y);")
+
+
+def _pointwise(function, layer, formats):
+    operation, limit = layer.operation, formats[layer.node].limit
+    positive, negative, rounding = 1, 1, f"{{0, {-limit}, {limit}}}"
+    if isinstance(operation, Rectify):
+        negative = 0
+    elif isinstance(operation, Clip):
+        rounding = "{{0, {}, {}}}".format(*operation.limits)
+    elif isinstance(operation, LeakyRectify):
+        f = operation.q_slope.f
+        positive, negative = 1 << max(0, f), int(operation.slope[0]) << max(0, -f)
+        rounding = _rounding(operation)
+    else:
+        positive = negative = 1 << max(0, -_shift(operation))
+        rounding = _rounding(operation)
+    function.constant("xnor_rounding", "rounding", rounding)
+    factors = f"INT64_C({positive}), INT64_C({negative})"
+    function.body.append(f"xnor_pointwise({layer.output.count}, {factors}, &rounding, x, y);")
+
+
+def _add(function, layer, formats):
+    operation, count = layer.operation, len(layer.inputs)
+    pairs = zip(operation.coefficients.tolist(), operation.shifts, strict=True)
+    factors = function.array("int64_t", "factors", [coefficient << shift for coefficient, shift in pairs])
+    function.constant("xnor_rounding", "rounding", _rounding(operation))
+    names = [f"x{k}" for k in range(count)] if count > 1 else ["x"]
+    function.body += [
+        f"const int16_t *x_[{count}];",
+        *(f"x_[{k}] = {name};" for k, name in enumerate(names)),
+        f"xnor_add({layer.output.count}, {count}, {factors}, &rounding, x_, y);",
+    ]
+
+
+def _move(function, layer, formats):
+    operation, out, signs = layer.operation, layer.output, layer.output.signs
+    suffix = "_signs" if signs else ""
+    fills = isinstance(operation, Pad) or (isinstance(operation, Upscale) and not operation.repeat)
+    lines = []
+    if signs or fills:
+        sign = f"{int(fills)}, " if signs else ""
+        lines.append(f"xnor_zero{suffix}({out.count}, {sign}y);")
+    names = [f"x{k}" for k in range(len(layer.inputs))] if len(layer.inputs) > 1 else ["x"]
+    for k, (x, count, source, to) in enumerate(_moves(layer)):
+        name = names[min(x, len(names) - 1)]
+        function.body.append(f"static const int32_t count{k}[3] = {{{', '.join(map(str, count))}}};")
+        function.constant("xnor_place", f"from{k}", _place(*source))
+        function.constant("xnor_place", f"to{k}", _place(*to))
+        lines.append(f"xnor_move{suffix}(count{k}, &from{k}, &to{k}, {name}, y);")
+    function.body += lines
+
+
+def _place(offset, steps):
+    return f"{{{offset}, {{{', '.join(map(str, steps))}}}}}"
+
+
+def _steps(shape):
+    """From one channel, row and column to the next as they lie in the arena."""
+    channels, _, columns = shape
+    return [1, columns * channels, channels]
+
+
+def _flat_steps(shape):
+    """The same in a flattened image."""
+    _, rows, columns = shape
+    return [rows * columns, columns, 1]
+
+
+def _moves(layer):
+    """Copies: number of the input, counts, offset and steps there, offset and steps in the output.
+
+    Axes are in the order of the arena, rows, columns and channels, as what is written lies there.
+    """
+    moves, operation, out = [], layer.operation, layer.output.shape
+    shapes = [value.shape for value in layer.inputs]
+    (shape, *_) = shapes
+    if isinstance(operation, Slice):
+        steps = _steps(shape)
+        offset = operation.start * steps[operation.axis]
+        steps[operation.axis] *= operation.step
+        moves.append((0, out, (offset, steps), (0, _steps(out))))
+    elif isinstance(operation, Pad):
+        offset = sum(n * step for n, step in zip(operation.before, _steps(out), strict=False))
+        moves.append((0, shape, (0, _steps(shape)), (offset, _steps(out))))
+    elif isinstance(operation, Upscale):
+        (i, j), (channel, row, column) = operation.scale, _steps(out)
+        places = [(a, b) for a in range(i) for b in range(j)] if operation.repeat else [(0, 0)]
+        for a, b in places:
+            to = a * row + b * column, [channel, i * row, j * column]
+            moves.append((0, shape, (0, _steps(shape)), to))
+    elif isinstance(operation, Concatenate):
+        offset = 0
+        for k, each in enumerate(shapes):
+            moves.append((k, each, (0, _steps(each)), (offset, _steps(out))))
+            offset += each[0]
+    elif out[1:] == (1, 1):
+        moves.append((0, shape, (0, _steps(shape)), (0, _flat_steps(shape))))
+    else:
+        moves.append((0, out, (0, _flat_steps(out)), (0, _steps(out))))
+    order = (1, 2, 0)
+    return [
+        (k, [count[a] for a in order], (o, [s[a] for a in order]), (p, [t[a] for a in order]))
+        for k, count, (o, s), (p, t) in moves
+    ]
+
+
+EMITTERS = {
+    "quantize": _quantize,
+    "filter": _filter,
+    "pack": _pack,
+    "max pool": _max_pool,
+    "average pool": _average_pool,
+    "affine": _affine,
+    "pointwise": _pointwise,
+    "add": _add,
+    "move": _move,
+}
