@@ -1,8 +1,6 @@
 """A packed model as a folder of C."""
 
 import math
-import os
-import shutil
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,20 +11,20 @@ from xnornet.errors import ModelError
 from xnornet.export.c.golden import draw_pixels, expected_outputs, values_of
 from xnornet.export.c.layers import emit
 from xnornet.export.c.lowering import lower
+from xnornet.export.c.sizes import sizes
 from xnornet.export.c.writer import (
     check_source,
     golden_source,
     header_source,
     identifier,
+    makefile,
     network_source,
+    readme,
     runtime,
 )
 from xnornet.graph import check_graph
 
 __all__ = ["Export", "export_c", "pixel_levels"]
-
-# What a call takes of the stack at most: the kernels', as gcc counts them, with room to spare.
-STACK = 768
 
 
 @dataclass
@@ -58,7 +56,11 @@ class Export:
     version: str = ""
     scaling: str = ""
     files: dict = field(default_factory=dict)
-    stack: int = STACK
+
+    @property
+    def sizes(self):
+        """As `sizes`."""
+        return sizes(self)
 
     @property
     def input_shape(self):
@@ -138,6 +140,8 @@ def export_c(graph, name, levels, title="", version="", scaling="", classes=()):
         "xnor.c": runtime("xnor.c"),
         "golden.h": golden_source(export, pixels, values, expected_outputs(layers, values)),
         "test.c": check_source(export),
+        "Makefile": makefile(export),
+        "README.md": readme(export),
     }
     return export
 
@@ -161,31 +165,33 @@ def _name(graph, layers):
 def write_folder(folder, files, force=False):
     """Write files to a folder that appears with all of them or not at all.
 
+    Parameters
+    ----------
+    folder : str or Path
+    files : dict of str
+        Texts by name.
+    force : bool
+        Replace a folder that was written so.
+
     Raises
     ------
     ModelError
         The folder is there, or cannot be written.
     """
     folder = Path(folder)
-    if folder.exists() and not force:
-        raise ModelError(f"{folder}: is there already; choose another folder, or give --force to replace it")
+    if folder.exists() and not (force and (folder / "xnor.h").exists() and (folder / "golden.h").exists()):
+        remedy = "choose another one" if force else "choose another one, or give --force to replace an export"
+        what = "is there, and is no export" if force else "is there already"
+        raise ModelError(f"{folder}: {what}; {remedy}")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        made = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-        try:
-            os.chmod(made, 0o777 & ~_umask())
+        with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as scratch:
+            made = Path(scratch, "new")
+            made.mkdir()
             for name, text in files.items():
                 (made / name).write_text(text, encoding="utf-8")
-            if folder.is_dir():
-                shutil.rmtree(folder)
+            if folder.exists():
+                folder.rename(Path(scratch, "old"))
             made.rename(folder)
-        finally:
-            shutil.rmtree(made, ignore_errors=True)
     except OSError as error:
         raise ModelError(f"{folder}: cannot be written ({error.strerror}); choose another place") from error
-
-
-def _umask():
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -177,7 +177,7 @@ class _Lowering:
         inputs = self.graph.nodes[base].inputs
         if self._keeps_signs(i):
             return [(k, {"signs"}) for k in inputs]
-        if self.wanted[i] == {"signs"} and not isinstance(operation, Filter):
+        if self.wanted[i] == {"signs"} and not _is_comparable(operation):
             # Numbers that are compared: this node's, or those of the one where comparing begins.
             if base != i:
                 return [(base, {"numbers"})]
@@ -195,7 +195,7 @@ class _Lowering:
         signs = self.wanted[i] == {"signs"}
         while k == i or len(self.readers[k]) == 1:
             operation = self.operation(k)
-            if isinstance(operation, Filter):
+            if isinstance(operation, Filter) and (_is_comparable(operation) or not signs):
                 return k, following
             pool = isinstance(operation, MaxPool)
             pools += pool
@@ -218,17 +218,17 @@ class _Lowering:
         operation = self.operation(base)
         if self._keeps_signs(i):
             self._move(i, signs=True)
-        elif isinstance(operation, Filter):
-            self._filter(i, base, following, signs=self.wanted[i] == {"signs"})
+        elif self.wanted[i] == {"signs"} and _is_comparable(operation):
+            self._filter(i, base, following, signs=True)
         elif self.wanted[i] == {"signs"}:
             self._pack(i, self.numbers[base], following)
         else:
-            self._numbers(i)
+            if isinstance(operation, Filter):
+                self._filter(i, base, following, signs=False)
+            else:
+                self._numbers(i)
             if "signs" in self.wanted[i]:
                 self._pack(i, self.numbers[i], [])
-            return
-        if self.wanted[i] == {"signs", "numbers"}:
-            self._pack(i, self.numbers[i], [])
 
     def _put(self, kind, inputs, i, signs=False, shape=None, **more):
         shape = self.shapes[i] if shape is None else shape
@@ -298,6 +298,11 @@ class _Lowering:
             if not flat and self.shapes[i][1:] != (1, 1):
                 inputs = [self._put("move", inputs, i, signs, (inputs[0].count, 1, 1), operation=Flatten())]
         values[i] = self._put("move", inputs, i, signs, operation=operation)
+
+
+def _is_comparable(operation):
+    """Whether what a layer with weights gives can be one comparison of its product."""
+    return isinstance(operation, Filter) and not getattr(operation, "scale_inputs", False)
 
 
 def _is_monotone(operation):

@@ -73,7 +73,7 @@ extern "C" {{
 #define {upper}_ARENA {export.arena}
 
 /* Bytes of stack that a call takes at most, on 32-bit processors. */
-#define {upper}_STACK {export.stack}
+#define {upper}_STACK {export.sizes["stack"]}
 
 /* Bytes of constants: weights, thresholds and tables. */
 #define {upper}_CONSTANTS {export.constants}
@@ -253,3 +253,77 @@ int main(void)
     return 0;
 }}
 """
+
+
+def makefile(export):
+    """Makefile: builds test.c and runs it."""
+    name = export.name
+    return f"""# `make` compares the network with golden.h here. Another compiler: make CC=clang CFLAGS=-O3
+CC = cc
+CFLAGS = -O2
+
+check: test
+\t./test
+
+test: test.c {name}.c {name}.h golden.h xnor.c xnor.h
+\t$(CC) -std=c99 -Wall -Wextra $(CFLAGS) -o $@ test.c xnor.c
+
+clean:
+\trm -f test
+
+.PHONY: check clean
+"""
+
+
+def readme(export):
+    """README.md: how to put the network into a project, with its sizes."""
+    name, upper, taken = export.name, export.name.upper(), export.sizes
+    channels, rows, columns = export.input_shape
+    layers = "\n".join(
+        f"| `{layer.name}` | {function.comment[0].partition(': ')[2].replace('|', chr(92) + '|')} "
+        f"| {' x '.join(map(str, (*layer.output.shape[1:], layer.output.shape[0])))} "
+        f"{'signs' if layer.output.signs else 'numbers'} | {function.bytes} | {layer.output.memory.bytes} |"
+        for layer, function in zip(export.layers, export.functions, strict=True)
+    )
+    return f"""# {name}
+
+{export.title}
+
+C99 that needs no library but `stdint.h` and `string.h`: integers only, no heap, no recursion, reentrant,
+for either byte order. Its scores are those of xnornet's engine, bit for bit.
+
+## Into a project
+
+Compile `{name}.c` and `xnor.c` (`-Os` for size, `-O2` for speed), and call
+
+```c
+#include "{name}.h"
+
+static uint32_t arena[{upper}_ARENA / 4];
+
+int classify(const uint8_t *pixels)
+{{{{
+    return {name}_classify(pixels, arena);
+}}}}
+```
+
+`pixels` are {rows} x {columns} x {channels} bytes: rows, columns, channels. {export.scaling}
+`{name}_run` gives all {export.scores_count} scores.
+
+## Does it compute the same on my board?
+
+`make` compiles `test.c` and runs it here: it compares the scores of ten images, and the output of each layer,
+with `golden.h`, and prints `{name} ok`, or the layer that differs first. The same file is a program for the
+board; it prints by `puts`.
+
+## Sizes
+
+| | bytes | |
+|---|---|---|
+| flash | {taken["flash"]} | {taken["constants"]} of constants, at most {taken["code"]} of code |
+| RAM | {taken["ram"]} | {taken["arena"]} of arena, at most {taken["stack"]} of stack |
+
+| layer | what it computes | output | bytes of constants | bytes of output |
+|---|---|---|---|---|
+{layers}
+""".replace("{{", "{").replace("}}", "}")

@@ -1,0 +1,60 @@
+"""What an exported network takes of a processor's flash and RAM, and which layers take it."""
+
+from xnornet.errors import ModelError
+
+__all__ = ["CODE", "STACK", "check_fit", "sizes"]
+
+# Bytes of the kernels' code at most, for a Cortex-M4 by gcc -Os.
+CODE = 8192
+
+# Bytes that a call takes of the stack at most, for 32-bit processors.
+STACK = 768
+
+# Layers named where a network does not fit.
+NAMED = 3
+
+
+def sizes(export):
+    """Bytes: of ``flash``, its ``constants`` and ``code``; of ``ram``, its ``arena`` and ``stack``."""
+    constants, code = export.constants, CODE + sum(map(_code, export.functions))
+    return {
+        "flash": constants + code,
+        "constants": constants,
+        "code": code,
+        "ram": export.arena + STACK,
+        "arena": export.arena,
+        "stack": STACK,
+    }
+
+
+def _code(function):
+    """Bytes of a layer's own function and of the structures in it, about."""
+    return 200 if "_filter" in "".join(function.body) else 80
+
+
+def check_fit(export, flash=None, ram=None):
+    """Raise ModelError where a network takes more than so many bytes, naming the layers that take most."""
+    found = sizes(export)
+    layers = list(zip(export.layers, export.functions, strict=True))
+    parts = {
+        "flash": {layer.name: function.bytes for layer, function in layers},
+        "ram": _at_once(export),
+    }
+    for name, limit in (("flash", flash), ("ram", ram)):
+        if limit is not None and found[name] > limit:
+            most = sorted(parts[name].items(), key=lambda item: -item[1])[:NAMED]
+            told = ", ".join(f"{layer} {number}" for layer, number in most)
+            raise ModelError(
+                f"{export.name} takes {found[name]} bytes of {name.replace('ram', 'RAM')}, and there are "
+                f"{limit}; most of it: {told}"
+            )
+
+
+def _at_once(export):
+    """Bytes of the arena that each layer takes for what it reads, writes and lays out meanwhile."""
+    taken = {}
+    for layer in export.layers:
+        memories = {value.memory for value in (*layer.inputs, layer.output)}
+        memories |= {layer.scratch} if layer.scratch else set()
+        taken[layer.name] = sum(memory.bytes for memory in memories)
+    return taken
