@@ -29,10 +29,10 @@ def run(*command, cwd=None, timeout=600, **more):
     return done.stdout
 
 
-def exported(graph, name, folder):
+def exported(graph, name, folder, pixels=None):
     """Export a graph whose pixels are scaled as those of the data sets."""
     export = export_c(graph, name, pixel_levels(graph, scale_bytes))
-    write_folder(folder / export.name, export.files)
+    write_folder(folder / export.name, export.files(pixels))
     return export
 
 

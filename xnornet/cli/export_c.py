@@ -44,7 +44,7 @@ def export_to_c(arguments, log):
         classes=_class_names(info, graph.shapes()[-1]),
     )
     check_fit(export, arguments.flash, arguments.ram)
-    write_folder(arguments.out, export.files, arguments.force)
+    write_folder(arguments.out, export.files(), arguments.force)
     taken = {"out": str(arguments.out), "name": export.name, **export.sizes}
     if arguments.json:
         log(json.dumps(taken))

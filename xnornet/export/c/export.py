@@ -2,7 +2,7 @@
 
 import math
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -55,12 +55,32 @@ class Export:
     title: str = ""
     version: str = ""
     scaling: str = ""
-    files: dict = field(default_factory=dict)
 
     @property
     def sizes(self):
         """As `sizes`."""
         return sizes(self)
+
+    def files(self, pixels=None):
+        """Texts of all files, by name.
+
+        Parameters
+        ----------
+        pixels : uint8 array, ``(n, *input shape)``, optional
+            Images to compare; ten are drawn by default.
+        """
+        pixels = draw_pixels(self.graph.input_shape) if pixels is None else pixels
+        values = values_of(self.graph, pixels, self.levels)
+        return {
+            f"{self.name}.h": header_source(self),
+            f"{self.name}.c": network_source(self),
+            "xnor.h": runtime("xnor.h"),
+            "xnor.c": runtime("xnor.c"),
+            "golden.h": golden_source(self, pixels, values, expected_outputs(self.layers, values)),
+            "test.c": check_source(self),
+            "Makefile": makefile(self),
+            "README.md": readme(self),
+        }
 
     @property
     def input_shape(self):
@@ -115,7 +135,6 @@ def export_c(graph, name, levels, title="", version="", scaling="", classes=()):
     Returns
     -------
     Export
-        Its ``files`` are names and texts.
 
     Raises
     ------
@@ -128,22 +147,9 @@ def export_c(graph, name, levels, title="", version="", scaling="", classes=()):
     _name(graph, layers)
     formats = graph.formats()
     functions = [emit(layer, formats, levels, name) for layer in layers]
-    export = Export(
+    return Export(
         name, graph, layers, functions, scores, arena, levels, tuple(classes), title, version, scaling
     )
-    pixels = draw_pixels(graph.input_shape)
-    values = values_of(graph, pixels, levels)
-    export.files = {
-        f"{name}.h": header_source(export),
-        f"{name}.c": network_source(export),
-        "xnor.h": runtime("xnor.h"),
-        "xnor.c": runtime("xnor.c"),
-        "golden.h": golden_source(export, pixels, values, expected_outputs(layers, values)),
-        "test.c": check_source(export),
-        "Makefile": makefile(export),
-        "README.md": readme(export),
-    }
-    return export
 
 
 def _name(graph, layers):

@@ -243,8 +243,9 @@ int main(void)
                 {name}_differs = 1;
             }}
         if ({name}_differs) {{
-            char image[] = "image 0";
-            image[6] = (char)('0' + {name}_image);
+            char image[] = "image 000";
+            for (i = 8; i > 5; i--, {name}_image /= 10)
+                image[i] = (char)('0' + {name}_image % 10);
             puts(image);
             return 1;
         }}
