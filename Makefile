@@ -20,7 +20,9 @@ demo: $(installed)
 	$(bin)/python -m xnornet pack --model runs/digits_mlp.npz --calibrate digits --out runs/digits_mlp.packed.npz
 	$(bin)/python test/digits_test.py --model runs/digits_mlp.packed.npz --mode packed
 
-pytest := $(bin)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
+# One more than there are cores, as tests wait for programs that they start.
+workers := $(shell $(PYTHON) -c 'import os; print(1 + min(4, os.cpu_count()))')
+pytest := $(bin)/python -m pytest --numprocesses $(workers) --dist worksteal
 
 test: $(installed)
 	$(pytest)
