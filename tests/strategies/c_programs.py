@@ -10,7 +10,7 @@ from xnornet.export.c import export_c, pixel_levels, write_folder
 
 __all__ = ["HOST", "SANITIZED", "compile_tests", "compiler", "exported", "run"]
 
-HOST = ["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-Wno-unused-function"]
+HOST = ["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
 SANITIZED = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 
 

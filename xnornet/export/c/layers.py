@@ -28,6 +28,9 @@ TYPES = {"int16_t": 2, "int32_t": 4, "int64_t": 8, "uint32_t": 4}
 
 COLUMNS = 110
 
+# Exact results below it are rounded in 32 bits.
+NARROW = 1 << 31
+
 
 @dataclass
 class Function:
@@ -155,7 +158,9 @@ def _window(window):
 def _rounding(operation, low=None):
     limit = operation.q_out.limit
     shift = min(max(0, _shift(operation)), 63)
-    return f"{{{shift}, {-limit if low is None else low}, {limit}}}"
+    # Numbers that a filter of scaled inputs rounds are products of three.
+    narrow = operation.bound() < NARROW and shift <= 30 and not getattr(operation, "scale_inputs", False)
+    return f"{{{shift}, {-limit if low is None else low}, {limit}, {int(narrow)}}}"
 
 
 def _shift(operation):
@@ -212,7 +217,8 @@ def _filter(function, layer, formats):
         if binary and operation.c is not None:
             fields["c"] = function.array("int16_t", "c", operation.c)
             fields["c_shift"] = operation.q_alpha.f - operation.q_c.f
-        if operation.b is not None:
+        # Zeros may have a format that is far from the product's.
+        if operation.b is not None and operation.b.any():
             fields["b"] = function.array("int16_t", "b", operation.b.reshape(len(operation.b), -1).T)
             fields["b_shift"] = operation.fraction_bits() - operation.q_b.f
             fields["b_each"] = int(operation.b.ndim > 1)
@@ -304,11 +310,11 @@ def _affine(function, layer, formats):
 
 def _pointwise(function, layer, formats):
     operation, limit = layer.operation, formats[layer.node].limit
-    positive, negative, rounding = 1, 1, f"{{0, {-limit}, {limit}}}"
+    positive, negative, rounding = 1, 1, f"{{0, {-limit}, {limit}, 1}}"
     if isinstance(operation, Rectify):
         negative = 0
     elif isinstance(operation, Clip):
-        rounding = "{{0, {}, {}}}".format(*operation.limits)
+        rounding = "{{0, {}, {}, 1}}".format(*operation.limits)
     elif isinstance(operation, LeakyRectify):
         f = operation.q_slope.f
         positive, negative = 1 << max(0, f), int(operation.slope[0]) << max(0, -f)

@@ -3,11 +3,16 @@
 
 #include <string.h>
 
+/* Instructions of a Cortex-M4, M7 or M33 that work on parts of a word. */
+#if defined(__ARM_FEATURE_SIMD32) && defined(__thumb2__)
+#include <arm_acle.h>
+#define HAS_PARTS 1
+#else
+#define HAS_PARTS 0
+#endif
+
 /* Filters at a time: as many as a word has signs. */
 #define BLOCK 32
-
-/* Windows at a time, so that each weight is loaded once for all of them. */
-#define WINDOWS 2
 
 static int32_t smaller(int32_t a, int32_t b)
 {
@@ -19,9 +24,9 @@ static int32_t larger(int32_t a, int32_t b)
     return a > b ? a : b;
 }
 
-/* Rounded half to even. No number here reaches 2**62, and none below 0 is shifted to the right: how that ends is
- * the compiler's choice in C. */
-static int16_t rounded(int64_t n, const struct xnor_rounding *rounding)
+/* Rounded half to even. No number here reaches 2**62, or 2**31, and none below 0 is shifted to the right: how that ends
+ * is the compiler's choice in C. */
+static int16_t rounded_64(int64_t n, const struct xnor_rounding *rounding)
 {
     const uint64_t zero = (uint64_t)1 << 62;
     int32_t shift = rounding->shift;
@@ -33,6 +38,23 @@ static int16_t rounded(int64_t n, const struct xnor_rounding *rounding)
         n = (int64_t)whole - (int64_t)(zero >> shift) + (rest + odd > (uint64_t)1 << (shift - 1));
     }
     return (int16_t)(n < rounding->low ? rounding->low : n > rounding->high ? rounding->high : n);
+}
+
+static int16_t rounded_32(int32_t n, const struct xnor_rounding *rounding)
+{
+    const uint32_t zero = (uint32_t)1 << 31;
+    int32_t shift = rounding->shift;
+    if (shift > 0) {
+        uint32_t moved = (uint32_t)n + zero, whole = moved >> shift;
+        uint32_t rest = moved - (whole << shift), odd = (whole - (zero >> shift)) & 1;
+        n = (int32_t)whole - (int32_t)(zero >> shift) + (rest + odd > (uint32_t)1 << (shift - 1));
+    }
+    return (int16_t)(n < rounding->low ? rounding->low : n > rounding->high ? rounding->high : n);
+}
+
+static int16_t rounded(int64_t n, const struct xnor_rounding *rounding)
+{
+    return rounding->narrow ? rounded_32((int32_t)n, rounding) : rounded_64(n, rounding);
 }
 
 static int64_t shifted(int16_t n, int32_t shift)
@@ -107,22 +129,148 @@ static void turn_channels(const struct xnor_shape *shape, const uint32_t *flips,
 
 /* ---- counts of differing signs ------------------------------------------------------------------------------- */
 
-static uint32_t popcount(uint32_t n)
+/* The counting is compiled twice, with masks and without, each in a function that has all registers to itself. */
+#if defined(__GNUC__)
+#define INLINE static inline __attribute__((always_inline))
+#define NOINLINE static __attribute__((noinline))
+#else
+#define INLINE static inline
+#define NOINLINE static
+#endif
+
+/* Where a processor counts the ones of a word by one instruction, it does. */
+#if defined(__riscv_zbb) || defined(__POPCNT__)
+#define HAS_POPCOUNT 1
+#else
+#define HAS_POPCOUNT 0
+#endif
+
+#if HAS_POPCOUNT
+
+INLINE int32_t differing(const uint32_t *x, const uint32_t *w, const uint32_t *mask, int masked, int32_t length)
 {
-    n -= (n >> 1) & 0x55555555u;
-    n = (n & 0x33333333u) + ((n >> 2) & 0x33333333u);
-    n = (n + (n >> 4)) & 0x0f0f0f0fu;
-    return (n * 0x01010101u) >> 24;
+    int32_t count = 0, i;
+    for (i = 0; i < length; i++)
+        count += __builtin_popcount(masked ? (x[i] ^ w[i]) & mask[i] : x[i] ^ w[i]);
+    return count;
 }
 
-static int32_t differences(const uint32_t *x, const uint32_t *w, const uint32_t *mask, int32_t length)
+#else
+
+/* In each of the 32 places, a + b + sum: its lower bit becomes the sum, its higher one is returned. */
+INLINE uint32_t carry(uint32_t *sum, uint32_t a, uint32_t b)
 {
-    uint32_t count = 0;
-    int32_t i;
-    for (i = 0; i < length; i++)
-        count += popcount((x[i] ^ w[i]) & (mask ? mask[i] : 0xffffffffu));
-    return (int32_t)count;
+    uint32_t differ = a ^ b, both = (a & b) | (differ & *sum);
+    *sum ^= differ;
+    return both;
 }
+
+/* Ones of each nibble in n. */
+INLINE uint32_t in_nibbles(uint32_t n)
+{
+    n -= (n >> 1) & 0x55555555u;
+    return (n & 0x33333333u) + ((n >> 2) & 0x33333333u);
+}
+
+/* Numbers in nibbles, added in pairs to numbers in bytes. */
+INLINE uint32_t in_bytes(uint32_t n)
+{
+    return (n & 0x0f0f0f0fu) + ((n >> 4) & 0x0f0f0f0fu);
+}
+
+/* Sum of four bytes. */
+INLINE uint32_t sum_of_bytes(uint32_t n)
+{
+#if HAS_PARTS
+    return __usad8(n, 0);
+#else
+    n = (n & 0x00ff00ffu) + ((n >> 8) & 0x00ff00ffu);
+    return (n + (n >> 16)) & 0xffffu;
+#endif
+}
+
+struct signs {
+    const uint32_t *x, *w, *mask;
+};
+
+/* The next word. */
+INLINE uint32_t next(const uint32_t **x)
+{
+    return *(*x)++;
+}
+
+/* The next two words. A Cortex-M loads them by one instruction, which compilers seldom find here; and it stays where
+ * it is: what is loaded early takes registers that the counters need. */
+INLINE void next_2(const uint32_t **x, uint32_t *a, uint32_t *b)
+{
+#if defined(__GNUC__) && defined(__thumb2__) && __ARM_ARCH_PROFILE == 'M'
+    uint32_t first, second;
+    __asm__ volatile("ldrd %0, %1, [%2], #8" : "=&r"(first), "=&r"(second), "+r"(*x) : : "memory");
+    *a = first;
+    *b = second;
+#else
+    *a = next(x);
+    *b = next(x);
+#endif
+}
+
+/* Carries of 2, 4, 8 and 16 words into the places of 2, 4, 8 and 16. */
+INLINE uint32_t carry_2(struct signs *s, int masked, uint32_t *ones)
+{
+    uint32_t a, b, c, d;
+    next_2(&s->x, &a, &b);
+    next_2(&s->w, &c, &d);
+    a ^= c;
+    b ^= d;
+    if (masked) {
+        next_2(&s->mask, &c, &d);
+        a &= c;
+        b &= d;
+    }
+    return carry(ones, a, b);
+}
+
+INLINE uint32_t carry_4(struct signs *s, int masked, uint32_t *ones, uint32_t *twos)
+{
+    uint32_t a = carry_2(s, masked, ones), b = carry_2(s, masked, ones);
+    return carry(twos, a, b);
+}
+
+INLINE uint32_t carry_8(struct signs *s, int masked, uint32_t *ones, uint32_t *twos, uint32_t *fours)
+{
+    uint32_t a = carry_4(s, masked, ones, twos), b = carry_4(s, masked, ones, twos);
+    return carry(fours, a, b);
+}
+
+/* Differing signs, counted by carry-save adders (Harley and Seal): bit i of `ones`, `twos`, `fours` and `eights` is a
+ * number of four bits, how many of the words so far have a one in place i. What becomes 16 is counted at once. */
+INLINE int32_t differing(const uint32_t *x, const uint32_t *w, const uint32_t *mask, int masked, int32_t length)
+{
+    struct signs s = {x, w, mask};
+    uint32_t ones = 0, twos = 0, fours = 0, eights = 0, sixteens = 0;
+    int32_t blocks;
+    if (length & 1) {
+        ones = next(&s.x) ^ next(&s.w);
+        ones = masked ? ones & next(&s.mask) : ones;
+    }
+    if (length & 2)
+        twos = carry_2(&s, masked, &ones);
+    if (length & 4)
+        fours = carry_4(&s, masked, &ones, &twos);
+    if (length & 8)
+        eights = carry_8(&s, masked, &ones, &twos, &fours);
+    for (blocks = length >> 4; blocks > 0; blocks--) {
+        uint32_t a = carry_8(&s, masked, &ones, &twos, &fours);
+        uint32_t b = carry_8(&s, masked, &ones, &twos, &fours);
+        sixteens += sum_of_bytes(in_bytes(in_nibbles(carry(&eights, a, b))));
+    }
+    /* Up to 4 + 2 * 4 in each nibble, and 24 + 4 * 24 in each byte. */
+    ones = in_bytes(in_nibbles(ones) + 2 * in_nibbles(twos));
+    fours = in_bytes(in_nibbles(fours) + 2 * in_nibbles(eights));
+    return (int32_t)(16 * sixteens + sum_of_bytes(ones + 4 * fours));
+}
+
+#endif
 
 /* ---- layers with weights ------------------------------------------------------------------------------------- */
 
@@ -130,6 +278,8 @@ static int32_t differences(const uint32_t *x, const uint32_t *w, const uint32_t 
 struct meeting {
     const void *x;        /* signs or numbers, of the filters' length */
     const uint32_t *mask; /* signs that are on the image, or null where all are */
+    int32_t skipped;      /* words of each filter before those that meet x, all beside the image */
+    int32_t length;       /* words that meet x */
     int32_t taps;         /* numbers on the image */
     int32_t pixel, out;   /* of the grid and of the output */
     int64_t sum;          /* S */
@@ -154,12 +304,15 @@ static void meet(const struct xnor_filter *f, const void *x, const int16_t *magn
     int32_t top = row * window->stride[0] - window->pad[0], left = column * window->stride[1] - window->pad[1];
     int32_t first_row, last_row, first, last, i, j, k;
     int32_t binary = f->signs != 0, size = binary ? f->length : (f->length + 1) / 2;
+    int32_t rows = window->size[0], skipped_rows = 0;
     uint32_t *mask = scratch + size;
     taps_on_image(window, 0, f->in.rows, top, &first_row, &last_row);
     taps_on_image(window, 1, columns, left, &first, &last);
     m->taps = (last_row - first_row) * (last - first) * own;
     m->mask = 0;
     m->sum = 1;
+    m->skipped = 0;
+    m->length = f->length;
     if (f->scaled) {
         m->sum = 0;
         for (i = first_row; i < last_row; i++)
@@ -175,9 +328,18 @@ static void meet(const struct xnor_filter *f, const void *x, const int16_t *magn
         m->x = binary ? (const void *)((const uint32_t *)x + (at >> 5)) : (const void *)((const int16_t *)x + at);
         return;
     }
-    memset(scratch, 0, sizeof(uint32_t) * (size_t)size);
     m->x = scratch;
-    if (binary && m->taps < window->size[0] * window->size[1] * own) {
+    if (binary && (window->size[1] * own & 31) == 0) {
+        /* Rows of whole words: those beside the image are left out. */
+        int32_t row_words = window->size[1] * own >> 5;
+        m->skipped = first_row * row_words;
+        m->length = size = (last_row - first_row) * row_words;
+        mask = scratch + size;
+        skipped_rows = first_row;
+        rows = last_row - first_row;
+    }
+    memset(scratch, 0, sizeof(uint32_t) * (size_t)size);
+    if (binary && m->taps < rows * window->size[1] * own) {
         memset(mask, 0, sizeof(uint32_t) * (size_t)size);
         m->mask = mask;
     }
@@ -186,25 +348,61 @@ static void meet(const struct xnor_filter *f, const void *x, const int16_t *magn
         int32_t together = f->groups == 1 && window->dilation[1] == 1 ? last - first : 1;
         for (j = first; j < last; j += together) {
             int32_t at = (top + i * window->dilation[0]) * columns + left + j * window->dilation[1];
-            int32_t from = at * channels + group * own, to = (i * window->size[1] + j) * own;
+            int32_t from = at * channels + group * own, to = ((i - skipped_rows) * window->size[1] + j) * own;
             if (binary) {
                 copy_bits(scratch, to, (const uint32_t *)x, from, together * own);
                 if (m->mask)
                     copy_bits(mask, to, 0, 0, together * own);
             } else {
-                memcpy((int16_t *)scratch + to, (const int16_t *)x + from,
-                       sizeof(int16_t) * (size_t)(together * own));
+                for (k = 0; k < together * own; k++)
+                    ((int16_t *)scratch)[to + k] = ((const int16_t *)x)[from + k];
             }
         }
     }
 }
 
-static int32_t dot(const int16_t *x, const int16_t *w, int32_t length)
+#if HAS_PARTS
+/* Two numbers side by side, as a word in the processor's order. */
+INLINE int32_t pair(const int16_t *x)
 {
-    int32_t sum = 0, i;
-    for (i = 0; i < length; i++)
-        sum += (int32_t)x[i] * w[i];
-    return sum;
+    int32_t two;
+    memcpy(&two, x, sizeof two);
+    return two;
+}
+#endif
+
+/* Products of a window and two filters, so that what it meets is loaded once for both. */
+NOINLINE void dot_2(const int16_t *x, const int16_t *w, const int16_t *v, int32_t length, int32_t *products)
+{
+    int32_t a = 0, b = 0;
+    for (; length >= 4; length -= 4, x += 4, w += 4, v += 4) {
+#if HAS_PARTS
+        int32_t first = pair(x), second = pair(x + 2);
+        a = __smlad(first, pair(w), a);
+        b = __smlad(first, pair(v), b);
+        a = __smlad(second, pair(w + 2), a);
+        b = __smlad(second, pair(v + 2), b);
+#else
+        int32_t n = x[0];
+        a += n * w[0];
+        b += n * v[0];
+        n = x[1];
+        a += n * w[1];
+        b += n * v[1];
+        n = x[2];
+        a += n * w[2];
+        b += n * v[2];
+        n = x[3];
+        a += n * w[3];
+        b += n * v[3];
+#endif
+    }
+    for (; length > 0; length--, x++) {
+        a += *x * *w++;
+        b += *x * *v++;
+    }
+    products[0] = a;
+    products[1] = b;
 }
 
 static int64_t wide_dot(const int16_t *x, const int16_t *w, int32_t length)
@@ -216,53 +414,99 @@ static int64_t wide_dot(const int16_t *x, const int16_t *w, int32_t length)
     return sum;
 }
 
-/* The product of a window and filter k. */
-static int64_t product(const struct xnor_filter *f, const struct meeting *m, int32_t k)
+/* Products of a window and `count` filters that lie `step` words apart. */
+NOINLINE void multiply_signs(const struct meeting *m, const uint32_t *w, int32_t step, int32_t count,
+                             int32_t *products)
 {
-    if (f->signs)
-        return m->taps - 2 * differences((const uint32_t *)m->x, f->signs + k * f->length, m->mask, f->length);
-    if (f->wide)
-        return wide_dot((const int16_t *)m->x, f->weights + k * f->length, f->length);
-    return dot((const int16_t *)m->x, f->weights + k * f->length, f->length);
+    const uint32_t *x = (const uint32_t *)m->x;
+    int32_t taps = m->taps, length = m->length;
+    for (; count > 0; count--, w += step)
+        *products++ = taps - 2 * differing(x, w, 0, 0, length);
 }
 
-static int64_t threshold(const struct xnor_filter *f, int32_t i)
+NOINLINE void multiply_masked(const struct meeting *m, const uint32_t *w, int32_t step, int32_t count,
+                              int32_t *products)
 {
-    return f->t16 ? f->t16[i] : f->t32 ? f->t32[i] : f->t64[i];
+    const uint32_t *x = (const uint32_t *)m->x, *mask = m->mask;
+    int32_t taps = m->taps, length = m->length;
+    for (; count > 0; count--, w += step)
+        *products++ = taps - 2 * differing(x, w, mask, 1, length);
+}
+
+/* Products of a window and `count` filters from k on; those that need 64 bits are in `wide`. */
+static void multiply(const struct xnor_filter *f, const struct meeting *m, int32_t k, int32_t count,
+                     int32_t *products, int64_t *wide)
+{
+    int32_t i, length = f->length;
+    if (f->signs) {
+        const uint32_t *w = f->signs + k * length + m->skipped;
+        if (m->mask)
+            multiply_masked(m, w, length, count, products);
+        else
+            multiply_signs(m, w, length, count, products);
+    } else {
+        const int16_t *x = (const int16_t *)m->x, *w = f->weights + k * length;
+        if (f->wide)
+            for (i = 0; i < count; i++)
+                wide[i] = wide_dot(x, w + i * length, length);
+        else
+            for (i = 0; i < count; i += 2)
+                /* The last filter of an odd number is taken twice. */
+                dot_2(x, w + i * length, w + smaller(i + 1, count - 1) * length, length, products + i);
+    }
+}
+
+/* Signs of products: p >= t. */
+static uint32_t compare(const struct xnor_filter *f, int32_t first, int32_t count, const int32_t *products,
+                        const int64_t *wide)
+{
+    uint32_t bits = 0;
+    int32_t i;
+    if (f->t16) {
+        const int16_t *t = f->t16 + first;
+        /* The difference of numbers of 24 bits has a sign. */
+        for (i = count - 1; i >= 0; i--)
+            bits = bits << 1 | (uint32_t)(t[i] - 1 - products[i]) >> 31;
+    } else {
+        for (i = count - 1; i >= 0; i--)
+            bits = bits << 1 | (f->t32 ? products[i] >= f->t32[first + i] : wide[i] >= f->t64[first + i]);
+    }
+    return bits;
 }
 
 static int16_t number(const struct xnor_filter *f, const struct meeting *m, int32_t k, int64_t p)
 {
+    int32_t b = f->b ? f->b[f->b_each ? m->pixel * f->grid.channels + k : k] : 0;
+    if (f->rounding.narrow) {
+        int32_t n = (int32_t)p * (f->alpha ? f->alpha[k] : 1);
+        return rounded_32(n + b * ((int32_t)1 << f->b_shift), &f->rounding);
+    }
     if (f->alpha)
         p *= f->alpha[k];
     if (f->c)
         p += shifted(f->c[k], f->c_shift);
-    p *= m->sum;
-    if (f->b)
-        p += shifted(f->b[f->b_each ? m->pixel * f->grid.channels + k : k], f->b_shift);
-    return rounded(p, &f->rounding);
+    return rounded_64(p * m->sum + shifted((int16_t)b, f->b_shift), &f->rounding);
 }
 
 /* Filters of a group on what a window meets. */
 static void filter_window(const struct xnor_filter *f, const struct meeting *m, int32_t group, void *y)
 {
     int32_t filters = f->grid.channels / f->groups, k = group * filters, end = k + filters, i;
-    int32_t gives_signs = f->t16 || f->t32 || f->t64;
+    int32_t products[BLOCK];
+    int64_t wide[BLOCK];
     while (k < end) {
-        int32_t count = smaller(BLOCK, end - k);
-        uint32_t bits = 0;
-        for (i = 0; i < count; i++) {
-            int64_t p = product(f, m, k + i);
-            if (gives_signs) {
-                int64_t t = threshold(f, f->t_each ? m->pixel * f->grid.channels + k + i : k + i);
-                bits |= (uint32_t)(p >= t) << i;
-            } else {
-                int16_t *place = (int16_t *)y + m->out * f->grid.channels + k + i, n = number(f, m, k + i, p);
-                *place = n > *place ? n : *place;
+        int32_t count = smaller(BLOCK, end - k), to = m->out * f->grid.channels + k;
+        multiply(f, m, k, count, products, wide);
+        if (f->t16 || f->t32 || f->t64) {
+            int32_t first = f->t_each ? m->pixel * f->grid.channels + k : k;
+            set_bits((uint32_t *)y, to, compare(f, first, count, products, wide), count);
+        } else {
+            int16_t *place = (int16_t *)y + to;
+            for (i = 0; i < count; i++) {
+                int16_t n = number(f, m, k + i, f->wide ? wide[i] : products[i]);
+                place[i] = n > place[i] ? n : place[i];
             }
         }
-        if (gives_signs)
-            set_bits((uint32_t *)y, m->out * f->grid.channels + k, bits, count);
         k += count;
     }
 }

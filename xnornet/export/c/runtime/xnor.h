@@ -24,9 +24,9 @@ struct xnor_window {
     int32_t size[2], stride[2], pad[2], dilation[2];
 };
 
-/* n becomes min(max(round(n / 2**shift), low), high). */
+/* n becomes min(max(round(n / 2**shift), low), high); no n reaches 2**31 where `narrow`. */
 struct xnor_rounding {
-    int32_t shift, low, high;
+    int32_t shift, low, high, narrow;
 };
 
 /* A layer with weights: a convolution, or a dense layer, whose window is its whole input.
