@@ -305,7 +305,7 @@ static void meet(const struct xnor_filter *f, const void *x, const int16_t *magn
     int32_t first_row, last_row, first, last, i, j, k;
     int32_t binary = f->signs != 0, size = binary ? f->length : (f->length + 1) / 2;
     int32_t rows = window->size[0], skipped_rows = 0;
-    uint32_t *mask = scratch + size;
+    uint32_t *mask;
     taps_on_image(window, 0, f->in.rows, top, &first_row, &last_row);
     taps_on_image(window, 1, columns, left, &first, &last);
     m->taps = (last_row - first_row) * (last - first) * own;
@@ -334,10 +334,10 @@ static void meet(const struct xnor_filter *f, const void *x, const int16_t *magn
         int32_t row_words = window->size[1] * own >> 5;
         m->skipped = first_row * row_words;
         m->length = size = (last_row - first_row) * row_words;
-        mask = scratch + size;
         skipped_rows = first_row;
         rows = last_row - first_row;
     }
+    mask = scratch + size;
     memset(scratch, 0, sizeof(uint32_t) * (size_t)size);
     if (binary && m->taps < rows * window->size[1] * own) {
         memset(mask, 0, sizeof(uint32_t) * (size_t)size);
