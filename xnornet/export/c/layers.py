@@ -5,8 +5,20 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from xnornet.engine.thresholds import fold
-from xnornet.export.c.lowering import is_direct, window_of
-from xnornet.graph import XNOR, Affine, Clip, Concatenate, LeakyRectify, MaxPool, Pad, Rectify, Slice, Upscale
+from xnornet.export.c.lowering import is_direct, is_scaled, window_of
+from xnornet.graph import (
+    Affine,
+    Clip,
+    Concatenate,
+    LeakyRectify,
+    MaxPool,
+    Pad,
+    Rectify,
+    ScaledBias,
+    Slice,
+    Upscale,
+)
+from xnornet.graph.filters import Binary
 
 __all__ = ["Function", "emit"]
 
@@ -118,10 +130,8 @@ def _describe(function, layer, formats):
     if layer.kind == "max pool" and layer.output.signs:
         names = [layer.operation.title()]
     formula = FORMULAS.get(getattr(layer.operation, "kind", None))
-    if isinstance(layer.operation, XNOR):
-        scaled = " * sum(|I|)" if layer.operation.scale_inputs else ""
-        c, b = (" + c" if layer.operation.c is not None else ""), (" + b" if _has_bias(layer) else "")
-        formula = f"(sign(I) . B * alpha{c}){scaled}{b}"
+    if isinstance(layer.operation, Binary):
+        formula = _binary_formula(layer.operation)
     if layer.output.signs:
         names.append("sign")
     name = function.name
@@ -131,8 +141,11 @@ def _describe(function, layer, formats):
     function.comment.append(f"to   {_form(layer.output, formats)}")
 
 
-def _has_bias(layer):
-    return layer.operation.b is not None
+def _binary_formula(operation):
+    product, b = "sign(I) . B * alpha", "" if operation.b is None else " + b"
+    if isinstance(operation, ScaledBias):
+        return f"({product}{b}) * sum(|I|)"
+    return f"{product}{' * sum(|I|)' if is_scaled(operation) else ''}{b}"
 
 
 def _form(value, formats):
@@ -159,7 +172,7 @@ def _rounding(operation, low=None):
     limit = operation.q_out.limit
     shift = min(max(0, _shift(operation)), 63)
     # Numbers that a filter of scaled inputs rounds are products of three.
-    narrow = operation.bound() < NARROW and shift <= 30 and not getattr(operation, "scale_inputs", False)
+    narrow = operation.bound() < NARROW and shift <= 30 and not is_scaled(operation)
     return f"{{{shift}, {-limit if low is None else low}, {limit}, {int(narrow)}}}"
 
 
@@ -179,7 +192,7 @@ def _quantize(function, layer, levels):
 
 def _filter(function, layer, formats):
     operation, x, out = layer.operation, layer.inputs[0], layer.output
-    binary = isinstance(operation, XNOR)
+    binary = isinstance(operation, Binary)
     window = window_of(operation, x.shape)
     grid = (operation.weights[0], *window.grid(x.shape[1:]))
     # Windows that overlap are pooled by a layer behind this one.
@@ -205,7 +218,6 @@ def _filter(function, layer, formats):
         t = np.where(flips, 1 - t, t)
         bits = 64 if wide else 16 if np.abs(t).max() < 1 << 15 else 32
         fields[f"t{bits}"] = function.array(f"int{bits}_t", "t", t)
-        fields["t_each"] = int(len(t) > 1)
         if pools and pooled.any():
             fields["flips"] = function.array("uint32_t", "flips", _words(pooled))
     else:
@@ -213,14 +225,13 @@ def _filter(function, layer, formats):
         fields["rounding"] = _rounding(operation, low)
         if binary:
             fields["alpha"] = function.array("int16_t", "alpha", operation.alpha)
-            fields["scaled"] = int(operation.scale_inputs)
-        if binary and operation.c is not None:
-            fields["c"] = function.array("int16_t", "c", operation.c)
-            fields["c_shift"] = operation.q_alpha.f - operation.q_c.f
+            fields["scaled"] = int(is_scaled(operation))
         # Zeros may have a format that is far from the product's.
         if operation.b is not None and operation.b.any():
-            fields["b"] = function.array("int16_t", "b", operation.b.reshape(len(operation.b), -1).T)
-            fields["b_shift"] = operation.fraction_bits() - operation.q_b.f
+            # A bias that is scaled as well is the kernel's c.
+            name = "c" if isinstance(operation, ScaledBias) else "b"
+            fields[name] = function.array("int16_t", name, operation.b.reshape(len(operation.b), -1).T)
+            fields[f"{name}_shift"] = operation.bias_bits() - operation.q_b.f
             fields["b_each"] = int(operation.b.ndim > 1)
     if binary:
         signs = _words(weights.reshape(len(weights), -1) > 0)
@@ -238,7 +249,7 @@ def _filter(function, layer, formats):
 
 def _weights(operation, shape):
     """Weights as they meet an input, ``(outputs, rows, columns, channels)``."""
-    W = operation.B if isinstance(operation, XNOR) else operation.W
+    W = operation.B if isinstance(operation, Binary) else operation.W
     if W.ndim == 2:
         W = W.reshape(len(W), *shape)
     return W.transpose(0, 2, 3, 1)
@@ -246,7 +257,7 @@ def _weights(operation, shape):
 
 def _largest(operation):
     """Largest magnitude of a product."""
-    if isinstance(operation, XNOR):
+    if isinstance(operation, Binary):
         return operation.fan_in()
     sums = np.abs(operation.W.reshape(len(operation.W), -1).astype(np.int64)).sum(axis=1)
     return operation.q_in.limit * int(sums.max())
@@ -264,8 +275,8 @@ def _pack(function, layer, formats):
     (x,) = layer.inputs
     t, flips, _ = fold(None, layer.following, formats[x.node].limit, x.shape[0])
     # What no number reaches does not fit 16 bits; what every number reaches is turned instead.
-    never = t[0] > formats[x.node].limit
-    t, flips = np.where(never, -formats[x.node].limit, t[0]), flips ^ never
+    never = t > formats[x.node].limit
+    t, flips = np.where(never, -formats[x.node].limit, t), flips ^ never
     t = function.array("int16_t", "t", t if t.any() else None)
     flips = function.array("uint32_t", "flips", _words(flips) if flips.any() else None)
     function.constant("xnor_shape", "shape", _shape(x.shape))

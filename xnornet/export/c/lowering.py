@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 
 from xnornet.errors import ModelError
 from xnornet.graph import (
-    XNOR,
     Affine,
     Clip,
     Concatenate,
@@ -22,13 +21,14 @@ from xnornet.graph import (
     Rectify,
     Requantize,
     Reshape,
+    ScaledBias,
     Slice,
     Upscale,
     Window,
 )
-from xnornet.graph.filters import Filter
+from xnornet.graph.filters import Binary, Filter
 
-__all__ = ["ALIGNMENT", "Layer", "Memory", "Value", "is_direct", "lower", "window_of"]
+__all__ = ["ALIGNMENT", "Layer", "Memory", "Value", "is_direct", "is_scaled", "lower", "window_of"]
 
 # Of the arena, and of all that lies in it.
 ALIGNMENT = 4
@@ -182,8 +182,8 @@ class _Lowering:
             if base != i:
                 return [(base, {"numbers"})]
             self.wanted[i].add("numbers")
-        if isinstance(operation, XNOR):
-            return [(k, {"signs", "numbers"} if operation.scale_inputs else {"signs"}) for k in inputs]
+        if isinstance(operation, Binary):
+            return [(k, {"signs", "numbers"} if is_scaled(operation) else {"signs"}) for k in inputs]
         return [(k, {"numbers"}) for k in inputs]
 
     def _keeps_signs(self, i):
@@ -240,8 +240,8 @@ class _Lowering:
 
     def _filter(self, i, base, following, signs):
         operation, (before,) = self.operation(base), self.graph.nodes[base].inputs
-        inputs = [self.signs[before] if isinstance(operation, XNOR) else self.numbers[before]]
-        if getattr(operation, "scale_inputs", False):
+        inputs = [self.signs[before] if isinstance(operation, Binary) else self.numbers[before]]
+        if is_scaled(operation):
             inputs.append(self.numbers[before])
         scratch = Memory(_scratch(operation, inputs[0].shape))
         more = {"operation": operation, "following": following, "scratch": scratch}
@@ -300,9 +300,15 @@ class _Lowering:
         values[i] = self._put("move", inputs, i, signs, operation=operation)
 
 
+def is_scaled(operation):
+    """Whether the product of signs is scaled by the sum of ``|I|``."""
+    return isinstance(operation, ScaledBias) or getattr(operation, "scale_inputs", False)
+
+
 def _is_comparable(operation):
     """Whether what a layer with weights gives can be one comparison of its product."""
-    return isinstance(operation, Filter) and not getattr(operation, "scale_inputs", False)
+    untied = isinstance(operation, Filter) and operation.b is not None and operation.b.ndim > 1
+    return isinstance(operation, Filter) and not is_scaled(operation) and not untied
 
 
 def _is_monotone(operation):
@@ -331,7 +337,7 @@ def is_direct(operation, shape):
         return False
     if window.size == tuple(lengths) and window.dilation == (1, 1):
         return True
-    return window.size == (1, 1) and (channels % 32 == 0 or not isinstance(operation, XNOR))
+    return window.size == (1, 1) and (channels % 32 == 0 or not isinstance(operation, Binary))
 
 
 def _scratch(operation, shape):
@@ -339,7 +345,7 @@ def _scratch(operation, shape):
     if is_direct(operation, shape):
         return 0
     taps = operation.fan_in()
-    return 4 * 4 * -(-taps // 32) if isinstance(operation, XNOR) else 2 * 4 * -(-taps // 2)
+    return 4 * 4 * -(-taps // 32) if isinstance(operation, Binary) else 2 * 4 * -(-taps // 2)
 
 
 def _lay_out(layers, scores):

@@ -498,8 +498,7 @@ static void filter_window(const struct xnor_filter *f, const struct meeting *m, 
         int32_t count = smaller(BLOCK, end - k), to = m->out * f->grid.channels + k;
         multiply(f, m, k, count, products, wide);
         if (f->t16 || f->t32 || f->t64) {
-            int32_t first = f->t_each ? m->pixel * f->grid.channels + k : k;
-            set_bits((uint32_t *)y, to, compare(f, first, count, products, wide), count);
+            set_bits((uint32_t *)y, to, compare(f, k, count, products, wide), count);
         } else {
             int16_t *place = (int16_t *)y + to;
             for (i = 0; i < count; i++) {

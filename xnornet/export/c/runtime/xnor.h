@@ -57,7 +57,7 @@ struct xnor_filter {
     int32_t c_shift, b_shift;
     int32_t wide;           /* the product needs 64 bits */
     int32_t scaled;
-    int32_t t_each, b_each; /* t or b has a number for each pixel of the grid and filter, and not for each filter */
+    int32_t b_each;         /* b has a number for each pixel of the grid and filter, and not for each filter */
     struct xnor_rounding rounding;
 };
 
