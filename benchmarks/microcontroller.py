@@ -17,6 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests/strategies"))
 
+import numpy as np  # noqa: E402
 from boards import BOARDS  # noqa: E402
 
 from xnornet.data.dataset import scale_bytes  # noqa: E402
@@ -83,7 +84,7 @@ int main(void)
 
 def measure(graph, name, processor, level="-O2", extra=()):
     """Rows of a table: layer, binary and real multiply-adds, instructions."""
-    export = export_c(graph, name, pixel_levels(graph, scale_bytes))
+    export = export_c(graph, name, pixel_levels(graph, scale_bytes(np.arange(256, dtype=np.uint8))))
     pixels = draw_pixels(graph.input_shape, 1)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch, "c")

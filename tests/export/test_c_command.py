@@ -9,9 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from c_programs import HOST, SANITIZED, compiler, run
+from c_programs import HOST, SANITIZED, compiler, run, scores_in_c
 
+from xnornet import data
 from xnornet.cli import main
+from xnornet.engine import load
 from xnornet.errors import ModelError
 from xnornet.export.c import export_c, identifier, pixel_levels
 from xnornet.fixedpoint import Q
@@ -136,7 +138,32 @@ def test_an_operation_without_a_form_in_c_is_refused():
 
 def test_levels_are_what_the_quantizer_makes_of_pixels():
     graph, _ = load_packed(DIGITS)
-    pixels = np.arange(256)
-    levels = pixel_levels(graph, lambda p: (np.float32(2) * p / np.float32(255) - 1) * np.float32(127 / 128))
-    assert levels[0] == -127 and levels[255] == 127
-    assert (abs(levels - (pixels - 127.5) * 2 / 255 * 127) <= 0.5001).all()
+    levels = pixel_levels(graph, np.linspace(-1, 1, 17, dtype=np.float32))
+    assert levels[:17].tolist() == [
+        -127,
+        -112,
+        -96,
+        -80,
+        -64,
+        -48,
+        -32,
+        -16,
+        0,
+        16,
+        32,
+        48,
+        64,
+        80,
+        96,
+        112,
+        127,
+    ]
+    assert len(levels) == 256 and set(levels[17:]) == {127}
+
+
+def test_scores_of_the_data_sets_own_pixels_are_the_engines(tmp_path):
+    assert export(DIGITS, tmp_path / "digits") == 0
+    images = data.load("digits").test.images[:50]
+    pixels = np.argmin(abs(images[..., None] - data.levels("digits")), axis=-1).astype(np.uint8)
+    found = scores_in_c(tmp_path / "digits", "digits_mlp", pixels)
+    np.testing.assert_array_equal(found, load(DIGITS, threads=1).run(images))

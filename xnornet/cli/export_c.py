@@ -29,19 +29,21 @@ def byte_count(text):
 def export_to_c(arguments, log):
     """Write a packed model as a folder of C; returns the exit status."""
     from xnornet import __version__
+    from xnornet.data.preprocessing import class_names_of
     from xnornet.export.c import check_fit, export_c, identifier, pixel_levels, write_folder
     from xnornet.graph import load_packed
 
     graph, info = load_packed(arguments.model)
+    numbers = _numbers(arguments, info)
     wanted = arguments.name or arguments.model.stem
     export = export_c(
         graph,
         wanted,
-        pixel_levels(graph, _scale(arguments, info)),
+        pixel_levels(graph, numbers),
         title=_title(arguments, info),
         version=__version__,
-        scaling="A pixel p stands for (2 * p / 255 - 1) * 127 / 128, as in training.",
-        classes=_class_names(info, graph.shapes()[-1]),
+        scaling=f"Their values 0 to {len(numbers) - 1} stand for {numbers[0]:.3f} to {numbers[-1]:.3f}.",
+        classes=class_names_of(info) or (),
     )
     check_fit(export, arguments.flash, arguments.ram)
     write_folder(arguments.out, export.files(), arguments.force)
@@ -61,28 +63,20 @@ def export_to_c(arguments, log):
     return 0
 
 
-def _scale(arguments, info):
-    """How the model's images were made of pixels."""
-    from xnornet.data.dataset import scale_bytes
-    from xnornet.data.preprocessing import load_whitening
+def _numbers(arguments, info):
+    """What the values of a pixel stand for."""
+    from xnornet.data.preprocessing import pixel_levels
 
-    if load_whitening(arguments.model, info) is not None:
+    numbers = pixel_levels(info)
+    if numbers is None:
         raise UsageError(
-            f"{arguments.model}: was trained on whitened images, which are no function of a pixel; export a "
-            "network that was trained without --whiten"
+            f"{arguments.model}: was trained on whitened images, or on a dataset that is not known here; in C "
+            "a pixel's number follows from its value alone. Export a network trained without --whiten"
         )
-    return scale_bytes
+    return numbers
 
 
 def _title(arguments, info):
     network, dataset = info.get("network"), info.get("dataset")
     known = f"{network}, trained on {dataset}" if network and dataset else "a packed model"
     return f"{arguments.model.name}: {known}."
-
-
-def _class_names(info, shape):
-    from xnornet.data.cifar10 import CLASS_NAMES
-
-    if info.get("dataset") == "cifar10" and shape == (len(CLASS_NAMES),):
-        return CLASS_NAMES
-    return tuple(map(str, range(shape[0]))) if len(shape) == 1 else ()

@@ -104,16 +104,21 @@ class Export:
         return sum(function.bytes for function in self.functions)
 
 
-def pixel_levels(graph, scale):
-    """What becomes of each value of a pixel: int16 array, ``(256,)``.
+def pixel_levels(graph, numbers):
+    """What a network makes of each value of a pixel.
 
     Parameters
     ----------
-    scale : function
-        From uint8 pixels to float32 numbers, as the training images were scaled.
+    graph : Graph
+    numbers : float32 array
+        What the values stand for, from 0 on; larger ones stand for the last.
+
+    Returns
+    -------
+    int16 array, ``(256,)``
     """
-    numbers = scale(np.arange(256, dtype=np.uint8))
-    return graph.nodes[0].operation.exact(np, numbers).astype(np.int16)
+    every = np.concatenate([numbers, np.repeat(numbers[-1:], 256 - len(numbers))])
+    return graph.nodes[0].operation.exact(np, every).astype(np.int16)
 
 
 def export_c(graph, name, levels, title="", version="", scaling="", classes=()):
