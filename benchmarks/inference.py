@@ -67,6 +67,7 @@ CONTENDERS = {
     "ours": Contender("xnornet", OURS, "git pull"),
     "ours_unscaled": Contender("xnornet, scale_inputs=False", OURS, "git pull"),
     "ours_from_floats": Contender("xnornet, from floats", OURS, "git pull", singles=True),
+    "ort_exported": Contender("ONNX Runtime, our export", ("onnx", "onnxruntime", *OURS), BENCH),
     "ort_float32": Contender("ONNX Runtime float32", ("onnx", "onnxruntime"), BENCH),
     "ort_int8": Contender("ONNX Runtime int8", ("onnx", "onnxruntime"), BENCH),
     "torch_simulated": Contender("PyTorch simulated XNOR", ("torch",), BENCH),

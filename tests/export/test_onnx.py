@@ -84,7 +84,7 @@ def test_results_are_held_by_the_narrowest_type_and_rounded_half_to_even(run_onn
 @pytest.mark.parametrize("channels", [1, 300])
 def test_a_convolution_is_one_where_float32_holds_its_sums(run_onnx, channels):
     rng = np.random.default_rng(0)
-    W = rng.integers(-(2**15) + 1, 2**15, (4, channels, 3, 3)).astype(np.int16)
+    W = rng.integers(-(2**13), 2**13, (4, channels, 3, 3)).astype(np.int16)
     window = Window((3, 3), (1, 2), ((1, 0), (2, 1)))
     operation = Linear(W, Q(15, 0), None, None, window, IMAGE, Q(15, 5))
     graph = Graph.chain((channels, 6, 5), [Quantize(IMAGE), operation])
@@ -156,9 +156,13 @@ class Unknown(Operation):
         return n
 
 
+# Named here, and not in the class, which would put it into the list of what files hold.
+Unknown.kind = "unknown"
+
+
 def test_an_operation_without_a_form_is_named():
     graph = Graph.chain((1, 2, 2), [Quantize(IMAGE), Unknown()])
-    with pytest.raises(ModelError, match=r"^node 1 \(Unknown\): .* has no ONNX form"):
+    with pytest.raises(ModelError, match=r"^node 1 \(unknown\): Unknown has no ONNX form"):
         to_onnx(graph)
 
 
