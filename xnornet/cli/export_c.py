@@ -70,8 +70,8 @@ def _numbers(arguments, info):
     numbers = pixel_levels(info)
     if numbers is None:
         raise UsageError(
-            f"{arguments.model}: was trained on whitened images, or on a dataset that is not known here; in C "
-            "a pixel's number follows from its value alone. Export a network trained without --whiten"
+            f"{arguments.model}: was trained on whitened images, or on a dataset that is not known here; in "
+            "C a pixel's number follows from its value alone. Export a network trained without --whiten"
         )
     return numbers
 
