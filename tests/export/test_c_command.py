@@ -139,25 +139,7 @@ def test_an_operation_without_a_form_in_c_is_refused():
 def test_levels_are_what_the_quantizer_makes_of_pixels():
     graph, _ = load_packed(DIGITS)
     levels = pixel_levels(graph, np.linspace(-1, 1, 17, dtype=np.float32))
-    assert levels[:17].tolist() == [
-        -127,
-        -112,
-        -96,
-        -80,
-        -64,
-        -48,
-        -32,
-        -16,
-        0,
-        16,
-        32,
-        48,
-        64,
-        80,
-        96,
-        112,
-        127,
-    ]
+    assert levels[:17].tolist() == [-127, *range(-112, 113, 16), 127]
     assert len(levels) == 256 and set(levels[17:]) == {127}
 
 
