@@ -7,8 +7,8 @@ __all__ = ["CODE", "STACK", "check_fit", "sizes"]
 # Bytes of the kernels' code at most, for a Cortex-M4 by gcc -Os.
 CODE = 8192
 
-# Bytes that a call takes of the stack at most, for 32-bit processors.
-STACK = 768
+# Bytes of the stack that the kernels and what calls them take at most, for 32-bit processors.
+STACK = 1024
 
 # Layers named where a network does not fit.
 NAMED = 3
@@ -17,13 +17,15 @@ NAMED = 3
 def sizes(export):
     """Bytes: of ``flash``, its ``constants`` and ``code``; of ``ram``, its ``arena`` and ``stack``."""
     constants, code = export.constants, CODE + sum(map(_code, export.functions))
+    # The scores, where the class is asked for.
+    stack = STACK + 8 * export.scores_count
     return {
         "flash": constants + code,
         "constants": constants,
         "code": code,
-        "ram": export.arena + STACK,
+        "ram": export.arena + stack,
         "arena": export.arena,
-        "stack": STACK,
+        "stack": stack,
     }
 
 

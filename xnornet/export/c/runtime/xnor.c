@@ -433,32 +433,36 @@ NOINLINE void multiply_masked(const struct meeting *m, const uint32_t *w, int32_
         *products++ = taps - 2 * differing(x, w, mask, 1, length);
 }
 
-/* Products of a window and `count` filters from k on; those that need 64 bits are in `wide`. */
+union products {
+    int32_t narrow[BLOCK];
+    int64_t wide[BLOCK];
+};
+
+/* Products of a window and `count` filters from k on. */
 static void multiply(const struct xnor_filter *f, const struct meeting *m, int32_t k, int32_t count,
-                     int32_t *products, int64_t *wide)
+                     union products *p)
 {
     int32_t i, length = f->length;
     if (f->signs) {
         const uint32_t *w = f->signs + k * length + m->skipped;
         if (m->mask)
-            multiply_masked(m, w, length, count, products);
+            multiply_masked(m, w, length, count, p->narrow);
         else
-            multiply_signs(m, w, length, count, products);
+            multiply_signs(m, w, length, count, p->narrow);
     } else {
         const int16_t *x = (const int16_t *)m->x, *w = f->weights + k * length;
         if (f->wide)
             for (i = 0; i < count; i++)
-                wide[i] = wide_dot(x, w + i * length, length);
+                p->wide[i] = wide_dot(x, w + i * length, length);
         else
             for (i = 0; i < count; i += 2)
                 /* The last filter of an odd number is taken twice. */
-                dot_2(x, w + i * length, w + smaller(i + 1, count - 1) * length, length, products + i);
+                dot_2(x, w + i * length, w + smaller(i + 1, count - 1) * length, length, p->narrow + i);
     }
 }
 
 /* Signs of products: p >= t. */
-static uint32_t compare(const struct xnor_filter *f, int32_t first, int32_t count, const int32_t *products,
-                        const int64_t *wide)
+static uint32_t compare(const struct xnor_filter *f, int32_t first, int32_t count, const union products *p)
 {
     uint32_t bits = 0;
     int32_t i;
@@ -466,10 +470,10 @@ static uint32_t compare(const struct xnor_filter *f, int32_t first, int32_t coun
         const int16_t *t = f->t16 + first;
         /* The difference of numbers of 24 bits has a sign. */
         for (i = count - 1; i >= 0; i--)
-            bits = bits << 1 | (uint32_t)(t[i] - 1 - products[i]) >> 31;
+            bits = bits << 1 | (uint32_t)(t[i] - 1 - p->narrow[i]) >> 31;
     } else {
         for (i = count - 1; i >= 0; i--)
-            bits = bits << 1 | (f->t32 ? products[i] >= f->t32[first + i] : wide[i] >= f->t64[first + i]);
+            bits = bits << 1 | (f->t32 ? p->narrow[i] >= f->t32[first + i] : p->wide[i] >= f->t64[first + i]);
     }
     return bits;
 }
@@ -492,17 +496,16 @@ static int16_t number(const struct xnor_filter *f, const struct meeting *m, int3
 static void filter_window(const struct xnor_filter *f, const struct meeting *m, int32_t group, void *y)
 {
     int32_t filters = f->grid.channels / f->groups, k = group * filters, end = k + filters, i;
-    int32_t products[BLOCK];
-    int64_t wide[BLOCK];
+    union products p;
     while (k < end) {
         int32_t count = smaller(BLOCK, end - k), to = m->out * f->grid.channels + k;
-        multiply(f, m, k, count, products, wide);
+        multiply(f, m, k, count, &p);
         if (f->t16 || f->t32 || f->t64) {
-            set_bits((uint32_t *)y, to, compare(f, k, count, products, wide), count);
+            set_bits((uint32_t *)y, to, compare(f, k, count, &p), count);
         } else {
             int16_t *place = (int16_t *)y + to;
             for (i = 0; i < count; i++) {
-                int16_t n = number(f, m, k + i, f->wide ? wide[i] : products[i]);
+                int16_t n = number(f, m, k + i, f->wide ? p.wide[i] : p.narrow[i]);
                 place[i] = n > place[i] ? n : place[i];
             }
         }
