@@ -2,7 +2,7 @@
 """Instructions that an exported network takes on microcontrollers, counted by QEMU, for each layer.
 
 QEMU runs the program with a clock of one nanosecond for each instruction. Cortex-M are read by SysTick, whose
-ticks are 40 instructions there, RISC-V by its counter of instructions. Instructions are no cycles: loads and
+ticks are 40 or 50 instructions there, RISC-V by its counter of instructions. Instructions are no cycles: loads and
 multiplications may take several, and flash makes processors wait.
 
     python benchmarks/microcontroller.py models/mnist_convnet.npz --processor Cortex-M4 Cortex-M3
@@ -25,6 +25,9 @@ from xnornet.export.c import export_c, pixel_levels, write_folder  # noqa: E402
 from xnornet.export.c.golden import as_stored, draw_pixels  # noqa: E402
 from xnornet.graph import load_packed  # noqa: E402
 
+# Instructions of a tick where the board's clock is not of 25 MHz.
+TICKS = {"Cortex-M33": 50}
+
 PROGRAM = """
 #include <stdint.h>
 
@@ -46,7 +49,7 @@ static uint32_t now(void)
 {{
     return systick[2];
 }}
-#define SINCE(n) ((((n) - now()) & 0xffffffu) * 40u)
+#define SINCE(n) ((((n) - now()) & 0xffffffu) * {tick}u)
 #endif
 
 static void after(int layer)
@@ -90,6 +93,7 @@ def measure(graph, name, processor, level="-O2", extra=()):
         folder = Path(scratch, "c")
         write_folder(folder, export.files(pixels))
         fields = {"layers": len(export.layers), "name": export.name, "upper": export.name.upper()}
+        fields["tick"] = TICKS.get(processor, 40)
         numbers = ",".join(map(str, as_stored(pixels)[0]))
         (folder / "count.c").write_text(PROGRAM.format(pixels=numbers, **fields))
         board = BOARDS[processor]

@@ -405,13 +405,17 @@ NOINLINE void dot_2(const int16_t *x, const int16_t *w, const int16_t *v, int32_
     products[1] = b;
 }
 
-static int64_t wide_dot(const int16_t *x, const int16_t *w, int32_t length)
+/* A product that needs 64 bits; those of two numbers of 15 bits and their signs fit 32. */
+NOINLINE int64_t wide_dot(const int16_t *x, const int16_t *w, int32_t length)
 {
     int64_t sum = 0;
-    int32_t i;
-    for (i = 0; i < length; i++)
-        sum += (int32_t)x[i] * w[i];
-    return sum;
+    for (; length >= 2; length -= 2, x += 2, w += 2)
+#if HAS_PARTS
+        sum = __smlald(pair(x), pair(w), sum);
+#else
+        sum += x[0] * w[0] + x[1] * w[1];
+#endif
+    return length ? sum + *x * *w : sum;
 }
 
 /* Products of a window and `count` filters that lie `step` words apart. */
