@@ -475,9 +475,13 @@ static uint32_t compare(const struct xnor_filter *f, int32_t first, int32_t coun
         /* The difference of numbers of 24 bits has a sign. */
         for (i = count - 1; i >= 0; i--)
             bits = bits << 1 | (uint32_t)(t[i] - 1 - p->narrow[i]) >> 31;
+    } else if (f->t32) {
+        const int32_t *t = f->t32 + first;
+        for (i = count - 1; i >= 0; i--)
+            bits = bits << 1 | (p->narrow[i] >= t[i]);
     } else {
         for (i = count - 1; i >= 0; i--)
-            bits = bits << 1 | (f->t32 ? p->narrow[i] >= f->t32[first + i] : p->wide[i] >= f->t64[first + i]);
+            bits = bits << 1 | (p->wide[i] >= f->t64[first + i]);
     }
     return bits;
 }
