@@ -2,8 +2,8 @@
 """Instructions that an exported network takes on microcontrollers, counted by QEMU, for each layer.
 
 QEMU runs the program with a clock of one nanosecond for each instruction. Cortex-M are read by SysTick, whose
-ticks are 40 or 50 instructions there, RISC-V by its counter of instructions. Instructions are no cycles: loads and
-multiplications may take several, and flash makes processors wait.
+ticks are 40 or 50 instructions there, RISC-V by its counter of instructions. Instructions are no cycles:
+loads and multiplications may take several, and flash makes processors wait.
 
     python benchmarks/microcontroller.py models/mnist_convnet.npz --processor Cortex-M4 Cortex-M3
 """

@@ -10,9 +10,12 @@ from xnornet.data.dataset import scale_bytes
 from xnornet.engine import Engine
 
 
+@pytest.mark.parametrize(
+    "flags", [["-O3", *SANITIZED], ["-O3", "-march=native"]], ids=["sanitized", "native"]
+)
 @pytest.mark.parametrize("name", SHIPPED)
-def test_scores_are_the_engines(name, tmp_path):
+def test_scores_are_the_engines(name, flags, tmp_path):
     graph, pixels = shipped(name), real_pixels(SHIPPED[name], examples(30 if name.startswith("c") else 300))
     export = exported(graph, name, tmp_path, pixels[:1])
-    found = scores_in_c(tmp_path / export.name, export.name, pixels, "-O3", *SANITIZED)
+    found = scores_in_c(tmp_path / export.name, export.name, pixels, "-O3", *flags)
     np.testing.assert_array_equal(found, Engine(graph, threads=1).run(scale_bytes(pixels)))

@@ -37,14 +37,19 @@ class Board:
     ram: int
 
     def build(self, sources, out, level="-O2", extra=()):
-        places = [f"-Wl,--defsym={name}={at:#x}" for name, at in (("FLASH", self.flash), ("RAM", self.ram))]
-        start = [FOLDER / self.source, "-T", FOLDER / "board.ld", *places, "-nostartfiles"]
+        program, flags = compiler(self.compiler), self.flags.split()
         if "picolibc" in self.flags:
-            specs = run(compiler(self.compiler), "-print-file-name=picolibc.specs").decode().strip()
+            specs = run(program, "-print-file-name=picolibc.specs").decode().strip()
             if specs == "picolibc.specs":
                 pytest.skip("needs picolibc for RISC-V")
-        command = [compiler(self.compiler), *self.flags.split(), "-std=c99", "-fno-builtin-printf", level]
-        run(*command, *extra, *sources, *start, "-o", out)
+        objects = []
+        for i, source in enumerate([*sources, FOLDER / self.source]):
+            objects.append(f"{out}{i}.o")
+            run(program, *flags, "-std=c99", level, *extra, "-c", source, "-o", objects[-1])
+        places = [f"-Wl,--defsym={name}={at:#x}" for name, at in (("FLASH", self.flash), ("RAM", self.ram))]
+        # Libraries are those of the processor without extensions.
+        flags = [flag.partition("_")[0] for flag in flags]
+        run(program, *flags, *objects, "-T", FOLDER / "board.ld", *places, "-nostartfiles", "-o", out)
         return out
 
     def run(self, program, *options, timeout=600):
@@ -78,20 +83,21 @@ def _cortex_m(name, machine, flash=0, ram=0x20000000):
     )
 
 
+def _riscv(architecture, processor=""):
+    flags = f"-march={architecture} -mabi=ilp32 --specs=picolibc.specs"
+    machine = f"-M virt -bios none{processor}"
+    flash, ram = 0x80000000, 0x80800000
+    return Board("riscv64-unknown-elf-gcc", flags, "qemu-system-riscv32", machine, "riscv.c", flash, ram)
+
+
 BOARDS = {
     "Cortex-M3": _cortex_m("cortex-m3", "an385"),
     "Cortex-M4": _cortex_m("cortex-m4", "an386"),
     "Cortex-M7": _cortex_m("cortex-m7", "an500"),
     "Cortex-M33": _cortex_m("cortex-m33", "an505", 0x10000000, 0x38000000),
-    "RV32IMC": Board(
-        "riscv64-unknown-elf-gcc",
-        "-march=rv32imc -mabi=ilp32 --specs=picolibc.specs",
-        "qemu-system-riscv32",
-        "-M virt -bios none",
-        "riscv.c",
-        0x80000000,
-        0x80800000,
-    ),
+    "RV32IMC": _riscv("rv32imc"),
+    # With an instruction that counts ones.
+    "RV32IMC Zbb": _riscv("rv32imc_zbb", " -cpu rv32,zbb=true"),
 }
 
 PROCESSORS = {

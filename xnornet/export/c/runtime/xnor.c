@@ -138,19 +138,44 @@ static void turn_channels(const struct xnor_shape *shape, const uint32_t *flips,
 #define NOINLINE static
 #endif
 
-/* Where a processor counts the ones of a word by one instruction, it does. */
-#if defined(__riscv_zbb) || defined(__POPCNT__)
-#define HAS_POPCOUNT 1
-#else
-#define HAS_POPCOUNT 0
-#endif
+/* Where a processor counts the ones of a word, or of bytes side by side, by one instruction, it does. */
+#if defined(__aarch64__) && defined(__ARM_NEON)
 
-#if HAS_POPCOUNT
+#include <arm_neon.h>
 
 INLINE int32_t differing(const uint32_t *x, const uint32_t *w, const uint32_t *mask, int masked, int32_t length)
 {
-    int32_t count = 0, i;
-    for (i = 0; i < length; i++)
+    int32_t count = 0, i = 0;
+    while (length - i >= 4) {
+        /* Each byte grows by up to 8. */
+        int32_t steps = smaller((length - i) / 4, 31);
+        uint8x16_t bytes = vdupq_n_u8(0);
+        for (; steps > 0; steps--, i += 4) {
+            uint32x4_t differ = veorq_u32(vld1q_u32(x + i), vld1q_u32(w + i));
+            if (masked)
+                differ = vandq_u32(differ, vld1q_u32(mask + i));
+            bytes = vaddq_u8(bytes, vcntq_u8(vreinterpretq_u8_u32(differ)));
+        }
+        count += vaddlvq_u8(bytes);
+    }
+    for (; i < length; i++)
+        count += __builtin_popcount(masked ? (x[i] ^ w[i]) & mask[i] : x[i] ^ w[i]);
+    return count;
+}
+
+#elif defined(__riscv_zbb) || defined(__POPCNT__)
+
+INLINE int32_t differing(const uint32_t *x, const uint32_t *w, const uint32_t *mask, int masked, int32_t length)
+{
+    int32_t count = 0, i = 0;
+#ifdef __riscv_zbb
+    for (; !masked && i + 4 <= length; i += 4, x += 4, w += 4)
+        count += __builtin_popcount(x[0] ^ w[0]) + __builtin_popcount(x[1] ^ w[1]) +
+                 __builtin_popcount(x[2] ^ w[2]) + __builtin_popcount(x[3] ^ w[3]);
+    length -= i;
+    i = 0;
+#endif
+    for (; i < length; i++)
         count += __builtin_popcount(masked ? (x[i] ^ w[i]) & mask[i] : x[i] ^ w[i]);
     return count;
 }
