@@ -5,7 +5,8 @@ python benchmarks/layers.py [--network N] [--threads T] [--batch-size N] [--pict
 The limits are measured, in registers alone: the clock by a chain of multiplications, each of which waits
 three cycles for the one before; how many words per cycle the popcount units take; and how many the three
 instructions that a word costs (exclusive or, popcount, addition) leave time for. A binary multiply-add is two
-operations.
+operations. A run of the whole engine is timed in turns with the kernels. The last two lines are the share of
+it that is not spent in filters, and how many times the sum of its binary filters it takes.
 """
 
 import argparse
@@ -50,7 +51,9 @@ def main():
         name: measure(arguments, limits, scale_inputs)
         for name, scale_inputs in (("with K", True), ("without K", False))
     }
-    result = {"threads": arguments.threads, "batch": arguments.batch_size, **limits, "layers": variants}
+    layers, wholes = ({name: found[i] for name, found in variants.items()} for i in (0, 1))
+    result = {"threads": arguments.threads, "batch": arguments.batch_size, **limits}
+    result |= {"layers": layers, "whole": wholes}
     print(json.dumps(result) if arguments.json else table(arguments.network, result))
     if arguments.picture:
         draw(arguments.network, result, arguments.picture)
@@ -75,13 +78,14 @@ def measure_limits(threads):
 
 
 def measure(arguments, limits, scale_inputs):
-    """Median time and speed of each layer."""
+    """Median time and speed of each layer, and those of the whole."""
     model = random_model(arguments.network, scale_inputs)
     rng = np.random.default_rng(0)
     images = rng.uniform(-1, 1, (arguments.batch_size, *model.input_shape)).astype("float32")
     engine = Engine(model, arguments.threads, arguments.batch_size)
     calls = engine.calls(images)
-    seconds = np.array([[_timed(run) for _, run in calls] for _ in range(arguments.rounds)])
+    runs = [*(run for _, run in calls), lambda: engine.run(images)]
+    seconds = np.array([[_timed(run) for run in runs] for _ in range(arguments.rounds)])
     filters = [i for i, (name, _) in enumerate(calls) if name.startswith(("product", "xnor"))]
     spans = zip(filters, [*filters[1:], len(calls)], strict=True)
     layers = []
@@ -90,7 +94,9 @@ def measure(arguments, limits, scale_inputs):
         tops = 2 * macs * arguments.batch_size / own / 1e6 if macs else None
         share = tops / limits["limit_tops"] if macs else None
         layers.append({"name": name, "us": own, "rest_us": rest, "tops": tops, "share": share})
-    return layers
+    whole, filters = 1e6 * np.median(seconds[:, -1]), sum(layer["us"] for layer in layers)
+    binary = sum(layer["us"] for layer in layers if layer["tops"])
+    return layers, {"us": whole, "outside_filters": 1 - filters / whole, "over_binary": whole / binary}
 
 
 def random_model(network, scale_inputs):
@@ -139,6 +145,13 @@ def table(network, result):
         lines.append(f"{row[0]['name']:28}" + "".join(_cells(layer) for layer in row))
     sums = (sum(r["us"] + r["rest_us"] for r in rows) for rows in result["layers"].values())
     lines.append(f"{'total':28}" + "".join(f"{value:12.1f}" + " " * 23 for value in sums))
+    for title, key, form in (
+        ("whole run", "us", ".1f"),
+        ("share of it outside filters", "outside_filters", ".0%"),
+        ("over its binary filters", "over_binary", ".2f"),
+    ):
+        values = (whole[key] for whole in result["whole"].values())
+        lines.append(f"{title:28}" + "".join(f"{value:12{form}}" + " " * 23 for value in values))
     return "\n".join(line.rstrip() for line in lines)
 
 

@@ -24,17 +24,19 @@ from pathlib import Path
 
 import llvmlite
 import numba
-from numba import njit
+from llvmlite import ir
+from numba import njit, types
 from numba.core.caching import _Cache
 from numba.core.ccallback import CFunc
 from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
 from numba.core.sigutils import normalize_signature
+from numba.extending import intrinsic
 
 import xnornet
 from xnornet.disk import user_cache
 
-__all__ = ["ENTRIES", "c_function", "folders", "part", "sources"]
+__all__ = ["ENTRIES", "WORDS", "address_of", "c_function", "folders", "part", "sources", "words_at"]
 
 PACKAGE = Path(__file__).parent
 
@@ -53,6 +55,29 @@ SETTINGS = (
 
 # An entry is of about 100 KiB: one kernel for one signature, processor and state of the sources.
 ENTRIES = 256
+
+# Memory as words of 8 bytes.
+WORDS = types.CPointer(types.intp)
+
+
+@intrinsic
+def words_at(typing_context, address):
+    """The memory at an address, as words."""
+
+    def generate(context, builder, signature, arguments):
+        return builder.inttoptr(arguments[0], ir.IntType(64).as_pointer())
+
+    return WORDS(types.intp), generate
+
+
+@intrinsic
+def address_of(typing_context, words, i):
+    """Where a word lies."""
+
+    def generate(context, builder, signature, arguments):
+        return builder.ptrtoint(builder.gep(arguments[0], [arguments[1]]), ir.IntType(64))
+
+    return types.intp(WORDS, types.intp), generate
 
 
 def part(function, **options):

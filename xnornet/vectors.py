@@ -9,7 +9,8 @@ Nothing here checks bounds; who calls has laid out the arrays.
 """
 
 import re
-from functools import cache
+from contextlib import contextmanager
+from functools import cache, reduce
 from typing import NamedTuple
 
 from llvmlite import binding, ir
@@ -22,11 +23,14 @@ __all__ = [
     "BLOCK",
     "PAIR_BLOCK",
     "TILE",
+    "copy_64",
     "instruction_set",
     "pack_at_most",
     "pack_nonnegative",
     "pack_positive",
     "pair_tile",
+    "scale_64",
+    "sum_64",
     "tile",
 ]
 
@@ -57,16 +61,28 @@ class _Processor(NamedTuple):
         Size and number of the registers for vectors.
     counts_words : bool
         Whether one instruction counts the bits of each word of a vector.
-    multiply_pairs, sum_bytes : str or None
-        LLVM's names for x86's ``pmaddwd`` and ``psadbw`` on such vectors.
+    sum_bytes : str or None
+        LLVM's name for x86's ``psadbw`` on such vectors.
     """
 
     name: str
     bits: int
     registers: int
     counts_words: bool = False
-    multiply_pairs: str | None = None
     sum_bytes: str | None = None
+
+    @property
+    def multiplies_pairs(self):
+        """Whether it has x86's instructions."""
+        return self.sum_bytes is not None
+
+
+# LLVM's names for x86's ``pmaddwd`` on vectors of so many bits.
+MULTIPLY_PAIRS = {
+    128: "llvm.x86.sse2.pmadd.wd",
+    256: "llvm.x86.avx2.pmadd.wd",
+    512: "llvm.x86.avx512.pmaddw.d.512",
+}
 
 
 # Functions whose machine code shows what LLVM may use.
@@ -105,13 +121,12 @@ def _processor():
         return re.search(instruction, machine.emit_assembly(module)) is not None
 
     if not emits(r"vpaddb\s.*ymm", ADD.format(n=32)):
-        return _Processor("SSE2", 128, 16, False, "llvm.x86.sse2.pmadd.wd", "llvm.x86.sse2.psad.bw")
+        return _Processor("SSE2", 128, 16, False, "llvm.x86.sse2.psad.bw")
     vnni = " VNNI" * emits("vpdpwssd", MULTIPLY)
     if not emits(r"vpaddb\s.*zmm", ADD.format(n=64)):
-        multiply, add = "llvm.x86.avx2.pmadd.wd", "llvm.x86.avx2.psad.bw"
-        return _Processor("AVX2" + vnni, 256, 16, False, multiply, add)
-    multiply, add = "llvm.x86.avx512.pmaddw.d.512", "llvm.x86.avx512.psad.bw.512"
-    return _Processor("AVX-512" + vnni, 512, 32, emits("vpopcntq", COUNT), multiply, add)
+        return _Processor("AVX2" + vnni, 256, 16, False, "llvm.x86.avx2.psad.bw")
+    counts = emits("vpopcntq", COUNT)
+    return _Processor("AVX-512" + vnni, 512, 32, counts, "llvm.x86.avx512.psad.bw.512")
 
 
 def instruction_set():
@@ -124,32 +139,42 @@ def tile(typing_context, x, firsts, runs, length, apart, w, w_first, sums, sums_
     """Sums over the elements of a few rows of the input and of a block of weights.
 
     The type of the arrays decides what is summed: differing bits of uint64 words as int32, or products of
-    int16 numbers as int32 or int64.
+    int16 numbers as int32 or int64. Those are summed by pairs: the weights of two numbers beside each other
+    are one int32. The last pair of a run of odd length is its last two numbers, the first with a weight of 0.
 
     Parameters
     ----------
     x : uint64 or int16 array
     firsts : tuple of int
         First element of each row in the flat ``x``.
-    runs, length, apart : int
-        A row is so many runs of that length, at least one of each, whose beginnings lie ``apart``.
-    w : array of the type of ``x``
-        ``BLOCK`` weights for each element of a row, beginning at the flat ``w_first``.
+    runs, apart : int, or pair of int
+        A row is so many runs whose beginnings lie ``apart``, or so many times so many of them.
+    length : int
+        Elements of a run: at least one, or two numbers.
+    w : uint64 or int32 array
+        ``BLOCK`` weights for each element, or pair, of a row, beginning at the flat ``w_first``.
     w_first : int
     sums : int32 or int64 array
         ``BLOCK`` sums of each row, at the flat ``sums_first`` and every ``sums_apart`` from there.
     sums_first, sums_apart : int
     """
-    element, written = (ir.IntType(array.dtype.bitwidth) for array in (x, sums))
+    written = ir.IntType(sums.dtype.bitwidth)
     counted, registers = x.dtype == types.uint64, _processor().registers
     in_bytes = counted and not _processor().counts_words
     kind = _vectors(INT64 if counted else written)
-    step = _count_differences if counted else _multiply_add
+    step = _count_differences if counted else _multiply_add_pairs
+    counts = runs
 
     def generate(context, builder, signature, arguments):
         x, w, sums = (_data(context, builder, signature, arguments, i) for i in (0, 5, 7))
         firsts = cgutils.unpack_tuple(builder, arguments[1])
-        operands = _Operands(builder, element, kind, x, w, arguments[6], arguments[2:5], INT64(1), BLOCK)
+        runs, length, apart = arguments[2:5]
+        if isinstance(counts, types.BaseTuple):
+            runs, apart = (cgutils.unpack_tuple(builder, pair) for pair in (runs, apart))
+        else:
+            runs, apart = [runs], [apart]
+        operands = _Operands(builder, INT64 if counted else INT32, kind, x, w, arguments[6], BLOCK)
+        operands.lie(runs, length, apart, pairs=not counted)
 
         def write(total, place):
             total = total if kind.element == written else builder.trunc(total, _like(kind, written))
@@ -163,7 +188,7 @@ def tile(typing_context, x, firsts, runs, length, apart, w, w_first, sums, sums_
             return [_count_in_bytes(operands, row, place, count) for row in rows]
 
         if in_bytes:
-            words = builder.mul(*arguments[2:4])
+            words = reduce(builder.mul, runs, length)
             with builder.if_else(builder.icmp_signed("<", words, INT64(LONG))) as (short, long):
                 with short:
                     _by_parts(operands, firsts, arguments[9], (1, registers // 2), add_up, write)
@@ -173,8 +198,8 @@ def tile(typing_context, x, firsts, runs, length, apart, w, w_first, sums, sums_
             _by_parts(operands, firsts, arguments[9], (TILE, registers // 8), add_up, write)
         return context.get_dummy_value()
 
-    integers = [types.intp] * 3
-    return types.void(x, firsts, *integers, w, types.intp, sums, types.intp, types.intp), generate
+    integer = types.intp
+    return types.void(x, firsts, runs, integer, apart, w, integer, sums, integer, integer), generate
 
 
 @intrinsic
@@ -207,7 +232,9 @@ def pair_tile(typing_context, x, firsts, step, shape, w, w_first, scale, sums, s
     def generate(context, builder, signature, arguments):
         x, w, sums = (_data(context, builder, signature, arguments, i) for i in (0, 4, 7))
         firsts, shape = (cgutils.unpack_tuple(builder, arguments[i]) for i in (1, 3))
-        operands = _Operands(builder, INT32, kind, x, w, arguments[5], shape, arguments[2], PAIR_BLOCK)
+        runs, length, apart = shape
+        operands = _Operands(builder, INT32, kind, x, w, arguments[5], PAIR_BLOCK)
+        operands.lie([runs], length, [apart], step=arguments[2])
         scale = _splat(builder, arguments[6], kind.count)
 
         def add_up(rows, place, count):
@@ -235,35 +262,73 @@ class _Operands:
     ----------
     builder : IRBuilder
     element : Type
-        Of both arrays.
+        Of both arrays, but that ``x`` may be of halves of it.
     kind : VectorType
         Of sums: as many weights are loaded at once.
     x, w : pointer
     w_first : value
-    shape : sequence of values
-        Runs, length and the distance of two runs' beginnings in ``x``.
-    step : value
-        From one element of ``x`` to the next.
     outputs : int
     """
 
-    def __init__(self, builder, element, kind, x, w, w_first, shape, step, outputs):
+    def __init__(self, builder, element, kind, x, w, w_first, outputs):
         self.builder, self.element, self.kind = builder, element, kind
-        self.x, self.w = x, _at(builder, w, element, w_first)
-        self.runs, self.length, self.apart = shape
-        self.step, self.outputs = step, outputs
+        self.x, self.w, self.outputs = x, _at(builder, w, element, w_first), outputs
 
-    def input(self, first, run, k):
-        """An element of the row that begins there."""
-        place = self.builder.add(first, self.builder.mul(run, self.apart))
-        place = self.builder.add(place, self.builder.mul(k, self.step))
-        return self.builder.load(_at(self.builder, self.x, self.element, place), typ=self.element)
+    def lie(self, runs, length, apart, step=None, pairs=False):
+        """Say how elements lie in a row.
 
-    def weights(self, place, run, k, count):
-        """Vectors of the element's weights for outputs from ``place`` on."""
+        Parameters
+        ----------
+        runs, apart : list of values
+            How many runs there are, and the distance of two runs' beginnings in ``x``; in one or two loops.
+        length : value
+            Of a run.
+        step : value, optional
+            From one element of ``x`` to the next, if that is not 1.
+        pairs : bool
+            ``x`` is of halves of elements, two of which are loaded at once; the length counts them.
+        """
+        builder = self.builder
+        self.runs, self.apart, self.step, self.last = runs, apart, step or INT64(1), None
+        self.length, self.counted = length, ir.IntType(self.element.width // (2 if pairs else 1))
+        if pairs:
+            self.length = builder.lshr(builder.add(length, INT64(1)), INT64(1))
+            self.step, self.last = INT64(2), builder.sub(length, INT64(2))
+
+    @contextmanager
+    def each_run(self):
+        """A loop over runs: where a run begins in its row, and which of the row's weights is its first.
+
+        Runs in nested loops are one loop to the processor, which has the sums of tiles in its registers.
+        """
+        builder, zero = self.builder, INT64(0)
+        inner, apart = self.runs[-1], self.apart[-1]
+        place, number = (cgutils.alloca_once_value(builder, zero) for _ in range(2))
+        # From the last run of an inner loop to the first of the next.
+        back = apart
+        if len(self.runs) > 1:
+            back = builder.sub(self.apart[0], builder.mul(builder.sub(inner, INT64(1)), apart))
+        with cgutils.for_range(builder, reduce(builder.mul, self.runs)) as loop:
+            begin, k = builder.load(place), builder.add(builder.load(number), INT64(1))
+            yield begin, builder.mul(loop.index, self.length)
+            is_last = builder.icmp_signed("==", k, inner)
+            builder.store(builder.select(is_last, zero, k), number)
+            builder.store(builder.add(begin, builder.select(is_last, back, apart)), place)
+
+    def input(self, first, k):
+        """An element of the run that begins there."""
+        builder, place = self.builder, self.builder.mul(k, self.step)
+        if self.last is not None:
+            place = builder.select(builder.icmp_signed("<", place, self.last), place, self.last)
+        pointer = _at(builder, self.x, self.counted, builder.add(first, place))
+        return builder.load(pointer, typ=self.element, align=self.counted.width // 8)
+
+    def weights(self, place, number, count):
+        """Vectors of an element's weights for outputs from ``place`` on."""
         builder, lanes = self.builder, self.kind.count
-        first = builder.mul(builder.add(builder.mul(run, self.length), k), INT64(self.outputs))
-        pointer = _at(builder, self.w, self.element, builder.add(first, place))
+        pointer = _at(
+            builder, self.w, self.element, builder.add(builder.mul(number, INT64(self.outputs)), place)
+        )
         pointers = [_at(builder, pointer, self.element, INT64(v * lanes)) for v in range(count)]
         return [builder.load(p, typ=_like(self.kind, self.element), align=2) for p in pointers]
 
@@ -338,10 +403,10 @@ def _add_up(operands, rows, place, count, step):
     builder = operands.builder
     zero = ir.Constant(operands.kind, None)
     sums = [[cgutils.alloca_once_value(builder, zero) for _ in range(count)] for _ in rows]
-    with cgutils.for_range(builder, operands.runs) as run, cgutils.for_range(builder, operands.length) as k:
-        weights = operands.weights(place, run.index, k.index, count)
+    with operands.each_run() as (begin, first), cgutils.for_range(builder, operands.length) as k:
+        weights = operands.weights(place, builder.add(first, k.index), count)
         for row, line in zip(rows, sums, strict=True):
-            x = operands.input(row, run.index, k.index)
+            x = operands.input(builder.add(row, begin), k.index)
             for total, w in zip(line, weights, strict=True):
                 builder.store(step(builder, builder.load(total), x, w), total)
     return [[builder.load(total) for total in line] for line in sums]
@@ -362,8 +427,9 @@ def _count_in_bytes(operands, row, place, count):
     )
 
     def differences(run, k):
-        x = _splat(builder, operands.input(row, run, k), kind.count)
-        return [builder.xor(x, w) for w in operands.weights(place, run, k, count)]
+        begin, first = run
+        x = _splat(builder, operands.input(builder.add(row, begin), k), kind.count)
+        return [builder.xor(x, w) for w in operands.weights(place, builder.add(first, k), count)]
 
     def count_bits(words):
         for total, word in zip(counts, words, strict=True):
@@ -390,18 +456,18 @@ def _count_in_bytes(operands, row, place, count):
         count_bits(words)
 
     limit = INT64(each * WORDS_OF_BYTES)
-    with cgutils.for_range(builder, operands.runs) as run:
+    with operands.each_run() as run:
         with cgutils.for_range_slice(builder, INT64(0), operands.length, limit) as (first, _):
             left_over = builder.sub(operands.length, first)
             whole = builder.select(builder.icmp_signed("<", left_over, limit), left_over, limit)
             if carry:
                 with cgutils.for_range(builder, builder.lshr(whole, INT64(1))) as pair:
-                    add_two(run.index, builder.add(first, builder.shl(pair.index, INT64(1))))
+                    add_two(run, builder.add(first, builder.shl(pair.index, INT64(1))))
                 with builder.if_then(builder.trunc(whole, ir.IntType(1))):
-                    add_one(run.index, builder.sub(builder.add(first, whole), INT64(1)))
+                    add_one(run, builder.sub(builder.add(first, whole), INT64(1)))
             else:
                 with cgutils.for_range(builder, whole) as k:
-                    add_one(run.index, builder.add(first, k.index))
+                    add_one(run, builder.add(first, k.index))
             for total, bytes_ in zip(sums, counts, strict=True):
                 builder.store(
                     builder.add(builder.load(total), _sum_bytes(builder, builder.load(bytes_), kind)), total
@@ -463,20 +529,18 @@ def _count_differences(builder, total, signs, weights):
     return builder.add(total, _call(builder, f"llvm.ctpop.v{kind.count}i64", kind, differing))
 
 
-def _multiply_add(builder, total, x, weights):
-    x, weights = (builder.sext(v, total.type) for v in (_splat(builder, x, weights.type.count), weights))
-    return builder.add(total, builder.mul(x, weights))
-
-
 def _multiply_add_pairs(builder, total, x, weights):
-    kind = total.type
-    if name := _processor().multiply_pairs:
+    """Sums of products of pairs added to sums of 32 bits, or 64: two products are below ``2**31``."""
+    kind = weights.type
+    bits = kind.count * kind.element.width
+    if _processor().multiplies_pairs and bits in MULTIPLY_PAIRS:
         numbers = ir.VectorType(INT16, 2 * kind.count)
         pairs = [builder.bitcast(v, numbers) for v in (_splat(builder, x, kind.count), weights)]
-        return builder.add(total, _call(builder, name, kind, *pairs))
+        product = _call(builder, MULTIPLY_PAIRS[bits], kind, *pairs)
+        return builder.add(total, builder.sext(product, total.type))
     for half in (_low, _high):
         product = builder.mul(_splat(builder, half(builder, x), kind.count), half(builder, weights))
-        total = builder.add(total, product)
+        total = builder.add(total, builder.sext(product, total.type))
     return total
 
 
@@ -528,7 +592,108 @@ def pack_at_most(typing_context, n, first, limits, limits_first):
 
 
 def _load_64(context, builder, kind, array, first, align=2):
+    """64 numbers of an array, from a flat place on."""
     data = context.make_array(kind)(context, builder, array).data
     element = ir.IntType(kind.dtype.bitwidth)
     pointer = _at(builder, data, element, first)
     return builder.load(pointer, typ=ir.VectorType(element, 64), align=align)
+
+
+@intrinsic
+def copy_64(typing_context, n, first, to, to_first):
+    """Copy 64 numbers from one flat place to another.
+
+    This and what follows is what Numba's loops do, which begin by looking whether arrays overlap: for so few
+    numbers that takes longer than the rest.
+    """
+
+    def generate(context, builder, signature, arguments):
+        numbers = _load_64(context, builder, signature.args[0], *arguments[:2])
+        _store_64(context, builder, signature.args[2], *arguments[2:], numbers)
+        return context.get_dummy_value()
+
+    return types.void(n, types.intp, to, types.intp), generate
+
+
+@intrinsic
+def scale_64(typing_context, n, first, scale, b, place, shift, low, high):
+    """``n = clip(round_half_even((n * scale + b) * 2**-shift), low, high)`` for 64 numbers.
+
+    Parameters
+    ----------
+    n : int16 array
+        From the flat ``first`` on.
+    scale, b : int32 or int64 array
+        From the flat ``place`` on. No product with its offset, and half a unit, is beyond their bits.
+    shift, low, high : int
+    """
+
+    def generate(context, builder, signature, arguments):
+        kinds = signature.args
+        a, offset = (_load_64(context, builder, kinds[i], arguments[i], arguments[4]) for i in (2, 3))
+        numbers = builder.sext(_load_64(context, builder, kinds[0], *arguments[:2]), a.type)
+        total = builder.add(builder.mul(numbers, a), offset)
+        _store_64(context, builder, kinds[0], *arguments[:2], _rounded(builder, total, *arguments[5:]))
+        return context.get_dummy_value()
+
+    integer = types.intp
+    return types.void(n, integer, scale, b, integer, integer, integer, integer), generate
+
+
+@intrinsic
+def sum_64(typing_context, n, first, other, place, factors, shift, low, high):
+    """As :func:`scale_64`, ``n * factors[0] + other * factors[1]`` before it is rounded.
+
+    Parameters
+    ----------
+    n : int16 array
+        From the flat ``first`` on.
+    other : int16 or int64 array
+        From the flat ``place`` on.
+    factors : int32 or int64 array
+        No sum of products, and half a unit, is beyond its bits.
+    shift, low, high : int
+    """
+
+    def generate(context, builder, signature, arguments):
+        kinds = signature.args
+        kind = ir.VectorType(ir.IntType(kinds[4].dtype.bitwidth), 64)
+        data = context.make_array(kinds[4])(context, builder, arguments[4]).data
+        total = ir.Constant(kind, None)
+        for i in (0, 1):
+            factor = builder.load(_at(builder, data, kind.element, INT64(i)), typ=kind.element)
+            numbers = _load_64(context, builder, kinds[2 * i], *arguments[2 * i : 2 * i + 2])
+            product = builder.mul(builder.sext(numbers, kind), _splat(builder, factor, 64))
+            total = builder.add(total, product)
+        _store_64(context, builder, kinds[0], *arguments[:2], _rounded(builder, total, *arguments[5:]))
+        return context.get_dummy_value()
+
+    integer = types.intp
+    return types.void(n, integer, other, integer, factors, integer, integer, integer), generate
+
+
+def _rounded(builder, n, shift, low, high):
+    """``clip(round_half_even(n * 2**-shift), low, high)`` of a vector, for integers of 64 bits."""
+    element = n.type.element
+    zero, one = INT64(0), INT64(1)
+    is_shifted = builder.icmp_signed(">", shift, zero)
+    before = builder.select(is_shifted, builder.sub(shift, one), zero)
+    half = builder.sub(builder.shl(one, before), one)
+    odd = builder.select(is_shifted, one, zero)
+    half, odd, shift, low, high = (
+        _splat(builder, v if v.type == element else builder.trunc(v, element), 64)
+        for v in (half, odd, shift, low, high)
+    )
+    odd = builder.and_(builder.ashr(n, shift), odd)
+    n = builder.ashr(builder.add(builder.add(n, half), odd), shift)
+    n = builder.select(builder.icmp_signed("<", n, low), low, n)
+    return builder.select(builder.icmp_signed(">", n, high), high, n)
+
+
+def _store_64(context, builder, kind, array, first, numbers):
+    data = context.make_array(kind)(context, builder, array).data
+    element = ir.IntType(kind.dtype.bitwidth)
+    pointer = _at(builder, data, element, first)
+    if numbers.type.element != element:
+        numbers = builder.trunc(numbers, ir.VectorType(element, 64))
+    builder.store(numbers, builder.bitcast(pointer, numbers.type.as_pointer()), align=2)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from xnornet.engine.layout import aligned_zeros, blocked, border, real_weights, sign_words, words
+from xnornet.engine.layout import aligned_zeros, blocked, border, paired, real_weights, sign_words, words
 from xnornet.graph import Signs, Window
 from xnornet.vectors import BLOCK
 
@@ -23,25 +23,29 @@ def drawn_signs(draw, *shape):
 
 @st.composite
 def axes(draw):
-    """Length, size, stride and padding of an axis on which a window fits; it may lie wholly on padding."""
+    """Length, size, stride, padding and dilation of an axis on which a window fits; it may miss the image."""
     length, pad = draw(st.integers(1, 6)), draw(st.tuples(st.integers(0, 7), st.integers(0, 7)))
-    return length, draw(st.integers(1, min(8, length + sum(pad)))), draw(st.integers(1, 4)), pad
+    dilation = draw(st.sampled_from([1, 1, 2, 3]))
+    size = draw(st.integers(1, min(8, (length + sum(pad) - 1) // dilation + 1)))
+    return length, size, draw(st.integers(1, 4)), pad, dilation
 
 
 @st.composite
 def padded_signs(draw):
     """Signs, the window that they are of, and the lengths of the image that it moves over."""
     rows, columns = draw(axes()), draw(axes())
-    lengths, size, stride, pad = zip(rows, columns, strict=True)
+    lengths, size, stride, pad, dilation = zip(rows, columns, strict=True)
     return (
         drawn_signs(draw, draw(st.integers(1, 4)), draw(channels), *size),
-        Window(size, stride, pad),
+        Window(size, stride, pad, dilation),
         lengths,
     )
 
 
-def starts(length, size, stride, pad):
-    return range(-pad[0], length + pad[1] - size + 1, stride)
+def starts(window, lengths):
+    """Where windows begin along each axis."""
+    axes = zip(lengths, window.extent, window.stride, window.pad, strict=True)
+    return [range(-pad[0], length + pad[1] - extent + 1, stride) for length, extent, stride, pad in axes]
 
 
 @given(padded_signs(), st.randoms(use_true_random=False))
@@ -53,9 +57,7 @@ def test_the_border_turns_differing_bits_into_products(drawn, random):
         place: [random.choice([-1, 1]) for _ in range(depth)]
         for place in product(range(lengths[0]), range(lengths[1]))
     }
-    tops, lefts = (
-        starts(*axis) for axis in zip(lengths, window.size, window.stride, window.pad, strict=True)
-    )
+    tops, lefts = starts(window, lengths)
     w = sign_words(Signs.pack(B), (depth, *lengths))
     base, classes = border(w, depth, window, lengths, (len(tops), len(lefts)))
     assert base.dtype == classes.dtype == np.int32
@@ -64,7 +66,7 @@ def test_the_border_turns_differing_bits_into_products(drawn, random):
         for o in range(outputs):
             total = differences = 0
             for i, j in product(*map(range, size)):
-                signs = image.get((top + i, left + j))
+                signs = image.get((top + i * window.dilation[0], left + j * window.dilation[1]))
                 for c in range(depth):
                     weight = int(B[o, c, i, j])
                     total += 0 if signs is None else weight * signs[c]
@@ -76,8 +78,10 @@ def test_the_border_turns_differing_bits_into_products(drawn, random):
 def test_pixels_of_a_class_meet_the_image_with_the_same_taps(drawn):
     B, window, lengths = drawn
     on_image = [
-        [tuple(0 <= start + k < length for k in range(size)) for start in starts(length, size, stride, pad)]
-        for length, size, stride, pad in zip(lengths, window.size, window.stride, window.pad, strict=True)
+        [tuple(0 <= start + k * apart < length for k in range(size)) for start in of_axis]
+        for of_axis, length, size, apart in zip(
+            starts(window, lengths), lengths, window.size, window.dilation, strict=True
+        )
     ]
     grid = tuple(map(len, on_image))
     _, classes = border(sign_words(Signs.pack(B), (B.shape[1], *lengths)), B.shape[1], window, lengths, grid)
@@ -125,6 +129,24 @@ def test_real_weights_lie_channels_last(depth, rows, columns, dense):
     assert w.dtype == np.int16 and w.shape == (2, rows, columns, depth)
     for o, c, i, j in np.ndindex(*W.shape):
         assert w[o, i, j, c] == W[o, c, i, j]
+
+
+@given(st.integers(2, 9), st.integers(1, 3), st.integers(1, 3), st.integers(0, 2**32))
+def test_pairs_of_weights_make_the_sum_of_a_run(length, runs, outputs, seed):
+    """An odd run's last pair is of the two last numbers, so that none behind them is read."""
+    rng = np.random.default_rng(seed)
+    w, x = (rng.integers(-(2**15) + 1, 2**15, (n, runs, length), dtype=np.int16) for n in (outputs, 1))
+    pairs = paired(w.reshape(outputs, 1, runs, length), length)
+    count = -(-length // 2)
+    assert pairs.dtype == np.int32 and pairs.shape == (outputs, runs, count)
+    for o, run in np.ndindex(outputs, runs):
+        total = 0
+        for k in range(count):
+            first = min(2 * k, length - 2)
+            low = (int(pairs[o, run, k]) & 0xFFFF ^ 0x8000) - 0x8000
+            total += int(x[0, run, first]) * low
+            total += int(x[0, run, first + 1]) * (int(pairs[o, run, k]) >> 16)
+        assert total == sum(int(a) * int(b) for a, b in zip(x[0, run], w[o, run], strict=True))
 
 
 @given(

@@ -1,4 +1,4 @@
-"""Thresholds against every product there is, in exact fractions; and that they are used where they can be."""
+"""Thresholds against every product up to a size, in fractions; and that they are used where they can be."""
 
 from fractions import Fraction
 from itertools import combinations_with_replacement
@@ -41,8 +41,10 @@ def rounded(x, q):
 
 
 def output(record, o, p):
-    """The binary layer's integer for a product ``p``."""
+    """The layer's integer for a product ``p``, of signs or of integers."""
     b = 0 if record.b is None else int(record.b[o]) * unit(record.q_b)
+    if isinstance(record, Linear):
+        return rounded(p * unit(record.q_W) * unit(record.q_in) + b, record.q_out)
     return rounded(p * int(record.alpha[o]) * unit(record.q_alpha) + b, record.q_out)
 
 
@@ -78,14 +80,18 @@ class Draw:
         return Q(15, 15 - product_f + shift), largest >> shift
 
     def filter(self, outputs, inputs):
-        """A binary layer and its largest output."""
-        alpha = abs(self.numbers(self.draw(st.sampled_from([3, 100, 2**15])), outputs))
-        q_alpha, largest = Q(15, self.draw(st.integers(-3, 12))), inputs * int(alpha.max())
-        q_b, limit = self.shifted(q_alpha.f, largest)
+        """A binary or a real layer and its largest output for products up to ``inputs``."""
+        real = self.draw(st.booleans())
+        alpha = abs(self.numbers(1 if real else self.draw(st.sampled_from([3, 100, 2**15])), outputs))
+        q, largest = Q(15, self.draw(st.integers(-3, 12))), inputs * int(alpha.max())
+        product_f = q.f + (IN.f if real else 0)
+        q_b, limit = self.shifted(product_f, largest)
         b = self.numbers(limit, outputs) if self.draw(st.booleans()) else None
-        q_out, largest = self.shifted(q_alpha.f, 2 * largest)
-        signs, window = Signs.pack(np.ones((outputs, inputs, 1, 1))), Window((1, 1), (1, 1), NO_PAD)
-        return XNOR(signs, alpha, q_alpha, b, q_b, False, window, IN, q_out), largest
+        q_out, largest = self.shifted(product_f, 2 * largest)
+        ones, window = np.ones((outputs, inputs, 1, 1)), Window((1, 1), (1, 1), NO_PAD)
+        if real:
+            return Linear(ones.astype(np.int16), q, b, q_b, window, IN, q_out), largest
+        return XNOR(Signs.pack(ones), alpha, q, b, q_b, False, window, IN, q_out), largest
 
     def batch_norm(self, channels, q_in, largest):
         """A batch norm, whose scales are of either sign or zero, and its largest output."""
@@ -99,7 +105,7 @@ class Draw:
 
 @st.composite
 def folded(draw):
-    """A binary layer of few inputs and what follows it up to the next sign."""
+    """A layer of few inputs and what follows it up to the next sign."""
     drawn, inputs, outputs = Draw(draw), draw(st.integers(1, 9)), draw(st.integers(1, 3))
     record, largest = drawn.filter(outputs, inputs)
     following, q = [], record.q_out
@@ -116,7 +122,7 @@ def folded(draw):
 def assert_valid(record, following):
     """`fold` is for models that pass the check."""
     *_, q = [record.q_out, *(r.q_out for r in following if isinstance(r, Affine))]
-    outputs, inputs, *_ = record.signs.shape
+    outputs, inputs, *_ = record.weights
     last = Linear(np.zeros((1, outputs), np.int16), Q(15, 0), None, q, None, q, q)
     check_graph(Graph.chain((inputs, 1, 1), [Quantize(IN), record, *following, last]))
 
@@ -127,7 +133,7 @@ def test_a_threshold_tells_the_sign_behind_every_product(drawn):
     record, following, fan_in = drawn
     assert_valid(record, following)
     t, flips, pooled_flips = fold(record, following, fan_in)
-    outputs, pooled = len(record.alpha), any(isinstance(r, MaxPool) for r in following)
+    outputs, pooled = record.weights[0], any(isinstance(r, MaxPool) for r in following)
     assert t.shape == flips.shape == pooled_flips.shape == (outputs,)
     assert t.min() >= -fan_in and t.max() <= fan_in + 1
     products = range(-fan_in, fan_in + 1)
@@ -162,11 +168,11 @@ def convnet():
     return quantize(graph, None, magnitudes=[1.0] * len(graph.nodes))
 
 
-def test_between_binary_layers_there_are_bits_alone(convnet):
+def test_from_the_first_layer_to_the_last_there_are_bits_alone(convnet):
     calls = Plan(convnet).calls
     kernels = [call.kernel for call in calls]
     binary = [i for i, name in enumerate(kernels) if name.startswith("xnor")]
-    assert kernels[: binary[0]] == ["product", "pointwise"] and len(binary) == 7
+    assert kernels[: binary[0]] == ["product_bits"] and len(binary) == 7
     between = calls[binary[0] : binary[-1]]
     assert {call.kernel for call in between} == {"xnor_bits", "pool_bits"}
     arrays = [a for call in between for a in call.arguments if isinstance(a, Buffer) and not a.scratch]

@@ -13,7 +13,7 @@ from numba.extending import intrinsic
 # ``numba.carray`` makes an array of one address, but not a tuple of arguments of many types.
 from numba.np.arrayobj import populate_array
 
-from xnornet.engine.workers import WORDS
+from xnornet.machine_code import WORDS
 
 __all__ = ["INTEGER", "PAIR", "REAL", "array", "as_words", "reader"]
 

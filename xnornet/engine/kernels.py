@@ -5,9 +5,10 @@ columns, words)`` uint64, bit ``k`` of word ``j`` for channel ``64 j + k``, and 
 all channels as ``(batch, rows, columns)`` int64. What a filter reads has its padding around it, zeros that
 nobody writes to; who writes such an image is told the ``corner`` at which the image proper begins.
 
-A filter's weights are ``(blocks, taps, BLOCK)``: for each tap, those of ``BLOCK`` outputs beside each other.
-A dense layer is a filter as large as the image. The output pixels of all images of a batch are numbered in a
-row, and a task is ``STRETCH`` of them with some of the blocks.
+A filter's weights are ``(blocks, taps, BLOCK)``: for each tap, those of ``BLOCK`` outputs beside each other;
+real weights are in pairs, as ``xnornet.vectors.tile`` takes them. A dense layer is a filter as large as the
+image. A group of a grouped filter is whole blocks of outputs, and whole words of signs. The output pixels of
+all images of a batch are numbered in a row, and a task is ``STRETCH`` of them with some of the blocks.
 
 A kernel does the share of a ``thread`` of ``threads`` (see ``workers``) and reads its arguments, those that
 its docstring lists, from words of memory (see ``arguments``). Nothing here checks bounds or allocates memory:
@@ -25,26 +26,30 @@ from xnornet.engine.arguments import INTEGER, PAIR, REAL, array, as_words, reade
 from xnornet.engine.definition import exact
 from xnornet.engine.workers import KERNEL, Program, shared_pool
 from xnornet.machine_code import c_function, part
-from xnornet.vectors import BLOCK, TILE, pack_at_most, pack_nonnegative, tile
+from xnornet.vectors import BLOCK, TILE, copy_64, pack_at_most, pack_nonnegative, scale_64, sum_64, tile
 
 __all__ = [
     "STRETCH",
     "WORD",
-    "add",
-    "add_wide",
+    "accumulate",
     "average",
+    "concatenate",
+    "concatenate_bits",
     "flatten",
     "pointwise",
     "pointwise_wide",
     "pool_bits",
     "prepare",
     "product",
+    "product_bits",
     "product_wide",
     "quantize",
     "quantize_double",
     "runner",
+    "runs_of",
     "xnor",
     "xnor_bits",
+    "xnor_wide",
 ]
 
 # Pixels whose sums a thread keeps at a time.
@@ -129,6 +134,45 @@ def _rounded(n, shift, low, high):
 
 
 @part
+def _rounded_narrow(n, shift, low, high):
+    """As :func:`_rounded`, for a shift of 0 to 30, in int32."""
+    half = np.int32((np.int32(1) << np.int32(max(shift - 1, 0))) - 1)
+    odd = np.int32(np.int32(n >> np.int32(shift)) & np.int32(min(shift, 1)))
+    rounded = np.int32(np.int32(np.int32(n + half) + odd) >> np.int32(shift))
+    return min(max(rounded, np.int32(low)), np.int32(high))
+
+
+def _scaled(x, a, b, shift, low, high):
+    """``x * a + b``, rounded, in 32 bits where ``a`` has as many, else in 64."""
+
+
+@overload(_scaled)
+def _scaled_by_type(x, a, b, shift, low, high):
+    def narrow(x, a, b, shift, low, high):
+        return _rounded_narrow(np.int32(np.int32(np.int32(x) * a) + np.int32(b)), shift, low, high)
+
+    def wide(x, a, b, shift, low, high):
+        return _rounded(np.int64(x) * a + b, shift, low, high)
+
+    return narrow if a == types.int32 else wide
+
+
+def _added(n, b, shift, low, high):
+    """``n + b``, rounded, in 32 bits where ``b`` has as many, else in 64."""
+
+
+@overload(_added)
+def _added_by_type(n, b, shift, low, high):
+    def narrow(n, b, shift, low, high):
+        return _rounded_narrow(np.int32(n + b), shift, low, high)
+
+    def wide(n, b, shift, low, high):
+        return _rounded(n + b, shift, low, high)
+
+    return narrow if b == types.int32 else wide
+
+
+@part
 def _share(tasks, thread, threads):
     """First, and one behind the last, of a thread's tasks."""
     return tasks * thread // threads, tasks * (thread + 1) // threads
@@ -148,7 +192,15 @@ def _tasks(count, blocks, blocks_each):
 
 
 @part
-def _sum(x, w, task, grid, stride, size, places, sums):
+def runs_of(size, dilation, depth, group_depth):
+    """Runs of a row of a window, and their length: how many numbers lie beside each other."""
+    if dilation[1] == 1 and group_depth == depth:
+        return 1, size[1] * depth
+    return size[1], group_depth
+
+
+@part
+def _sum(x, w, task, grid, stride, size, dilation, group, places, sums):
     """Fill a thread's ``sums``, ``(STRETCH, outputs)``, for a task.
 
     ``grid`` has rows and columns of the output, ``places`` room for where each pixel's window begins in the
@@ -156,24 +208,29 @@ def _sum(x, w, task, grid, stride, size, places, sums):
     """
     first_pixel, last_pixel, first_block, last_block = task
     rows, columns = grid
+    _, height, width, depth = x.shape
     for pixel in range(first_pixel, last_pixel):
         image, place = pixel // (rows * columns), pixel % (rows * columns)
         y, x_ = place // columns * stride[0], place % columns * stride[1]
-        places[pixel - first_pixel] = ((image * x.shape[1] + y) * x.shape[2] + x_) * x.shape[3]
+        places[pixel - first_pixel] = ((image * height + y) * width + x_) * depth
     pixels, outputs = last_pixel - first_pixel, sums.shape[1]
-    length, apart = size[1] * x.shape[3], x.shape[2] * x.shape[3]
+    each, length = runs_of(size, dilation, depth, group[0])
+    runs, apart = (size[0], each), (dilation[0] * width * depth, dilation[1] * depth)
     for block in range(first_block, last_block):
         first = block * w.shape[1] * BLOCK
+        # A block of zeros behind the last group reads that one's input.
+        of_group = min(block // group[1] * group[0], depth - group[0])
         whole = pixels // TILE * TILE
         if TILE == 4:
             for p in range(0, whole, TILE):
-                four = (places[p], places[p + 1], places[p + 2], places[p + 3])
-                tile(x, four, size[0], length, apart, w, first, sums, p * outputs + block * BLOCK, outputs)
+                a, b, c, d = places[p], places[p + 1], places[p + 2], places[p + 3]
+                four = (a + of_group, b + of_group, c + of_group, d + of_group)
+                tile(x, four, runs, length, apart, w, first, sums, p * outputs + block * BLOCK, outputs)
         else:
             whole = 0
         for p in range(whole, pixels):
-            one = (places[p],)
-            tile(x, one, size[0], length, apart, w, first, sums, p * outputs + block * BLOCK, outputs)
+            one = (places[p] + of_group,)
+            tile(x, one, runs, length, apart, w, first, sums, p * outputs + block * BLOCK, outputs)
 
 
 _QUANTIZE, _QUANTIZE_DOUBLE = (
@@ -227,9 +284,12 @@ def _quantize(thread, threads, count, images, scale, limit, out, corner, lost):
     lost[thread, 0], lost[thread, 1] = no_numbers, beyond
 
 
+# What :func:`_sum` reads: a filter's input and weights, and how its window moves.
+_READING = (*[PAIR] * 4,)
+
 _PRODUCT, _PRODUCT_WIDE = (
     (
-        *(INTEGER, array("int16", 4), array("int16", 3), PAIR, PAIR, array("int64", 1)),
+        *(INTEGER, array("int16", 4), array("int32", 3), *_READING, array(sums, 1)),
         *(INTEGER, INTEGER, INTEGER, INTEGER, array("int64", 2), array(sums, 3), array("int16", 4)),
     )
     for sums in ("int32", "int64")
@@ -244,10 +304,15 @@ def product(thread, threads, words):
     Parameters
     ----------
     x : int16 array, ``(n, rows, columns, channels)`` with padding
-    w : int16 array, ``(blocks, taps, BLOCK)``
-    stride, size : pair of int
-    b : int64 array, ``(outputs,)``
-    shift, low, high : int
+    w : int32 array, ``(blocks, pairs, BLOCK)``
+    stride, size, dilation : pair of int
+    group : pair of int
+        Last lengths of ``x``, channels or words, that a group reads, and its blocks.
+    b : int32 array, ``(outputs,)``
+        No sum of products with it, and half a unit for rounding, is beyond 32 bits.
+    shift : int
+        0 to 30.
+    low, high : int
     blocks_each : int
         Blocks of a task.
     places : int64 array, ``(threads, STRETCH)``
@@ -259,18 +324,35 @@ def product(thread, threads, words):
 
 @_kernel(_PRODUCT_WIDE)
 def product_wide(thread, threads, words):
-    """As :func:`product`, with int64 ``sums``."""
+    """As :func:`product`, with int64 ``b`` and ``sums`` and a shift of 0 to 63."""
     _product(thread, threads, *_read_product_wide(words))
 
 
 @part
-def _product(thread, threads, count, x, w, stride, size, b, shift, low, high, blocks_each, places, sums, out):
+def _product(
+    thread,
+    threads,
+    count,
+    x,
+    w,
+    stride,
+    size,
+    dilation,
+    group,
+    b,
+    shift,
+    low,
+    high,
+    blocks_each,
+    *scratch_and_out,
+):
+    places, sums, out = scratch_and_out
     _, rows, columns, outputs = out.shape
     pixels = count * rows * columns
     first, last = _share(_tasks(pixels, len(w), blocks_each), thread, threads)
     for t in range(first, last):
         task = _task(t, pixels, len(w), blocks_each)
-        _sum(x, w, task, (rows, columns), stride, size, places[thread], sums[thread])
+        _sum(x, w, task, (rows, columns), stride, size, dilation, group, places[thread], sums[thread])
         for pixel in range(task[0], task[1]):
             image, place = pixel // (rows * columns), pixel % (rows * columns)
             y, x_ = place // columns, place % columns
@@ -278,15 +360,18 @@ def _product(thread, threads, count, x, w, stride, size, b, shift, low, high, bl
             own_sums, own_b = sums[thread, pixel - task[0], o], b[o]
             to = out[image, y, x_, o]
             for k in range(len(to)):
-                to[k] = _rounded(own_sums[k] + own_b[k], shift, low, high)
+                to[k] = _added(own_sums[k], own_b[k], shift, low, high)
 
 
-_XNOR = (
-    *(INTEGER, array("uint64", 4), array("int64", 3), array("uint64", 3), PAIR, PAIR),
-    *(array("int32", 2), array("int32", 1), array("int64", 1), array("int64", 1)),
-    *(INTEGER, INTEGER, INTEGER, INTEGER, array("int64", 2), array("int32", 3), array("int16", 4)),
+_XNOR, _XNOR_WIDE = (
+    (
+        *(INTEGER, array("uint64", 4), array("int64", 3), array("uint64", 3), *_READING),
+        *(array("int32", 2), array("int32", 1), array(sums, 1), array(sums, 1)),
+        *(INTEGER, INTEGER, INTEGER, INTEGER, array("int64", 2), array("int32", 3), array("int16", 4)),
+    )
+    for sums in ("int32", "int64")
 )
-_read_xnor = reader(_XNOR)
+_read_xnor, _read_xnor_wide = reader(_XNOR), reader(_XNOR_WIDE)
 
 
 @_kernel(_XNOR)
@@ -299,64 +384,63 @@ def xnor(thread, threads, words):
     ----------
     x : uint64 array, ``(n, rows, columns, words)`` with padding
     magnitudes : int64 array, ``(n, rows, columns)`` with padding, or of no rows
-        Without rows, ``sum|I|`` is left out.
+        Without rows, ``c`` and ``sum|I|`` are left out.
     w : uint64 array, ``(blocks, taps, BLOCK)``
     base : int32 array, ``(classes, outputs)``
     classes : int32 array, ``(output pixels,)``
         Which row of ``base`` a pixel takes: what of its window lies on the padding decides.
-    alpha : int64 array, ``(outputs,)``
-    stride, size, b, shift, low, high, blocks_each, places, sums, out : as in :func:`product`
+    alpha : int32 array, ``(outputs,)``
+    stride, size, dilation, group, b, shift, low, high, blocks_each, places, sums, out : as in :func:`product`
     """
-    (
-        count,
-        x,
-        magnitudes,
-        w,
-        stride,
-        size,
-        base,
-        classes,
-        alpha,
-        b,
-        shift,
-        low,
-        high,
-        blocks_each,
-        places,
-        sums,
-        out,
-    ) = _read_xnor(words)
+    _xnor(thread, threads, *_read_xnor(words))
+
+
+@_kernel(_XNOR_WIDE)
+def xnor_wide(thread, threads, words):
+    """As :func:`xnor`, with int64 ``alpha`` and ``b`` and a shift of 0 to 63."""
+    _xnor(thread, threads, *_read_xnor_wide(words))
+
+
+@part
+def _xnor(thread, threads, count, x, magnitudes, w, stride, size, dilation, group, base, classes, *more):
+    alpha, b, shift, low, high, blocks_each, places, sums, out = more
     _, rows, columns, outputs = out.shape
     pixels = count * rows * columns
     scaled = magnitudes.shape[1] > 0
     first, last = _share(_tasks(pixels, len(w), blocks_each), thread, threads)
     for t in range(first, last):
         task = _task(t, pixels, len(w), blocks_each)
-        _sum(x, w, task, (rows, columns), stride, size, places[thread], sums[thread])
+        _sum(x, w, task, (rows, columns), stride, size, dilation, group, places[thread], sums[thread])
         for pixel in range(task[0], task[1]):
             image, place = pixel // (rows * columns), pixel % (rows * columns)
             y, x_ = place // columns, place % columns
-            total = np.int64(1)
-            if scaled:
-                total = np.int64(0)
-                for i in range(size[0]):
-                    for j in range(size[1]):
-                        total += magnitudes[image, y * stride[0] + i, x_ * stride[1] + j]
             o = slice(task[2] * BLOCK, min(task[3] * BLOCK, outputs))
             own_sums, own_base = sums[thread, pixel - task[0], o], base[classes[place], o]
             own_alpha, own_b = alpha[o], b[o]
             to = out[image, y, x_, o]
-            for k in range(len(to)):
-                n = np.int64(own_base[k]) - 2 * np.int64(own_sums[k])
-                n = n * own_alpha[k] * total + own_b[k]
-                to[k] = _rounded(n, shift, low, high)
+            if scaled:
+                total = np.int64(0)
+                for i in range(size[0]):
+                    for j in range(size[1]):
+                        row, column = i * dilation[0], j * dilation[1]
+                        total += magnitudes[image, y * stride[0] + row, x_ * stride[1] + column]
+                for k in range(len(to)):
+                    n = np.int64(own_base[k]) - 2 * np.int64(own_sums[k])
+                    to[k] = _rounded(n * own_alpha[k] * total + own_b[k], shift, low, high)
+            else:
+                for k in range(len(to)):
+                    n = own_base[k] - 2 * own_sums[k]
+                    to[k] = _scaled(n, own_alpha[k], own_b[k], shift, low, high)
 
 
-_XNOR_BITS = (
-    *(INTEGER, array("uint64", 4), array("uint64", 3), PAIR, PAIR, array("int32", 2), array("int32", 1)),
-    *(array("uint64", 1), PAIR, INTEGER, array("int64", 2), array("int32", 3), array("uint64", 4), PAIR),
+_XNOR_BITS, _PRODUCT_BITS = (
+    (
+        *(INTEGER, array(x, 4), array(w, 3), *_READING, array("int32", 2), array("int32", 1)),
+        *(array("uint64", 1), PAIR, INTEGER, array("int64", 2), array("int32", 3), array("uint64", 4), PAIR),
+    )
+    for x, w in (("uint64", "uint64"), ("int16", "int32"))
 )
-_read_xnor_bits = reader(_XNOR_BITS)
+_read_xnor_bits, _read_product_bits = reader(_XNOR_BITS), reader(_PRODUCT_BITS)
 
 
 @_kernel(_XNOR_BITS)
@@ -375,18 +459,30 @@ def xnor_bits(thread, threads, words):
         Blocks of a task, whole words.
     out : uint64 array, ``(n, rows, columns, words)`` with padding
     corner : pair of int
-    count, x, w, stride, size, places, sums : as in :func:`xnor`
+    count, x, w, stride, size, dilation, group, places, sums : as in :func:`xnor`
     """
-    (count, x, w, stride, size, limits, classes, flips, grid, blocks_each, places, sums, out, corner) = (
-        _read_xnor_bits(words)
-    )
+    _bits(thread, threads, *_read_xnor_bits(words))
+
+
+@_kernel(_PRODUCT_BITS)
+def product_bits(thread, threads, words):
+    """As :func:`xnor_bits`, of a real filter: whether a sum is at most a limit.
+
+    ``x``, ``w`` and ``sums`` are as in :func:`product`.
+    """
+    _bits(thread, threads, *_read_product_bits(words))
+
+
+@part
+def _bits(thread, threads, count, x, w, stride, size, dilation, group, limits, classes, flips, grid, *more):
+    blocks_each, places, sums, out, corner = more
     rows, columns = grid
     pixels = count * rows * columns
     outputs = sums.shape[2]
     first, last = _share(_tasks(pixels, len(w), blocks_each), thread, threads)
     for t in range(first, last):
         task = _task(t, pixels, len(w), blocks_each)
-        _sum(x, w, task, (rows, columns), stride, size, places[thread], sums[thread])
+        _sum(x, w, task, (rows, columns), stride, size, dilation, group, places[thread], sums[thread])
         for pixel in range(task[0], task[1]):
             image, place = pixel // (rows * columns), pixel % (rows * columns)
             y, x_ = place // columns + corner[0], place % columns + corner[1]
@@ -395,6 +491,27 @@ def xnor_bits(thread, threads, words):
                     sums[thread], (pixel - task[0]) * outputs + o, limits, classes[place] * outputs + o
                 )
                 out[image, y, x_, o // WORD] = word ^ flips[o // WORD]
+
+
+def _over_window(combine, neutral):
+    """What combines the numbers of each channel, or word, in a window; padding is left out."""
+
+    @inlined
+    def over_window(x, image, y, x_, size, stride, pad, to):
+        depth = x.shape[3]
+        to[:depth] = neutral
+        first_row, first_column = y * stride[0] - pad[0], x_ * stride[1] - pad[1]
+        for i in range(max(first_row, 0), min(first_row + size[0], x.shape[1])):
+            for j in range(max(first_column, 0), min(first_column + size[1], x.shape[2])):
+                for k in range(depth):
+                    to[k] = combine(to[k], x[image, i, j, k])
+
+    return over_window
+
+
+_any_of = _over_window(part(lambda a, b: a | b), 0)
+_largest_of = _over_window(part(lambda a, b: max(a, b)), -(2**15))
+_sum_of = _over_window(part(lambda a, b: a + b), 0)
 
 
 _POOL_BITS = (
@@ -422,183 +539,171 @@ def pool_bits(thread, threads, words):
         image, y = t // rows, t % rows
         for x_ in range(columns):
             to = out[image, corner[0] + y, corner[1] + x_]
-            to[:] = 0
-            first_row, first_column = y * stride[0] - pad[0], x_ * stride[1] - pad[1]
-            for i in range(max(first_row, 0), min(first_row + size[0], x.shape[1])):
-                for j in range(max(first_column, 0), min(first_column + size[1], x.shape[2])):
-                    for word in range(len(to)):
-                        to[word] |= x[image, i, j, word]
+            _any_of(x, image, y, x_, size, stride, pad, to)
             for word in range(len(to)):
                 to[word] ^= flips[word]
-
-
-@part
-def _rounded_narrow(n, shift, low, high):
-    """As :func:`_rounded`, for a shift of 0 to 30, in int32."""
-    half = np.int32((np.int32(1) << np.int32(max(shift - 1, 0))) - 1)
-    odd = np.int32(np.int32(n >> np.int32(shift)) & np.int32(min(shift, 1)))
-    rounded = np.int32(np.int32(np.int32(n + half) + odd) >> np.int32(shift))
-    return min(max(rounded, np.int32(low)), np.int32(high))
-
-
-def _scaled(x, a, b, shift, low, high):
-    """``x * a + b``, rounded, in 32 bits where ``a`` has as many, else in 64."""
-
-
-@overload(_scaled)
-def _scaled_by_type(x, a, b, shift, low, high):
-    def narrow(x, a, b, shift, low, high):
-        return _rounded_narrow(np.int32(np.int32(np.int32(x) * a) + np.int32(b)), shift, low, high)
-
-    def wide(x, a, b, shift, low, high):
-        return _rounded(np.int64(x) * a + b, shift, low, high)
-
-    return narrow if a == types.int32 else wide
-
-
-@inlined
-def _pool_line(x, image, y, x_, size, stride, pad, line):
-    """The largest number of each channel in a window."""
-    channels = x.shape[3]
-    first_row, first_column = y * stride[0] - pad[0], x_ * stride[1] - pad[1]
-    if size[0] * size[1] == 1:
-        of_x = x[image, first_row, first_column]
-        for c in range(channels):
-            line[c] = of_x[c]
-        return
-    line[:channels] = -(2**15)
-    for i in range(max(first_row, 0), min(first_row + size[0], x.shape[1])):
-        for j in range(max(first_column, 0), min(first_column + size[1], x.shape[2])):
-            for c in range(channels):
-                line[c] = max(line[c], x[image, i, j, c])
-
-
-@inlined
-def _rectify_line(line, channels, low):
-    for c in range(channels):
-        line[c] = max(line[c], low)
-
-
-@inlined
-def _write_line(line, channels, image, y, x_, out, signs, magnitudes):
-    if out.shape[1]:
-        to = out[image, y, x_]
-        for c in range(channels):
-            to[c] = line[c]
-    if signs.shape[1]:
-        for word in range(signs.shape[3]):
-            signs[image, y, x_, word] = pack_nonnegative(line, word * WORD)
-    if magnitudes.shape[1]:
-        total = np.int64(0)
-        for c in range(channels):
-            total += abs(np.int64(line[c]))
-        magnitudes[image, y, x_] = total
 
 
 _POINTWISE, _POINTWISE_WIDE = (
     (
         *(INTEGER, array("int16", 4), PAIR, PAIR, PAIR, array(sums, 1), array(sums, 1)),
-        *(INTEGER, INTEGER, INTEGER, PAIR, array("int16", 2), array("int16", 4), array("uint64", 4)),
-        *(array("int64", 3), PAIR),
+        *(INTEGER, INTEGER, INTEGER, array(others, 4), array(sums, 1), INTEGER, INTEGER, INTEGER, PAIR),
+        *(array("int16", 2), array("int16", 4), PAIR, array("uint64", 4), array("int64", 3), PAIR),
     )
-    for sums in ("int32", "int64")
+    for sums, others in (("int32", "int16"), ("int64", "int64"))
 )
 _read_pointwise, _read_pointwise_wide = reader(_POINTWISE), reader(_POINTWISE_WIDE)
 
 
 @_kernel(_POINTWISE)
 def pointwise(thread, threads, words):
-    """Max pooling, batch norm and rectifier, to integers or to signs and the sums of their magnitudes.
+    """Max pooling, batch norm, the sum with another image and rectifier, to integers, signs and magnitudes.
 
-    ``clip(round_half_even((max(x) * scale + b) * 2**-shift), low, high)``.
+    ``n = clip(round_half_even((max(x) * scale + b) * 2**-shift), low, high)``, and where there is another
+    image ``clip(round_half_even((n * factors[0] + other * factors[1]) * 2**-sum_shift), sum_low, sum_high)``.
 
     Parameters
     ----------
     x : int16 array, ``(n, rows, columns, channels)``
     size, stride, pad, grid : as in :func:`pool_bits`
     scale, b : int32 array, ``(channels,)``, or empty
-        Empty for neither scale nor rounding. No product with its offset, and half a unit for rounding, is
-        beyond 32 bits.
-    shift : int
+        Empty for neither scale nor rounding. No product with its offset, nor a sum of the two images, and
+        half a unit for rounding, is beyond 32 bits.
+    shift, sum_shift : int
         0 to 30.
-    low, high : int
+    low, high, sum_low, sum_high : int
+    other : int16 array, ``(n, output rows, output columns, channels)``, or of no rows
+    factors : int32 array, ``(2,)``
     lines : int16 array, ``(threads, channels)``, channels rounded up to a word, -1 beyond them
     out : int16 array, ``(n, rows, columns, channels)`` with padding, or of no rows
     signs : uint64 array, ``(n, rows, columns, words)`` with padding, or of no rows
     magnitudes : int64 array, ``(n, rows, columns)`` with padding, or of no rows
         Whichever of the three has rows is written.
-    corner : pair of int
+    corner, signs_corner : pair of int
     """
     _pointwise(thread, threads, *_read_pointwise(words))
 
 
 @_kernel(_POINTWISE_WIDE)
 def pointwise_wide(thread, threads, words):
-    """As :func:`pointwise`, with int64 ``scale`` and ``b`` and a shift of 0 to 63."""
+    """As :func:`pointwise`, with int64 ``scale``, ``b``, ``other`` and ``factors`` and shifts of 0 to 63."""
     _pointwise(thread, threads, *_read_pointwise_wide(words))
 
 
 @part
 def _pointwise(
-    thread, threads, count, x, size, stride, pad, scale, b, shift, low, high, grid, lines, *written
+    thread, threads, count, x, size, stride, pad, scale, b, shift, low, high, other, factors, *more
 ):
+    sum_shift, sum_low, sum_high, grid, lines, out, corner, signs, magnitudes, signs_corner = more
     rows, columns = grid
-    out, signs, magnitudes, corner = written
-    line = lines[thread]
+    channels, line, begin = x.shape[3], lines[thread], thread * lines.shape[1]
+    whole, is_pooled = channels // WORD * WORD, size[0] * size[1] > 1
     first, last = _share(count * rows, thread, threads)
     for t in range(first, last):
         image, y = t // rows, t % rows
         for x_ in range(columns):
-            _pool_line(x, image, y, x_, size, stride, pad, line)
-            for c in range(len(scale)):
-                line[c] = _scaled(line[c], scale[c], b[c], shift, low, high)
-            if not len(scale):
-                _rectify_line(line, x.shape[3], low)
-            _write_line(line, x.shape[3], image, corner[0] + y, corner[1] + x_, out, signs, magnitudes)
+            if is_pooled:
+                _largest_of(x, image, y, x_, size, stride, pad, line)
+            else:
+                row, column = y * stride[0], x_ * stride[1]
+                place = ((image * x.shape[1] + row) * x.shape[2] + column) * channels
+                for c in range(0, whole, WORD):
+                    copy_64(x, place + c, lines, begin + c)
+                for c in range(whole, channels):
+                    line[c] = x[image, row, column, c]
+            if len(scale):
+                for c in range(0, whole, WORD):
+                    scale_64(lines, begin + c, scale, b, c, shift, low, high)
+                for c in range(whole, channels):
+                    line[c] = _scaled(line[c], scale[c], b[c], shift, low, high)
+            elif low == 0:
+                for c in range(channels):
+                    line[c] = max(line[c], low)
+            if other.shape[1]:
+                place = ((image * rows + y) * columns + x_) * channels
+                for c in range(0, whole, WORD):
+                    sum_64(lines, begin + c, other, place + c, factors, sum_shift, sum_low, sum_high)
+                for c in range(whole, channels):
+                    n = other[image, y, x_, c] * factors[1]
+                    line[c] = _scaled(line[c], factors[0], n, sum_shift, sum_low, sum_high)
+            if out.shape[1]:
+                row, column = corner[0] + y, corner[1] + x_
+                place = ((image * out.shape[1] + row) * out.shape[2] + column) * channels
+                for c in range(0, whole, WORD):
+                    copy_64(lines, begin + c, out, place + c)
+                for c in range(whole, channels):
+                    out[image, row, column, c] = line[c]
+            row, column = signs_corner[0] + y, signs_corner[1] + x_
+            if signs.shape[1]:
+                for word in range(signs.shape[3]):
+                    signs[image, row, column, word] = pack_nonnegative(lines, begin + word * WORD)
+            if magnitudes.shape[1]:
+                total = np.int64(0)
+                for c in range(channels):
+                    total += abs(np.int64(line[c]))
+                magnitudes[image, row, column] = total
 
 
-_ADD, _ADD_WIDE = (
-    (
-        *(INTEGER, array("int16", 4), array("int16", 4), array(sums, 1)),
-        *(INTEGER, INTEGER, INTEGER, array("int16", 4)),
-    )
-    for sums in ("int32", "int64")
-)
-_read_add, _read_add_wide = reader(_ADD), reader(_ADD_WIDE)
+_ACCUMULATE = (INTEGER, array("int16", 4), INTEGER, INTEGER, array("int64", 4))
+_read_accumulate = reader(_ACCUMULATE)
 
 
-@_kernel(_ADD)
-def add(thread, threads, words):
-    """Sum of two images: ``clip(round_half_even((x * factors[0] + y * factors[1]) * 2**-shift), low, high)``.
+@_kernel(_ACCUMULATE)
+def accumulate(thread, threads, words):
+    """Exact sums of images: ``x * factor``, added to what is there if ``keep`` is 1, and not if it is 0.
 
     Parameters
     ----------
-    x, y, out : int16 array, ``(n, rows, columns, channels)``
-    factors : int32 array, ``(2,)``
-        No sum of products, and half a unit for rounding, is beyond 32 bits.
-    shift : int
-        0 to 30.
-    low, high : int
+    x : int16 array, ``(n, rows, columns, channels)``
+    factor, keep : int
+    sums : int64 array, of the same shape
     """
-    _add(thread, threads, *_read_add(words))
+    count, x, factor, keep, sums = _read_accumulate(words)
+    first, last = _share(count * x.shape[1], thread, threads)
+    for t in range(first, last):
+        image, row = t // x.shape[1], t % x.shape[1]
+        for column in range(x.shape[2]):
+            own, to = x[image, row, column], sums[image, row, column]
+            for c in range(len(to)):
+                to[c] = to[c] * keep + np.int64(own[c]) * factor
 
 
-@_kernel(_ADD_WIDE)
-def add_wide(thread, threads, words):
-    """As :func:`add`, with int64 ``factors`` and a shift of 0 to 63."""
-    _add(thread, threads, *_read_add_wide(words))
+_CONCATENATE, _CONCATENATE_BITS = (
+    (INTEGER, array(dtype, 4), INTEGER, array(dtype, 4), PAIR) for dtype in ("int16", "uint64")
+)
+_read_concatenate, _read_concatenate_bits = reader(_CONCATENATE), reader(_CONCATENATE_BITS)
+
+
+@_kernel(_CONCATENATE)
+def concatenate(thread, threads, words):
+    """Copy an image to where its channels lie among others.
+
+    Parameters
+    ----------
+    x : int16 array, ``(n, rows, columns, channels)``
+    place : int
+        Of its first channel, or word.
+    out : int16 array, ``(n, rows, columns, all channels)`` with padding
+    corner : pair of int
+    """
+    _concatenate(thread, threads, *_read_concatenate(words))
+
+
+@_kernel(_CONCATENATE_BITS)
+def concatenate_bits(thread, threads, words):
+    """As :func:`concatenate`, of uint64 words of signs."""
+    _concatenate(thread, threads, *_read_concatenate_bits(words))
 
 
 @part
-def _add(thread, threads, count, x, y, factors, shift, low, high, out):
-    first, last = _share(count * out.shape[1], thread, threads)
-    a, b = factors[0], factors[1]
+def _concatenate(thread, threads, count, x, place, out, corner):
+    first, last = _share(count * x.shape[1], thread, threads)
     for t in range(first, last):
-        image, row = t // out.shape[1], t % out.shape[1]
-        for column in range(out.shape[2]):
-            of_x, of_y, to = x[image, row, column], y[image, row, column], out[image, row, column]
-            for c in range(len(to)):
-                to[c] = _scaled(of_x[c], a, of_y[c] * b, shift, low, high)
+        image, row = t // x.shape[1], t % x.shape[1]
+        for column in range(x.shape[2]):
+            own, to = x[image, row, column], out[image, corner[0] + row, corner[1] + column]
+            for k in range(len(own)):
+                to[place + k] = own[k]
 
 
 _AVERAGE = (
@@ -628,12 +733,7 @@ def average(thread, threads, words):
     for t in range(first, last):
         image, y = t // rows, t % rows
         for x_ in range(columns):
-            first_row, first_column = y * stride[0] - pad[0], x_ * stride[1] - pad[1]
-            line[:] = 0
-            for i in range(max(first_row, 0), min(first_row + size[0], x.shape[1])):
-                for j in range(max(first_column, 0), min(first_column + size[1], x.shape[2])):
-                    for c in range(channels):
-                        line[c] += np.int64(x[image, i, j, c])
+            _sum_of(x, image, y, x_, size, stride, pad, line)
             own = factor[y if len(factor) > 1 else 0, x_ if factor.shape[1] > 1 else 0]
             to = out[image, y, x_]
             for c in range(channels):

@@ -5,7 +5,7 @@ import numpy as np
 from xnornet.engine.kernels import WORD
 from xnornet.vectors import BLOCK
 
-__all__ = ["aligned_zeros", "blocked", "border", "real_weights", "sign_words", "to_words", "words"]
+__all__ = ["aligned_zeros", "blocked", "border", "paired", "real_weights", "sign_words", "to_words", "words"]
 
 # A vector's load is fastest from an address that is a multiple of its size.
 ALIGNMENT = 64
@@ -38,14 +38,14 @@ def sign_words(signs, input_shape):
     uint64 array, ``(outputs, kh, kw, words)``
     """
     bits = signs.bits
+    if bits.ndim == 4:
+        return to_words(bits, signs.channels)
     channels, *window = input_shape
-    if bits.ndim == 2 and window != [1, 1]:
-        # A few outputs at a time, since a sign takes a byte in between.
-        slices = [_by_pixel(bits[i : i + BLOCK], input_shape) for i in range(0, len(bits), BLOCK)]
-        bits = np.concatenate(slices)
-    elif bits.ndim == 2:
-        bits = bits[:, None, None]
-    return to_words(bits, channels)
+    if window == [1, 1]:
+        return to_words(bits[:, None, None], channels)
+    # A few outputs at a time, since a sign takes a byte in between.
+    slices = [_by_pixel(bits[i : i + BLOCK], input_shape) for i in range(0, len(bits), BLOCK)]
+    return to_words(np.concatenate(slices), channels)
 
 
 def to_words(bits, channels):
@@ -67,6 +67,18 @@ def real_weights(W, input_shape):
     if W.ndim == 2:
         W = W.reshape(len(W), *input_shape)
     return W.transpose(0, 2, 3, 1).astype(np.int16)
+
+
+def paired(w, length):
+    """Numbers ``(outputs, ...)``, in runs of a length of at least two, as the int32 pairs that a tile takes.
+
+    Of an odd run, the last pair is its last two numbers, of which the first has been in a pair already and
+    counts 0.
+    """
+    w = w.reshape(len(w), -1, length)
+    if length % 2:
+        w = np.insert(w, length - 1, 0, axis=2)
+    return np.ascontiguousarray(w, "<i2").view("<i4").astype(np.int32, copy=False)
 
 
 def blocked(w, multiple=BLOCK):
@@ -91,6 +103,7 @@ def border(w, channels, window, lengths, grid):
     ----------
     w : uint64 array, ``(outputs, kh, kw, words)``
     channels : int
+        Of a group.
     window : Window
     lengths, grid : pair of int
         Rows and columns of the input without padding, and of the output.
@@ -103,7 +116,7 @@ def border(w, channels, window, lengths, grid):
     """
     (rows, row_classes), (columns, column_classes) = (
         _taps_on_image(*axis)
-        for axis in zip(lengths, grid, window.size, window.stride, window.pad, strict=True)
+        for axis in zip(lengths, grid, window.size, window.stride, window.dilation, window.pad, strict=True)
     )
     ones = np.bitwise_count(w).sum(axis=-1, dtype=np.int32)
     on_image = _sums_over(_sums_over(ones, rows, 1), columns, 2)
@@ -114,11 +127,13 @@ def border(w, channels, window, lengths, grid):
     return np.ascontiguousarray(base.T, np.int32), classes.ravel()
 
 
-def _taps_on_image(length, count, size, stride, pad):
+def _taps_on_image(length, count, size, stride, dilation, pad):
     """Along one axis: the distinct ranges of taps that meet the image, and which of them each window has."""
     starts = np.arange(count, dtype=np.int32) * stride - pad[0]
-    first = (-starts).clip(0, size)
-    ranges = np.stack([first, (length - starts).clip(first, size)], axis=1)
+    # Taps before an end, rounded up: those of a dilated window do not meet each pixel.
+    first, last = (-((starts - end) // dilation) for end in (0, length))
+    first = first.clip(0, size)
+    ranges = np.stack([first, last.clip(first, size)], axis=1)
     # No end of a range grows from window to window, so equal ranges follow each other.
     new = np.diff(ranges, axis=0, prepend=-1).any(axis=1)
     return ranges[new], new.cumsum(dtype=np.int32) - 1

@@ -9,9 +9,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from xnornet.engine.kernels import STRETCH, WORD
-from xnornet.engine.layout import aligned_zeros, blocked, border, real_weights, sign_words, to_words, words
-from xnornet.engine.steps import WHOLE, folded_chain, steps_of
+from xnornet.engine.kernels import STRETCH, WORD, runs_of
+from xnornet.engine.layout import (
+    aligned_zeros,
+    blocked,
+    border,
+    paired,
+    real_weights,
+    sign_words,
+    to_words,
+    words,
+)
+from xnornet.engine.steps import BARE, WHOLE, folded_chain, largest_sum, steps_of
 from xnornet.engine.thresholds import aligned_bias, fold
 from xnornet.errors import ModelError
 from xnornet.graph import Rectify
@@ -92,20 +101,26 @@ class Call:
 
 @dataclass(frozen=True, eq=False)
 class Target:
-    """Where a node's output goes: integers, signs, sums of magnitudes, as the next node reads them.
+    """Where a step's output goes: integers, signs, sums of magnitudes, as others read them.
 
-    What is not wanted is an array of no rows.
+    What is not wanted is an array of no rows. The corners are of integers, and of signs and magnitudes.
     """
 
     ints: object
     signs: object
     magnitudes: object
     corner: tuple
+    signs_corner: tuple
 
 
 NOWHERE = Target(
-    np.zeros((0, 0, 0, 0), np.int16), np.zeros((0, 0, 0, 0), np.uint64), np.zeros((0, 0, 0), np.int64), (0, 0)
+    *(np.zeros((0, 0, 0, 0), dtype) for dtype in (np.int16, np.uint64)),
+    np.zeros((0, 0, 0), np.int64),
+    *[(0, 0)] * 2,
 )
+
+# The other image of a pointwise kernel where there is none, by the type of its factors.
+ALONE = {np.int32: np.zeros((0, 0, 0, 0), np.int16), np.int64: np.zeros((0, 0, 0, 0), np.int64)}
 
 
 class Plan:
@@ -149,11 +164,14 @@ class Plan:
         self.input_shape = steps[0].shape
         self.images = {name: Buffer(self.input_shape, np.dtype(name), "images") for name in QUANTIZERS}
         self.lost = Buffer((2,), np.int64, scratch=True)
-        reader = {before: step for step in steps for before in step.inputs}
-        self._targets = {step: self._target(step, reader.get(step)) for step in steps}
+        self._targets = {step: _target(step) for step in steps}
         q, first = steps[0].operation.q_out, self._targets[steps[0]]
         self._quantized = (2.0**q.f, float(q.limit), first.ints, first.corner, self.lost)
-        chains = {chain[0]: chain for step in steps if step.kind == "filter" if (chain := folded_chain(step))}
+        chains = {}
+        for step in steps:
+            bits_alone = step.signs is not None and step.ints is None and not step.magnitudes
+            if bits_alone and (chain := folded_chain(step)):
+                chains[chain[0]] = chain
         done = {steps[0], *(step for chain in chains.values() for step in chain[1:])}
         for step in steps:
             if step in chains:
@@ -175,29 +193,14 @@ class Plan:
         """The last kernel's output, ``(n, rows, columns, channels)``, in the shape of the scores."""
         return ints.transpose(0, 3, 1, 2).reshape(-1, *self.output_shape)
 
-    def _target(self, step, reader):
-        """Where a step writes: in the form of its one reader, where it can, else integers."""
-        channels, rows, columns = step.out_shape
-        if not step.bare or reader is None or reader.kind != "filter":
-            return replace(NOWHERE, ints=Buffer((rows, columns, channels), np.int16, LIVE))
-        pad = reader.window.pad
-        rows, columns = (n + sum(p) for n, p in zip((rows, columns), pad, strict=True))
-        corner = (pad[0][0], pad[1][0])
-        if not reader.is_binary:
-            return replace(NOWHERE, ints=Buffer((rows, columns, channels), np.int16), corner=corner)
-        signs = Buffer((rows, columns, words(channels)), np.uint64)
-        magnitudes = NOWHERE.magnitudes
-        if reader.operation.scale_inputs:
-            magnitudes = Buffer((rows, columns), np.int64)
-        return Target(NOWHERE.ints, signs, magnitudes, corner)
-
     def _call(self, kernel, *arguments):
         self.calls.append(Call(kernel, arguments))
 
     def _filter(self, node, value, target):
         (_xnor if node.is_binary else _product)(self._call, node, value, target)
 
-    def _pointwise(self, node, value, target):
+    def _pointwise(self, node, value, *others_and_target):
+        *others, target = others_and_target
         window = node.pool.window if node.pool else WHOLE
         channels, *grid = node.out_shape
         limit, scale, b, shift, is_narrow = 2**15, (), (), 0, True
@@ -206,41 +209,50 @@ class Plan:
             limit, shift = operation.q_out.limit, _shift(operation)
             scale, b = operation.scale, aligned_bias(operation)
             is_narrow = _fits_32_bits(operation.bound(), shift)
+        factors, sum_shift, sum_limit = _sum_of(node.add) if node.add else ([0, 0], 0, limit)
+        largest = sum(map(abs, factors)) << 15
+        is_narrow = is_narrow and len(factors) == 2 and _fits_32_bits(largest, sum_shift)
+        lows = [0 if node.rectify else -limit, 0 if node.rectify else -sum_limit]
+        if node.add:
+            lows[0] = -limit
         sums = np.int32 if is_narrow else np.int64
+        other = ALONE[sums]
+        if is_narrow and others:
+            other = others[0].ints
+        elif others:
+            other = Buffer((*grid, channels), np.int64, LIVE)
+            for i, (each, factor) in enumerate(zip(others, factors[1:], strict=True)):
+                self._call("accumulate", each.ints, factor, min(i, 1), other)
+            factors = [factors[0], 1]
         self._call(
             "pointwise" if is_narrow else "pointwise_wide",
-            value.ints,
-            *(window.size, window.stride, _before(window)),
-            *(np.array(scale, sums), np.array(b, sums), shift, 0 if node.rectify else -limit, limit),
-            tuple(grid),
-            Buffer((words(channels) * WORD,), np.int16, scratch=True, fill=-1),
-            *(target.ints, target.signs, target.magnitudes, target.corner),
+            *(value.ints, window.size, window.stride, _corner(window.pad)),
+            *(np.array(scale, sums), np.array(b, sums), shift, lows[0], limit),
+            *(other, np.array(factors, sums), min(sum_shift, 63), lows[1], sum_limit),
+            *(tuple(grid), Buffer((words(channels) * WORD,), np.int16, scratch=True, fill=-1)),
+            *(target.ints, target.corner, target.signs, target.magnitudes, target.signs_corner),
         )
 
     def _flatten(self, step, value, target):
         self._call("flatten", value.ints, target.ints)
 
-    def _add(self, step, x, y, target):
-        operation = step.operation
-        pairs = zip(operation.coefficients.tolist(), operation.shifts, strict=True)
-        factors, shift = [c << s for c, s in pairs], operation.fraction_bits() - operation.q_out.f
-        # What all factors share is taken out of the shift.
-        while shift and not any(factor & 1 for factor in factors):
-            factors, shift = [factor >> 1 for factor in factors], shift - 1
-        limit = operation.q_out.limit
-        is_narrow = _fits_32_bits((1 << 15) * sum(map(abs, factors)), shift)
-        self._call(
-            "add" if is_narrow else "add_wide",
-            *(x.ints, y.ints, np.array(factors, np.int32 if is_narrow else np.int64)),
-            *(min(shift, 63), -limit, limit, target.ints),
-        )
+    def _concatenate(self, step, *values_and_target):
+        *values, target = values_and_target
+        place = 0
+        for before, value in zip(step.inputs, values, strict=True):
+            channels = before.out_shape[0]
+            if step.signs is None:
+                self._call("concatenate", value.ints, place, target.ints, target.corner)
+            else:
+                self._call("concatenate_bits", value.signs, place // WORD, target.signs, target.signs_corner)
+            place += channels
 
     def _average(self, step, value, target):
         operation = step.operation
         window, limit = operation.window, operation.q_out.limit
         self._call(
             "average",
-            *(value.ints, window.size, window.stride, _before(window)),
+            *(value.ints, window.size, window.stride, _corner(window.pad)),
             *(operation.factor, _shift(operation), -limit, limit),
             *(Buffer((step.out_shape[0],), np.int64, scratch=True), target.ints),
         )
@@ -250,40 +262,42 @@ class Plan:
         self._call("exact", step.operation, step.shapes, *arrays)
 
     def _folded(self, chain, value, target):
-        """A binary filter and all up to the next one's signs."""
+        """A filter and all up to the signs that are read next."""
         node, *between = chain
         following = [Rectify()] if node.rectify else []
         for n in between:
             following += [r for r in (n.pool, n.affine) if r] + [Rectify()] * n.rectify
-        w = sign_words(node.operation.signs, node.shape)
-        fan_in = math.prod(node.operation.signs.shape[1:])
-        t, flips, pooled_flips = fold(node.operation, following, fan_in)
-        base, classes = border(w, node.shape[0], node.window, node.shape[1:], node.out_shape[1:])
+        t, flips, pooled_flips = fold(node.operation, following, largest_sum(node.operation))
         outputs, *grid = node.out_shape
-        limits = aligned_zeros((len(base), words(outputs) * WORD), np.int32)
+        if node.is_binary:
+            w = sign_words(node.operation.signs, node.shape)
+            base, classes = _border(node, w)
+            limit, reading = (base - t) // 2, _reading(node, value.signs, w, WORD)
+        else:
+            # A sum is at least its threshold where that of the weights' opposites is at most the opposite.
+            limit, classes = -t[np.newaxis], np.zeros(math.prod(grid), np.int32)
+            reading = _reading(node, value.ints, _pairs(node, -1), WORD)
+        limits = aligned_zeros((len(limit), words(outputs) * WORD), np.int32)
         limits[:] = -1
-        limits[:, :outputs] = (base - t) // 2
+        limits[:, :outputs] = limit
         pools = [n for n in between if n.pool]
         unpooled = target
         if pools:
-            signs = Buffer((*grid, words(outputs)), np.uint64, LIVE)
-            unpooled = replace(NOWHERE, signs=signs)
+            unpooled = replace(NOWHERE, signs=Buffer((*grid, words(outputs)), np.uint64, LIVE))
         self._call(
-            "xnor_bits",
-            *_reading(node, value.signs, w, WORD),
-            *(limits, classes, _as_words(flips), tuple(grid)),
+            "xnor_bits" if node.is_binary else "product_bits",
+            *(*reading, limits, classes, _as_words(flips), tuple(grid)),
             *_scratch(node, np.int32, WORD),
-            *(unpooled.signs, unpooled.corner),
+            *(unpooled.signs, unpooled.signs_corner),
         )
         if pools:
             window = pools[0].pool.window
             self._call(
                 "pool_bits",
                 unpooled.signs,
-                *(window.size, window.stride, _before(window)),
-                *(_as_words(pooled_flips), pools[0].out_shape[1:], target.signs, target.corner),
+                *(window.size, window.stride, _corner(window.pad)),
+                *(_as_words(pooled_flips), pools[0].out_shape[1:], target.signs, target.signs_corner),
             )
-        return target
 
     def kernels(self):
         """Names of all kernels that may be called."""
@@ -364,6 +378,30 @@ class Plan:
         return arrays
 
 
+def _target(step):
+    """Arrays for all forms in which a step writes. What has no padding around it may share memory."""
+    channels, *lengths = step.out_shape
+
+    def form(pad, dtype, *depth):
+        rows, columns = (n + sum(p) for n, p in zip(lengths, pad, strict=True))
+        return Buffer((rows, columns, *depth), dtype, LIVE if pad == BARE else None)
+
+    target = NOWHERE
+    if step.ints is not None:
+        ints = form(step.ints, np.int16, channels)
+        target = replace(target, ints=ints, corner=_corner(step.ints))
+    if step.signs is not None:
+        signs = form(step.signs, np.uint64, words(channels))
+        target = replace(target, signs=signs, signs_corner=_corner(step.signs))
+    if step.magnitudes:
+        target = replace(target, magnitudes=form(step.signs, np.int64))
+    return target
+
+
+def _corner(pad):
+    return tuple(before for before, _ in pad)
+
+
 def _bytes(shape, dtype):
     return math.prod(shape) * np.dtype(dtype).itemsize
 
@@ -383,7 +421,8 @@ def _constant_bytes(node):
     bias = np.dtype(np.int64).itemsize * outputs
     taps = math.prod(node.window.size)
     if not node.is_binary:
-        return bias + np.dtype(np.int16).itemsize * rounded * taps * node.shape[0]
+        # Each tap has a pair more than half as many as channels; and a limit for each output.
+        return bias + np.dtype(np.int32).itemsize * rounded * (taps * (node.shape[0] // 2 + 1) + 1)
     # Along an axis, a window has taps of its own on the padding wherever its beginning or end meets an edge.
     ranges = (min(n, 2 * size + 1) for n, size in zip(grid, node.window.size, strict=True))
     border = np.dtype(np.int32).itemsize * (pixels + math.prod(ranges) * rounded)
@@ -397,14 +436,14 @@ def _exact_numbers(step):
 
 def _product(call, node, value, target):
     record = node.operation
-    w = real_weights(record.W, node.shape)
-    largest = record.q_in.limit * int(np.abs(record.W).reshape(len(w), -1).sum(axis=1).max())
-    is_wide = largest >= 1 << 31
+    is_narrow = _fits_32_bits(record.bound(), _shift(record))
+    sums = np.int32 if is_narrow else np.int64
+    b, *rounding = _rounding(node)
     call(
-        "product_wide" if is_wide else "product",
-        *_reading(node, value.ints, w, BLOCK),
-        *_rounding(node),
-        *_scratch(node, np.int64 if is_wide else np.int32, BLOCK),
+        "product" if is_narrow else "product_wide",
+        *_reading(node, value.ints, _pairs(node), BLOCK),
+        *(b.astype(sums), *rounding),
+        *_scratch(node, sums, BLOCK),
         target.ints,
     )
 
@@ -412,20 +451,48 @@ def _product(call, node, value, target):
 def _xnor(call, node, value, target):
     record = node.operation
     w = sign_words(record.signs, node.shape)
-    base, classes = border(w, node.shape[0], node.window, node.shape[1:], node.out_shape[1:])
+    is_narrow = not record.scale_inputs and _fits_32_bits(record.bound(), _shift(record))
+    factors = np.int32 if is_narrow else np.int64
     x, *reading = _reading(node, value.signs, w, BLOCK)
+    b, *rounding = _rounding(node)
     call(
-        "xnor",
-        *(x, value.magnitudes, *reading),
-        *(base, classes, record.alpha.astype(np.int64)),
-        *_rounding(node),
+        "xnor" if is_narrow else "xnor_wide",
+        *(x, value.magnitudes if record.scale_inputs else NOWHERE.magnitudes, *reading),
+        *(*_border(node, w), record.alpha.astype(factors)),
+        *(b.astype(factors), *rounding),
         *_scratch(node, np.int32, BLOCK),
         target.ints,
     )
 
 
+def _border(node, w):
+    channels = node.shape[0] // node.operation.groups
+    return border(w, channels, node.window, node.shape[1:], node.out_shape[1:])
+
+
+def _pairs(node, sign=1):
+    """Weights of a real filter, or their opposites."""
+    w, window = real_weights(node.operation.W, node.shape), node.window
+    _, length = runs_of.py_func(window.size, window.dilation, node.shape[0], w.shape[3])
+    return paired(sign * w, length)
+
+
 def _reading(node, x, w, multiple):
-    return x, blocked(w, multiple), node.window.stride, node.window.size
+    """A filter's input and weights, ``(outputs, ...)``, and how its window moves over the one."""
+    groups, window = node.operation.groups, node.window
+    depth = node.shape[0] // groups
+    group = words(depth) if node.is_binary else depth, -(-len(w) // groups // BLOCK)
+    return x, blocked(w, multiple), window.stride, window.size, window.dilation, group
+
+
+def _sum_of(add):
+    """Factors of a sum of images, by how far it is shifted to the right, and its largest number."""
+    pairs = zip(add.coefficients.tolist(), add.shifts, strict=True)
+    factors, shift = [c << s for c, s in pairs], add.fraction_bits() - add.q_out.f
+    # What all factors share is taken out of the shift.
+    while shift and not any(factor & 1 for factor in factors):
+        factors, shift = [factor >> 1 for factor in factors], shift - 1
+    return factors, shift, add.q_out.limit
 
 
 def _rounding(node):
@@ -455,10 +522,6 @@ def _shift(record):
 def _fits_32_bits(largest, shift):
     """Whether exact results up to this magnitude can be rounded in 32 bits."""
     return shift < 31 and largest + (1 << shift) < 1 << 31
-
-
-def _before(window):
-    return tuple(before for before, _ in window.pad)
 
 
 def _as_words(flags):

@@ -7,12 +7,15 @@ Tests hold the kernels to them. An engine runs on them, in one thread and a few 
 import numpy as np
 
 from xnornet.engine.definition import exact
+from xnornet.engine.kernels import runs_of
 from xnornet.fixedpoint import round_shift
+from xnornet.vectors import BLOCK
 
 __all__ = [
-    "add",
-    "add_wide",
+    "accumulate",
     "average",
+    "concatenate",
+    "concatenate_bits",
     "exact",
     "flatten",
     "pointwise",
@@ -20,12 +23,14 @@ __all__ = [
     "pool_bits",
     "prepare",
     "product",
+    "product_bits",
     "product_wide",
     "quantize",
     "quantize_double",
     "runner",
     "xnor",
     "xnor_bits",
+    "xnor_wide",
 ]
 
 
@@ -54,33 +59,37 @@ def quantize(count, images, scale, limit, out, corner, lost):
 quantize_double = quantize
 
 
-def product(count, x, w, stride, size, b, shift, low, high, blocks_each, places, sums, out):
-    grid, outputs = out.shape[1:3], out.shape[3]
-    n = sum(
-        tap[..., None].astype(np.int64) * weights
-        for tap, weights in _taps(count, x, w, stride, size, grid, outputs)
-    )
+def product(count, x, w, *window_and_rest):
+    *window, b, shift, low, high, _, _, _, out = window_and_rest
+    n = _products(count, x, w, *window, out.shape[1:3], out.shape[3])
     out[:count] = _rounded(n + b, shift, low, high)
 
 
 product_wide = product
 
 
-def xnor(count, x, magnitudes, w, stride, size, base, classes, alpha, b, shift, low, high, *scratch_and_out):
-    out = scratch_and_out[-1]
-    grid, outputs = out.shape[1:3], out.shape[3]
-    differences = _differences(count, x, w, stride, size, grid, outputs)
-    n = (_by_pixel(base[classes], grid) - 2 * differences) * alpha
+def xnor(count, x, magnitudes, w, *window_and_rest):
+    *window, base, classes, alpha, b, shift, low, high, _, _, _, out = window_and_rest
+    grid = out.shape[1:3]
+    differences = _differences(count, x, w, *window, grid, out.shape[3])
+    n = (_by_pixel(base[classes], grid) - 2 * differences) * alpha.astype(np.int64)
     if magnitudes.size:
-        n = n * sum(_moved(magnitudes[:count], stride, size, grid))[..., None]
+        stride, size, dilation, _ = window
+        n = n * sum(_moved(magnitudes[:count], stride, size, grid, dilation))[..., None]
     out[:count] = _rounded(n + b, shift, low, high)
 
 
-def xnor_bits(
-    count, x, w, stride, size, limits, classes, flips, grid, blocks_each, places, sums, out, corner
-):
-    differences = _differences(count, x, w, stride, size, grid, limits.shape[1])
-    _write(out, corner, _packed(differences <= _by_pixel(limits[classes], grid)) ^ flips)
+xnor_wide = xnor
+
+
+def xnor_bits(*filter_and_rest, sums=None):
+    *own, limits, classes, flips, grid, _, _, _, out, corner = filter_and_rest
+    found = (sums or _differences)(*own, grid, limits.shape[1])
+    _write(out, corner, _packed(found <= _by_pixel(limits[classes], grid)) ^ flips)
+
+
+def product_bits(*filter_and_rest):
+    xnor_bits(*filter_and_rest, sums=_products)
 
 
 def pool_bits(count, x, size, stride, pad, flips, grid, out, corner):
@@ -88,29 +97,34 @@ def pool_bits(count, x, size, stride, pad, flips, grid, out, corner):
     _write(out, corner, np.bitwise_or.reduce(list(_moved(padded, stride, size, grid))) ^ flips)
 
 
-def pointwise(
-    count, x, size, stride, pad, scale, b, shift, low, high, grid, lines, out, signs, magnitudes, corner
-):
+def pointwise(count, x, size, stride, pad, scale, b, shift, low, high, other, factors, *more):
+    sum_shift, sum_low, sum_high, grid, _, out, corner, signs, magnitudes, signs_corner = more
     padded = _pooled(x[:count], size, stride, pad, grid, np.int16(-(2**15)))
     n = np.maximum.reduce(list(_moved(padded, stride, size, grid))).astype(np.int64)
     n = _rounded(n * scale + b, shift, low, high) if len(scale) else np.maximum(n, low)
+    if other.size:
+        first, second = factors.astype(np.int64)
+        n = _rounded(n * first + other[:count] * second, sum_shift, sum_low, sum_high)
     if out.size:
         _write(out, corner, n)
     if signs.size:
-        _write(signs, corner, _packed(n >= 0))
+        _write(signs, signs_corner, _packed(n >= 0))
     if magnitudes.size:
-        _write(magnitudes, corner, abs(n).sum(axis=3))
+        _write(magnitudes, signs_corner, abs(n).sum(axis=3))
 
 
 pointwise_wide = pointwise
 
 
-def add(count, x, y, factors, shift, low, high, out):
-    a, b = factors.astype(np.int64)
-    out[:count] = _rounded(x[:count].astype(np.int64) * a + y[:count] * b, shift, low, high)
+def accumulate(count, x, factor, keep, sums):
+    sums[:count] = sums[:count] * keep + x[:count].astype(np.int64) * factor
 
 
-add_wide = add
+def concatenate(count, x, place, out, corner):
+    _write(out[..., place : place + x.shape[3]], corner, x[:count])
+
+
+concatenate_bits = concatenate
 
 
 def average(count, x, size, stride, pad, factor, shift, low, high, sums, out):
@@ -124,26 +138,41 @@ def flatten(count, x, out):
     out[:count, 0, 0] = x[:count].transpose(0, 3, 1, 2).reshape(count, -1)
 
 
-def _moved(x, stride, size, grid):
+def _moved(x, stride, size, grid, dilation=(1, 1)):
     """For each tap of a window, what it meets at each output pixel."""
     ends = [(n - 1) * s + 1 for n, s in zip(grid, stride, strict=True)]
-    for i in range(size[0]):
-        for j in range(size[1]):
+    for i in range(0, size[0] * dilation[0], dilation[0]):
+        for j in range(0, size[1] * dilation[1], dilation[1]):
             yield x[:, i : i + ends[0] : stride[0], j : j + ends[1] : stride[1]]
 
 
-def _taps(count, x, w, stride, size, grid, outputs):
-    """Each element of a window: what it meets at each output pixel, and its weight for each output."""
-    weights = w.transpose(1, 0, 2).reshape(w.shape[1], -1)[:, :outputs]
-    elements = (moved[..., e] for moved in _moved(x[:count], stride, size, grid) for e in range(x.shape[3]))
-    return zip(elements, weights, strict=True)
+def _sums(multiply, count, x, w, stride, size, dilation, group, grid, outputs):
+    """Sums over each window of what an element of the input and one of an output's weights give."""
+    depth, blocks = group
+    last, found = x.shape[3] - depth, []
+    for block, weights in enumerate(w):
+        first = min(block // blocks * depth, last)
+        taps = _moved(x[:count, ..., first : first + depth], stride, size, grid, dilation)
+        elements = (tap[..., e, None] for tap in taps for e in range(depth))
+        found.append(sum(multiply(n, own) for n, own in zip(elements, weights, strict=True)))
+    return np.concatenate(found, axis=3)[..., :outputs]
 
 
 def _differences(*filter_and_grid):
-    return sum(
-        np.bitwise_count(tap[..., None] ^ weights).astype(np.int64)
-        for tap, weights in _taps(*filter_and_grid)
+    return _sums(lambda n, w: np.bitwise_count(n ^ w).astype(np.int64), *filter_and_grid)
+
+
+def _products(count, x, w, stride, size, dilation, group, grid, outputs):
+    _, length = runs_of.py_func(size, dilation, x.shape[3], group[0])
+    w = (
+        np.ascontiguousarray(w.transpose(0, 2, 1), "<i4")
+        .view("<i2")
+        .reshape(len(w), BLOCK, -1, length + length % 2)
     )
+    if length % 2:
+        w = np.delete(w, length - 1, axis=3)
+    w = w.reshape(len(w), BLOCK, -1).transpose(0, 2, 1).astype(np.int64)
+    return _sums(np.multiply, count, x, w, stride, size, dilation, group, grid, outputs)
 
 
 def _pooled(x, size, stride, pad, grid, lowest):

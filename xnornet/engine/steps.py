@@ -1,4 +1,4 @@
-"""A graph as steps that one kernel each computes, so that each filter finds its input in the form it takes.
+"""A graph as steps that one kernel each computes, and the forms in which each writes what others read.
 
 Which kernel that is, and on which arrays, is left to ``plan``. An operation that no kernel computes is a step
 of its own, which runs by its definition.
@@ -7,17 +7,36 @@ of its own, which runs by its definition.
 import math
 from dataclasses import dataclass, replace
 
-from xnornet.engine.kernels import WORD
-from xnornet.engine.layout import words
-from xnornet.graph import XNOR, Add, Affine, AveragePool, Flatten, Linear, MaxPool, Rectify, Window
+import numpy as np
 
-__all__ = ["WHOLE", "Step", "as_image", "folded_chain", "is_sparse", "steps_of"]
+from xnornet.engine.kernels import WORD, runs_of
+from xnornet.engine.layout import words
+from xnornet.fixedpoint import Q
+from xnornet.graph import (
+    XNOR,
+    Add,
+    Affine,
+    AveragePool,
+    Concatenate,
+    Flatten,
+    Linear,
+    MaxPool,
+    Rectify,
+    Requantize,
+    Window,
+)
+from xnornet.vectors import BLOCK
+
+__all__ = ["WHOLE", "Step", "as_image", "folded_chain", "is_sparse", "largest_sum", "steps_of"]
 
 # Words of channels are rather empty from so many bits for each sign on.
 MOST_BITS = 1.5
 
+# No padding around an image.
+BARE = ((0, 0), (0, 0))
+
 # The window of what looks at one pixel at a time.
-WHOLE = Window((1, 1), (1, 1), ((0, 0), (0, 0)))
+WHOLE = Window((1, 1), (1, 1), BARE)
 
 
 @dataclass(eq=False)
@@ -27,9 +46,9 @@ class Step:
     Attributes
     ----------
     kind : str
-        "quantize"; "filter", a layer with weights and a rectifier behind it; "pointwise", pooling, batch norm
-        and rectifier in this order, each there or not; "flatten"; "add", of two; "average"; or "exact", any
-        other operation.
+        "quantize"; "filter", a layer with weights and a rectifier behind it; "pointwise", pooling, batch
+        norm, the sum with further inputs and rectifier in this order, each there or not; "flatten";
+        "average"; "concatenate"; or "exact", any other operation.
     shape : tuple of int
         Of the first input, as ``(channels, rows, columns)``.
     inputs : list of Step
@@ -39,9 +58,15 @@ class Step:
         Shapes of the inputs, and of the output, as an exact operation takes them.
     pool : MaxPool or None
     affine : Affine or None
+    add : Add or None
+        Its coefficients are in the order of the inputs.
     rectify : bool
     readers : int
         Steps that read the output; one more of the step that gives the scores.
+    ints, signs : pair of (int, int) or None
+        The padding around the integers, and around the signs, that it writes; None if nobody reads such.
+    magnitudes : bool
+        Whether it writes the sums of magnitudes beside the signs.
     """
 
     kind: str
@@ -51,8 +76,12 @@ class Step:
     shapes: tuple = ()
     pool: MaxPool | None = None
     affine: Affine | None = None
+    add: Add | None = None
     rectify: bool = False
     readers: int = 0
+    ints: tuple | None = None
+    signs: tuple | None = None
+    magnitudes: bool = False
 
     @property
     def out_shape(self):
@@ -73,9 +102,16 @@ class Step:
         return self.operation.window or replace(WHOLE, size=self.shape[1:])
 
     @property
-    def bare(self):
-        """Whether the quantizer, or a pointwise step, may write for its one reader in that one's form."""
-        return self.kind in ("quantize", "pointwise") and self.readers == 1
+    def reads(self):
+        """The form of its inputs: whether signs, and the padding around them."""
+        if self.kind == "filter":
+            return self.is_binary, self.window.pad
+        return self.kind == "concatenate" and self.signs is not None, BARE
+
+    @property
+    def scales(self):
+        """Whether it reads sums of magnitudes."""
+        return self.kind == "filter" and self.is_binary and self.operation.scale_inputs
 
 
 def steps_of(graph):
@@ -84,27 +120,30 @@ def steps_of(graph):
     Returns
     -------
     list of Step
-        In an order in which each comes behind its inputs; the last one gives the scores. The input of each
-        binary filter is a pointwise step that it alone reads, that of a real one may be the quantizer too.
+        In an order in which each comes behind its inputs; the last one gives the scores. Each writes in the
+        forms in which others read it.
     """
     shapes, consumers = graph.shapes(), _consumers(graph)
     flattens = _flattens(graph, consumers)
     shape = as_image(graph.input_shape)
     if flattens[0]:
         shape = (math.prod(shape), 1, 1)
-    steps = [Step("quantize", shape, [], graph.nodes[0].operation)]
+    first = Step("quantize", shape, [], graph.nodes[0].operation)
+    steps = {first: None}
     # Of each node, the step that computes it, and whether nothing but the node's one consumer needs that.
-    made, alone = [steps[0]], [len(consumers[0]) == 1]
+    made, alone = [first], [len(consumers[0]) == 1]
     for i, node in enumerate(graph.nodes[1:], 1):
         operation, inputs = node.operation, [made[k] for k in node.inputs]
         before, free = inputs[0], alone[node.inputs[0]]
         step = None
-        if _has_kernel(operation):
+        if isinstance(operation, Requantize):
+            operation = _as_affine(operation, before.out_shape[0])
+        if _has_kernel(operation, before.out_shape):
             step = Step("filter", before.out_shape, inputs, operation)
         elif isinstance(operation, MaxPool):
             step = Step("pointwise", before.out_shape, inputs, pool=operation)
         elif isinstance(operation, Affine):
-            if free and before.kind == "pointwise" and not before.affine and not before.rectify:
+            if free and before.kind == "pointwise" and not _is_full(before):
                 before.affine = operation
             else:
                 step = Step("pointwise", before.out_shape, inputs, affine=operation)
@@ -116,25 +155,72 @@ def steps_of(graph):
         elif isinstance(operation, Flatten):
             if before.out_shape[1:] != (1, 1) and not flattens[i]:
                 step = Step("flatten", before.out_shape, inputs)
+        elif isinstance(operation, Add) and len(inputs) > 1:
+            # Behind a batch norm that is read by nothing else, in the same pass.
+            order = list(range(len(inputs)))
+            fitting = [k for k in order if alone[node.inputs[k]] and _takes_sum(inputs[k])]
+            if fitting:
+                order.insert(0, order.pop(fitting[0]))
+                step = inputs[order[0]]
+                # All that it is the sum of comes before it.
+                del steps[step]
+            else:
+                step = Step("pointwise", before.out_shape, [before])
+            step.inputs = [*step.inputs, *(inputs[k] for k in order[1:])]
+            shifts = tuple(operation.shifts[k] for k in order)
+            step.add = replace(operation, coefficients=operation.coefficients[order], shifts=shifts)
         else:
             own = (*(shapes[k] for k in node.inputs), shapes[i])
-            kind = {Add: "add", AveragePool: "average"}.get(type(operation), "exact")
-            if kind == "add" and len(inputs) != 2:
-                kind = "exact"
+            kind = {AveragePool: "average", Concatenate: "concatenate"}.get(type(operation), "exact")
             step = Step(kind, before.out_shape, inputs, operation, own)
         if step is not None:
-            steps.append(step)
+            steps[step] = None
         made.append(before if step is None else step)
         alone.append(len(consumers[i]) == 1 and (free or step is not None))
-    return _prepared(steps, made[-1])
+    return _prepared(list(steps), made[-1])
 
 
-def _has_kernel(operation):
-    if not isinstance(operation, XNOR | Linear) or operation.groups != 1:
+def _as_affine(operation, channels):
+    """A change of formats as a batch norm whose scales are the unit of the finer one."""
+    bits = max(0, operation.q_out.f - operation.q_in.f)
+    scale, b, q_b = np.full(channels, 1 << bits), np.zeros(channels, np.int64), operation.q_in
+    return Affine(scale, Q(15, 15 - bits), b, q_b, operation.q_in, operation.q_out)
+
+
+def _is_full(step):
+    """Whether a pointwise step takes no batch norm any more."""
+    return step.affine or step.add or step.rectify
+
+
+def _takes_sum(step):
+    return step.kind == "pointwise" and not step.add and not step.rectify
+
+
+def _has_kernel(operation, shape):
+    """Whether a filter has a kernel: its groups are whole words and blocks, its numbers are at least two."""
+    if not isinstance(operation, XNOR | Linear):
         return False
     if operation.b is not None and operation.b.ndim > 1:
         return False
-    return operation.window is None or operation.window.dilation == (1, 1)
+    binary = isinstance(operation, XNOR)
+    if operation.groups > 1 and operation.weights[0] // operation.groups % BLOCK:
+        return False
+    if operation.groups > 1 and binary and (operation.scale_inputs or operation.weights[1] % WORD):
+        return False
+    return binary or _run(operation, shape) > 1
+
+
+def _run(operation, shape):
+    """How many numbers of a window of a real filter lie beside each other."""
+    window = operation.window or replace(WHOLE, size=shape[1:])
+    return runs_of.py_func(window.size, window.dilation, shape[0], shape[0] // operation.groups)[1]
+
+
+def largest_sum(operation):
+    """Largest magnitude of a filter's product."""
+    if isinstance(operation, XNOR):
+        return operation.fan_in()
+    return operation.q_in.limit * int(np.abs(operation.W).reshape(len(operation.W), -1).sum(axis=1).max())
 
 
 def _consumers(graph):
@@ -154,7 +240,7 @@ def _flattens(graph, consumers):
         operation = graph.nodes[k].operation
         if isinstance(operation, Rectify):
             return flattens[k]
-        dense = _has_kernel(operation) and operation.window is None
+        dense = isinstance(operation, XNOR | Linear) and operation.window is None
         return dense or isinstance(operation, Flatten)
 
     for i in reversed(range(len(graph.nodes))):
@@ -163,33 +249,76 @@ def _flattens(graph, consumers):
 
 
 def _prepared(steps, scores):
-    """Flatten where signs would leave their words too empty, and put pointwise steps before filters."""
+    """Flatten where signs would leave their words too empty, and choose the forms in which steps write."""
     _count_readers(steps, scores)
-    prepared = []
-
-    def put(step):
-        prepared.append(step)
-        return step
-
+    flattened = []
     for step in steps:
-        if step.kind == "filter":
+        if step.kind == "filter" and step.is_binary and step.operation.window is None:
             (before,) = step.inputs
-            dense = step.is_binary and step.operation.window is None and step.shape[1:] != (1, 1)
-            if dense and is_sparse(step.shape) and not folded_chain(step):
-                before = put(Step("flatten", step.shape, [before], readers=1))
-                step.shape = before.out_shape
-            if not before.bare or (step.is_binary and before.kind == "quantize"):
-                before = put(Step("pointwise", step.shape, [before], readers=1))
-            step.inputs = [before]
-        prepared.append(step)
+            folded = not step.scales and before.readers == 1 and folded_chain(before)
+            if step.shape[1:] != (1, 1) and is_sparse(step.shape) and not folded:
+                step.inputs = [Step("flatten", step.shape, [before])]
+                step.shape = step.inputs[0].out_shape
+                flattened += step.inputs
+        flattened.append(step)
     if scores.kind == "quantize":
-        scores = put(Step("pointwise", scores.shape, [scores], readers=1))
+        scores = Step("pointwise", scores.shape, [scores])
+        flattened.append(scores)
     # The last step in the list gives the scores, and nothing behind it is needed.
-    assert prepared[-1] is scores
+    assert flattened[-1] is scores
+    prepared, readers = [], {step: [] for step in flattened}
+    # A step's form is chosen before those of its inputs.
+    for step in reversed(flattened):
+        copies = _choose_forms(step, readers[step], step is scores)
+        for reader in (*copies, step):
+            prepared.append(reader)
+        for before in dict.fromkeys(step.inputs):
+            readers[before].append(step)
+    prepared.reverse()
+    _count_readers(prepared, scores)
     return prepared
 
 
+def _choose_forms(step, readers, is_scores):
+    """Choose in which forms a step writes; returns steps behind it that bring it in the others."""
+    wanted = {(False, BARE): []} if is_scores else {}
+    for reader in readers:
+        wanted.setdefault(reader.reads, []).append(reader)
+    signs, ints = ([form for form in wanted if form[0] == are_signs] for are_signs in (True, False))
+    scaled = any(reader.scales for reader in readers)
+    if step.kind == "concatenate" and len(signs) == 1 and not ints and not scaled and _has_words(step):
+        step.signs = signs[0][1]
+        return []
+    if step.kind == "pointwise" and signs:
+        own, *signs = signs
+        step.signs, step.magnitudes = own[1], any(reader.scales for reader in wanted[own])
+    others = [*signs, *(form for form in ints if form[1] != BARE)]
+    pads = step.kind in ("pointwise", "quantize")
+    if pads and len(ints) == 1 and not signs:
+        step.ints, others = ints[0][1], []
+    elif ints or signs:
+        step.ints = BARE
+    copies = []
+    for are_signs, pad in others:
+        copy = Step("pointwise", step.out_shape, [step])
+        if are_signs:
+            copy.signs, copy.magnitudes = pad, any(r.scales for r in wanted[are_signs, pad])
+        else:
+            copy.ints = pad
+        for reader in wanted[are_signs, pad]:
+            reader.inputs = [copy if before is step else before for before in reader.inputs]
+        copies.append(copy)
+    return copies
+
+
+def _has_words(step):
+    """Whether the channels of all inputs but the last are whole words."""
+    return all(before.out_shape[0] % WORD == 0 for before in step.inputs[:-1])
+
+
 def _count_readers(steps, scores):
+    for step in steps:
+        step.readers = 0
     for step in steps:
         for before in step.inputs:
             before.readers += 1
@@ -201,26 +330,25 @@ def is_sparse(shape):
     return words(shape[0]) * WORD > MOST_BITS * shape[0]
 
 
-def folded_chain(step):
-    """Steps from another binary filter to this one, if the signs it reads come straight from there.
+def folded_chain(last):
+    """Steps from a filter to one of which the signs alone are wanted, if they come straight from there.
 
     Returns
     -------
     list of Step
-        That filter and the pointwise steps between, in order; empty if it is not so.
+        That filter and the pointwise steps behind it, in order; empty if it is not so.
     """
-    if not step.is_binary or step.operation.scale_inputs:
+    chain = []
+    while last.kind == "pointwise" and not last.add:
+        chain.append(last)
+        (last,) = last.inputs
+        if last.readers != 1:
+            return []
+    if last.kind != "filter" or sum(s.pool is not None for s in chain) > 1:
         return []
-    chain, (before,) = [], step.inputs
-    while before.readers == 1 and before.kind in ("pointwise", "filter"):
-        chain.insert(0, before)
-        if before.kind == "filter":
-            between = chain[1:]
-            if not before.is_binary or before.operation.scale_inputs:
-                return []
-            return chain if sum(s.pool is not None for s in between) <= 1 else []
-        (before,) = before.inputs
-    return []
+    if last.scales or largest_sum(last.operation) >= 1 << 31:
+        return []
+    return [last, *reversed(chain)]
 
 
 def as_image(shape):

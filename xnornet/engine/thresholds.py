@@ -1,9 +1,9 @@
-"""Everything between a product and the next binary layer folded to one comparison of the product.
+"""Everything between a layer and the next signs folded to one comparison of the layer's product.
 
-Where the inputs are not scaled, an output's product of signs ``p`` goes through ``alpha``, bias, rounding,
-rectifier, pooling and batch norm, each of which never falls, or never rises, as ``p`` grows. So the sign
-behind them is told by one integer: the least ``p`` at which it is the other one. It is found by trying, with
-the very arithmetic that is replaced.
+Where the inputs are not scaled, an output's product ``p``, of signs or of numbers, goes through ``alpha``,
+bias, rounding, rectifier, pooling and batch norm, each of which never falls, or never rises, as ``p`` grows.
+So the sign behind them is told by one integer: the least ``p`` at which it is the other one. It is found by
+trying, with the very arithmetic that is replaced.
 """
 
 import numpy as np

@@ -23,12 +23,9 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from xnornet.machine_code import c_function
+from xnornet.machine_code import WORDS, address_of, c_function, words_at
 
-__all__ = ["KERNEL", "WORDS", "Pool", "Program", "Team", "run_in_turn", "shared_pool"]
-
-# Memory as words of 8 bytes.
-WORDS = types.CPointer(types.intp)
+__all__ = ["KERNEL", "Pool", "Program", "Team", "run_in_turn", "shared_pool"]
 
 # What a kernel is to the compiler: ``kernel(thread, threads, words)``.
 KERNEL = types.void(types.intp, types.intp, WORDS)
@@ -50,26 +47,6 @@ MET, CAME, SLEEPING = 0, 16, 32
 SIZE, TABLE, STEPS, SHARES = range(48, 52)
 MUTEX, CONDITION, FURTHER = 64, 80, 96
 OWN = 3
-
-
-@intrinsic
-def _words(typing_context, address):
-    """The memory at an address, as words."""
-
-    def generate(context, builder, signature, arguments):
-        return builder.inttoptr(arguments[0], ir.IntType(64).as_pointer())
-
-    return WORDS(types.intp), generate
-
-
-@intrinsic
-def _address(typing_context, words, i):
-    """Where a word lies."""
-
-    def generate(context, builder, signature, arguments):
-        return builder.ptrtoint(builder.gep(arguments[0], [arguments[1]]), ir.IntType(64))
-
-    return types.intp(WORDS, types.intp), generate
 
 
 @intrinsic
@@ -155,9 +132,9 @@ def _meet(team):
         _store(team, CAME, 0)
         _store(team, MET, met + 1)
         if _load(team, SLEEPING):
-            _lock(_address(team, MUTEX))
-            _wake(_address(team, CONDITION))
-            _unlock(_address(team, MUTEX))
+            _lock(address_of(team, MUTEX))
+            _wake(address_of(team, CONDITION))
+            _unlock(address_of(team, MUTEX))
         return
     for _ in range(YIELDS):
         for _ in range(SPINS):
@@ -165,21 +142,21 @@ def _meet(team):
                 return
             _relax()
         _yield()
-    _lock(_address(team, MUTEX))
+    _lock(address_of(team, MUTEX))
     _add(team, SLEEPING, 1)
     while _load(team, MET) == met:
-        _sleep(_address(team, CONDITION), _address(team, MUTEX))
+        _sleep(address_of(team, CONDITION), address_of(team, MUTEX))
     _add(team, SLEEPING, -1)
-    _unlock(_address(team, MUTEX))
+    _unlock(address_of(team, MUTEX))
 
 
 @njit
 def _do_steps(team, thread):
     """A thread's shares of each step; further ones too, where fewer threads than shares could begin."""
     for step in range(team[STEPS]):
-        call = _words(team[TABLE] + 16 * step)
+        call = words_at(team[TABLE] + 16 * step)
         for share in range(thread, team[SHARES], team[SIZE]):
-            _call(call[0], share, team[SHARES], _words(call[1]))
+            _call(call[0], share, team[SHARES], words_at(call[1]))
         _meet(team)
 
 
@@ -188,7 +165,7 @@ def _work(own):
 
     The last step's meeting is what keeps the caller from writing the next program before this one is read.
     """
-    team = _words(own[0])
+    team = words_at(own[0])
     while True:
         _meet(team)
         if team[STEPS] == 0:
@@ -198,12 +175,12 @@ def _work(own):
 
 def _begin(team):
     """Begin further threads, at the address that stands in the table's place; returns how many there are."""
-    _new_mutex(_address(team, MUTEX), 0)
-    _new_condition(_address(team, CONDITION), 0)
+    _new_mutex(address_of(team, MUTEX), 0)
+    _new_condition(address_of(team, CONDITION), 0)
     for thread in range(1, team[SIZE]):
         own = FURTHER + OWN * (thread - 1)
-        team[own], team[own + 1] = _address(team, 0), thread
-        if _create(_address(team, own + 2), 0, team[TABLE], _address(team, own)) != 0:
+        team[own], team[own + 1] = address_of(team, 0), thread
+        if _create(address_of(team, own + 2), 0, team[TABLE], address_of(team, own)) != 0:
             return thread - 1
     return team[SIZE] - 1
 

@@ -22,7 +22,7 @@ from llvmlite import binding, ir
 from numba import carray, njit, types
 from numba.extending import intrinsic
 
-from xnornet.machine_code import c_function
+from xnornet.machine_code import WORDS, address_of, c_function, words_at
 from xnornet.threads import default_threads
 
 __all__ = ["CustomCall", "argument", "argument_shape", "option", "result", "result_shape"]
@@ -43,18 +43,6 @@ FAILED = -1
 # Microseconds between two looks whether a kernel is compiled.
 NAP = 1000
 
-FRAME = types.CPointer(types.intp)
-
-
-@intrinsic
-def _words(typing_context, address):
-    """The memory at an address, as words."""
-
-    def generate(context, builder, signature, arguments):
-        return builder.inttoptr(arguments[0], ir.IntType(64).as_pointer())
-
-    return FRAME(types.intp), generate
-
 
 @intrinsic
 def _pointer(typing_context, address):
@@ -64,33 +52,25 @@ def _pointer(typing_context, address):
     return types.voidptr(types.intp), generate
 
 
-@intrinsic
-def _address(typing_context, words):
-    def generate(context, builder, signature, arguments):
-        return builder.ptrtoint(arguments[0], ir.IntType(64))
-
-    return types.intp(FRAME), generate
-
-
 # Inlined before kernels are optimized: functions of their own take Numba a tenth of all its time.
 
 
 @njit(inline="always")
 def _buffer(frame, group, i, shape, dtype):
-    buffer = _words(_words(frame[group])[i])
+    buffer = words_at(words_at(frame[group])[i])
     return carray(_pointer(buffer[3]), shape, dtype)
 
 
 @njit(inline="always")
 def argument_shape(frame, i):
     """Lengths of an argument's axes."""
-    return _words(_words(_words(frame[ARGUMENTS])[i])[5])
+    return words_at(words_at(words_at(frame[ARGUMENTS])[i])[5])
 
 
 @njit(inline="always")
 def result_shape(frame, i):
     """Lengths of a result's axes."""
-    return _words(_words(_words(frame[RESULTS])[i])[5])
+    return words_at(words_at(words_at(frame[RESULTS])[i])[5])
 
 
 @njit(inline="always")
@@ -108,8 +88,8 @@ def result(frame, i, shape, dtype):
 @njit(inline="always")
 def option(frame, i):
     """Option of a custom call, by its place among those that the kernel was called with."""
-    scalar = _words(_words(frame[OPTIONS])[i])
-    return _words(scalar[1])[0]
+    scalar = words_at(words_at(frame[OPTIONS])[i])
+    return words_at(scalar[1])[0]
 
 
 _create = types.ExternalFunction("pthread_create", types.int32(*[types.intp] * 4))
@@ -139,7 +119,7 @@ def _handle(frame, kernel_at, share, message, threads):
     """What XLA calls, with a few words more (see :func:`_handler`)."""
     if frame[EXTENSION] != 0:
         # XLA asks which version this is written for.
-        metadata = _words(_words(frame[EXTENSION])[3])
+        metadata = words_at(words_at(frame[EXTENSION])[3])
         metadata[3] = MAJOR | MINOR << 32
         metadata[4] = 0
         return 0
@@ -150,25 +130,25 @@ def _handle(frame, kernel_at, share, message, threads):
     kernel = kernel_at[0]
     if kernel == FAILED:
         error = np.array([4 * 8, 0, message, INTERNAL], np.intp)
-        return _call(_words(frame[API])[CREATE_ERROR], error.ctypes.data, 0, 0)
+        return _call(words_at(frame[API])[CREATE_ERROR], error.ctypes.data, 0, 0)
     own = np.zeros((threads, 5), np.intp)
     for t in range(1, threads):
-        own[t, 0], own[t, 1], own[t, 2], own[t, 3] = kernel, t, threads, _address(frame)
+        own[t, 0], own[t, 1], own[t, 2], own[t, 3] = kernel, t, threads, address_of(frame, 0)
         if _create(own[t, 4:].ctypes.data, 0, share, own[t].ctypes.data) != 0:
             own[t, 0] = 0
-    _call(kernel, 0, threads, _address(frame))
+    _call(kernel, 0, threads, address_of(frame, 0))
     for t in range(1, threads):
         if own[t, 0] != 0:
             _join(own[t, 4], 0)
         else:
-            _call(kernel, t, threads, _address(frame))
+            _call(kernel, t, threads, address_of(frame, 0))
     return 0
 
 
 def _compile_common():
     """Addresses of what all kernels have in common: how XLA's calls are handled, and how threads begin."""
-    handle = c_function(_handle, types.intp(FRAME, FRAME, types.intp, types.intp, types.intp))
-    return handle.address, c_function(_share, types.intp(FRAME)).address
+    handle = c_function(_handle, types.intp(WORDS, WORDS, types.intp, types.intp, types.intp))
+    return handle.address, c_function(_share, types.intp(WORDS)).address
 
 
 @cache
@@ -250,7 +230,7 @@ class CustomCall:
     def _compile(self):
         address = FAILED
         try:
-            address = c_function(self.kernel, types.void(types.intp, types.intp, FRAME)).address
+            address = c_function(self.kernel, types.void(types.intp, types.intp, WORDS)).address
         except Exception as error:
             reason = next(iter(str(error).splitlines()), type(error).__name__)
             warnings.warn(f"{self._message.value.decode()}: {reason}", stacklevel=2)
