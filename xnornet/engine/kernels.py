@@ -284,7 +284,7 @@ def _quantize(thread, threads, count, images, scale, limit, out, corner, lost):
     lost[thread, 0], lost[thread, 1] = no_numbers, beyond
 
 
-# What :func:`_sum` reads: a filter's input and weights, and how its window moves.
+# How a filter's window moves and what of it a group reads: stride, size, dilation, group.
 _READING = (*[PAIR] * 4,)
 
 _PRODUCT, _PRODUCT_WIDE = (
