@@ -13,7 +13,7 @@ IMAGES = examples(200)
 NETWORKS = {
     "digits_mlp": lambda: (shipped("digits_mlp"), real_pixels("digits", IMAGES)),
     "mnist_convnet": lambda: (shipped("mnist_convnet"), real_pixels("mnist", IMAGES)),
-    "residual": lambda: (residual(), draw_pixels((1, 8, 8), IMAGES)),
+    "residual": lambda: (residual(64), draw_pixels((1, 8, 8), IMAGES)),
 }
 
 

@@ -467,6 +467,39 @@ union products {
     int64_t wide[BLOCK];
 };
 
+/* The same of usual windows, 3x3 of 32, 64 and 128 channels and 5x5 of 32: where the number of words is known, no time
+ * goes into finding it out. A compiler that is to save space leaves them out. */
+#ifndef __OPTIMIZE_SIZE__
+INLINE void multiply_known(const struct meeting *m, const uint32_t *w, int32_t length, int32_t count,
+                           int32_t *products)
+{
+    const uint32_t *x = (const uint32_t *)m->x;
+    int32_t taps = m->taps;
+    for (; count > 0; count--, w += length)
+        *products++ = taps - 2 * differing(x, w, 0, 0, length);
+}
+
+NOINLINE void multiply_9(const struct meeting *m, const uint32_t *w, int32_t count, int32_t *products)
+{
+    multiply_known(m, w, 9, count, products);
+}
+
+NOINLINE void multiply_18(const struct meeting *m, const uint32_t *w, int32_t count, int32_t *products)
+{
+    multiply_known(m, w, 18, count, products);
+}
+
+NOINLINE void multiply_25(const struct meeting *m, const uint32_t *w, int32_t count, int32_t *products)
+{
+    multiply_known(m, w, 25, count, products);
+}
+
+NOINLINE void multiply_36(const struct meeting *m, const uint32_t *w, int32_t count, int32_t *products)
+{
+    multiply_known(m, w, 36, count, products);
+}
+#endif
+
 /* Products of a window and `count` filters from k on. */
 static void multiply(const struct xnor_filter *f, const struct meeting *m, int32_t k, int32_t count,
                      union products *p)
@@ -476,6 +509,16 @@ static void multiply(const struct xnor_filter *f, const struct meeting *m, int32
         const uint32_t *w = f->signs + k * length + m->skipped;
         if (m->mask)
             multiply_masked(m, w, length, count, p->narrow);
+#ifndef __OPTIMIZE_SIZE__
+        else if (m->length == 9 && length == 9)
+            multiply_9(m, w, count, p->narrow);
+        else if (m->length == 18 && length == 18)
+            multiply_18(m, w, count, p->narrow);
+        else if (m->length == 25 && length == 25)
+            multiply_25(m, w, count, p->narrow);
+        else if (m->length == 36 && length == 36)
+            multiply_36(m, w, count, p->narrow);
+#endif
         else
             multiply_signs(m, w, length, count, p->narrow);
     } else {
