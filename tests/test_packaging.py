@@ -131,7 +131,7 @@ def test_the_metadata_is_complete(wheel):
     for minor in (11, 12, 13):
         assert f"Programming Language :: Python :: 3.{minor}" in told.get_all("Classifier")
     assert told.get_all("Project-URL") == ["Paper, https://arxiv.org/abs/1603.05279"]
-    assert {"test", "cuda", "bench"} == set(told.get_all("Provides-Extra"))
+    assert {"test", "cuda", "bench", "onnx", "qonnx"} == set(told.get_all("Provides-Extra"))
     assert (ROOT / "README.md").read_text().strip() in text
 
 

@@ -42,7 +42,9 @@ def test_the_folder_compiles_by_its_makefile_and_says_ok(tmp_path, capsys):
     assert re.search(r"digits_mlp, flash [\d.]+ KiB .*RAM [\d.]+ KiB", capsys.readouterr().out)
     compiler("make")
     flags = " ".join([*HOST, *SANITIZED])
-    printed = run("make", f"CC={compiler('gcc')}", f"CFLAGS={flags}", cwd=tmp_path / "digits").decode()
+    printed = run(
+        "make", "--no-print-directory", f"CC={compiler('gcc')}", f"CFLAGS={flags}", cwd=tmp_path / "digits"
+    ).decode()
     assert printed.splitlines()[-1] == "digits_mlp ok"
 
 
