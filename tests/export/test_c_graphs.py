@@ -20,7 +20,7 @@ MODELS = draw_quantized() | draw_quantized(channels=st.sampled_from([1, 3, 31, 3
 def test_drawn_graphs(flags, tmp_path):
     program, models = compiler(flags[0]), []
 
-    @settings(max_examples=examples(60))
+    @settings(max_examples=examples(30))
     @given(MODELS)
     def draw(model):
         models.append(model[0])
