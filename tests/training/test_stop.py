@@ -25,7 +25,7 @@ from xnornet.training.checkpoint import checkpoint_path, claim
 from xnornet.training.stop import StopRequests
 
 ROOT = Path(__file__).resolve().parents[2]
-OPTIONS = ["--set", "num_units=32", "--batch-size", "10", "--epochs", "25", "--augment"]
+OPTIONS = ["--set", "num_units=32", "--batch-size", "10", "--epochs", "12", "--augment"]
 KILLS = few_or_all(3, 20)
 RECIPE = Recipe(2, 300, 0.01, 0.001, augment=True)
 SMALL = {"num_units": 16}
