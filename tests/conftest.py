@@ -1,6 +1,7 @@
 """Settings of every test: JAX on the CPU, no settings of the person who runs them, no time limits."""
 
 import os
+import signal
 
 import extent
 import pytest
@@ -20,6 +21,8 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     extent.everything = config.getoption("all")
+    # A shell that runs the tests in the background has them, and all that they start, ignore Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if not extent.everything:
         # XLA takes half the time to compile, and most tests compile more than they compute.
         os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"

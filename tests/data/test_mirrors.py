@@ -164,13 +164,7 @@ def test_a_killed_download_goes_on(dropper, tmp_path, number):
         "fetch(pathlib.Path(sys.argv[1]), 'file.bin', [sys.argv[2]], {'file.bin': sys.argv[3]})"
     )
     command = [sys.executable, "-c", program, tmp_path, dropper.mirror("slow"), MD5]
-    # A shell that runs the tests in the background has its children ignore Ctrl-C.
-    with subprocess.Popen(
-        command,
-        cwd=Path(__file__).parents[2],
-        stderr=subprocess.DEVNULL,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    ) as process:
+    with subprocess.Popen(command, cwd=Path(__file__).parents[2], stderr=subprocess.DEVNULL) as process:
         part, deadline = tmp_path / "file.bin.part", time.monotonic() + 30
         while (not part.exists() or part.stat().st_size < 500_000) and time.monotonic() < deadline:
             time.sleep(0.02)

@@ -16,11 +16,9 @@ from theano.gof import Apply, Op
 SHAPES = [(3,), (300, 200), (), (400, 100), (2, 2)]
 
 INTERRUPTED = """
-import random, signal, sys, threading, time, _thread
+import random, sys, threading, time, _thread
 import numpy as np, theano, theano.tensor as T
 
-# A shell that runs the tests in the background has its children ignore Ctrl-C.
-signal.signal(signal.SIGINT, signal.default_int_handler)
 x = T.fscalar()
 shared = [theano.shared(np.zeros(shape, "float32")) for shape in SHAPES]
 step = theano.function([x], shared[0].sum(), updates=[(s, s + x) for s in shared])
