@@ -30,7 +30,7 @@ def export_to_c(arguments, log):
     """Write a packed model as a folder of C; returns the exit status."""
     from xnornet import __version__
     from xnornet.data.preprocessing import class_names_of
-    from xnornet.export.c import check_fit, export_c, identifier, pixel_levels, write_folder
+    from xnornet.export.c import check_fit, export_c, pixel_levels, write_folder
     from xnornet.graph import load_packed
 
     graph, info = load_packed(arguments.model)
@@ -52,7 +52,7 @@ def export_to_c(arguments, log):
         log(json.dumps(taken))
         return 0
     if export.name != wanted:
-        log(f"{wanted} is no name in C; the functions and files are called {identifier(wanted)}")
+        log(f"{wanted} is no name in C; the functions and files are called {export.name}")
     flash, constants, ram, arena, stack = (
         f"{taken[part] / 1024:.1f} KiB" for part in ("flash", "constants", "ram", "arena", "stack")
     )

@@ -25,6 +25,7 @@ from xnornet.graph import (
     Requantize,
     Window,
 )
+from xnornet.graph.filters import Binary
 from xnornet.vectors import BLOCK
 
 __all__ = ["WHOLE", "Step", "as_image", "folded_chain", "is_sparse", "largest_sum", "steps_of"]
@@ -218,7 +219,7 @@ def _run(operation, shape):
 
 def largest_sum(operation):
     """Largest magnitude of a filter's product."""
-    if isinstance(operation, XNOR):
+    if isinstance(operation, Binary):
         return operation.fan_in()
     return operation.q_in.limit * int(np.abs(operation.W).reshape(len(operation.W), -1).sum(axis=1).max())
 

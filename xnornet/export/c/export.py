@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from xnornet.engine.steps import as_image
 from xnornet.errors import ModelError
 from xnornet.export.c.golden import draw_pixels, expected_outputs, values_of
 from xnornet.export.c.layers import emit
@@ -84,7 +85,7 @@ class Export:
 
     @property
     def input_shape(self):
-        return (*self.graph.input_shape, *[1] * (3 - len(self.graph.input_shape)))
+        return as_image(self.graph.input_shape)
 
     @property
     def input_count(self):

@@ -5,7 +5,7 @@ They come from the operations' definitions, not from the engine nor from the C.
 
 import numpy as np
 
-__all__ = ["digest", "draw_pixels", "expected_outputs", "scores_of"]
+__all__ = ["digest", "draw_pixels", "expected_outputs", "packed_words", "scores_of"]
 
 IMAGES = 10
 
@@ -52,10 +52,15 @@ def _stored(value, values):
     n = np.moveaxis(n.reshape(len(n), *value.shape), 1, -1).reshape(len(n), -1)
     if not value.signs:
         return n.astype(np.int64).astype(np.uint32)
-    bits = np.packbits(n >= 0, axis=1, bitorder="little")
-    words = np.zeros((len(n), -(-n.shape[1] // 32) * 4), np.uint8)
-    words[:, : bits.shape[1]] = bits
-    return words.view("<u4")
+    return packed_words(n >= 0)
+
+
+def packed_words(flags):
+    """Flags along the last axis as words of 32 bits."""
+    bits = np.packbits(flags, axis=-1, bitorder="little")
+    whole = np.zeros((*bits.shape[:-1], -(-bits.shape[-1] // 4) * 4), np.uint8)
+    whole[..., : bits.shape[-1]] = bits
+    return whole.view("<u4")
 
 
 def scores_of(values):

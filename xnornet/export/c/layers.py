@@ -4,7 +4,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from xnornet.engine.steps import largest_sum
 from xnornet.engine.thresholds import fold
+from xnornet.export.c.golden import packed_words
 from xnornet.export.c.lowering import is_direct, is_scaled, window_of
 from xnornet.graph import (
     Affine,
@@ -199,7 +201,7 @@ def _filter(function, layer, formats):
     pools = [r for r in layer.following if isinstance(r, MaxPool)] if out.node is not None else []
     pool = pools[0].window if pools else window.__class__((1, 1), (1, 1), ((0, 0), (0, 0)))
     weights = _weights(operation, x.shape)
-    largest = _largest(operation)
+    largest = largest_sum(operation)
     wide = not binary and largest >= (1 << 31) - 1
     fields = {
         "in": _shape(x.shape),
@@ -219,7 +221,7 @@ def _filter(function, layer, formats):
         bits = 64 if wide else 16 if np.abs(t).max() < 1 << 15 else 32
         fields[f"t{bits}"] = function.array(f"int{bits}_t", "t", t)
         if pools and pooled.any():
-            fields["flips"] = function.array("uint32_t", "flips", _words(pooled))
+            fields["flips"] = function.array("uint32_t", "flips", packed_words(pooled))
     else:
         low = 0 if any(isinstance(r, Rectify) for r in layer.following) else None
         fields["rounding"] = _rounding(operation, low)
@@ -234,7 +236,7 @@ def _filter(function, layer, formats):
             fields[f"{name}_shift"] = operation.bias_bits() - operation.q_b.f
             fields["b_each"] = int(operation.b.ndim > 1)
     if binary:
-        signs = _words(weights.reshape(len(weights), -1) > 0)
+        signs = packed_words(weights.reshape(len(weights), -1) > 0)
         fields["length"], fields["signs"] = signs.shape[1], function.array("uint32_t", "B", signs)
     else:
         fields["length"] = operation.fan_in()
@@ -255,22 +257,6 @@ def _weights(operation, shape):
     return W.transpose(0, 2, 3, 1)
 
 
-def _largest(operation):
-    """Largest magnitude of a product."""
-    if isinstance(operation, Binary):
-        return operation.fan_in()
-    sums = np.abs(operation.W.reshape(len(operation.W), -1).astype(np.int64)).sum(axis=1)
-    return operation.q_in.limit * int(sums.max())
-
-
-def _words(flags):
-    """Flags along the last axis as words of 32."""
-    bits = np.packbits(flags, axis=-1, bitorder="little")
-    whole = np.zeros((*bits.shape[:-1], -(-bits.shape[-1] // 4) * 4), np.uint8)
-    whole[..., : bits.shape[-1]] = bits
-    return whole.view("<u4")
-
-
 def _pack(function, layer, formats):
     (x,) = layer.inputs
     t, flips, _ = fold(None, layer.following, formats[x.node].limit, x.shape[0])
@@ -278,7 +264,7 @@ def _pack(function, layer, formats):
     never = t > formats[x.node].limit
     t, flips = np.where(never, -formats[x.node].limit, t), flips ^ never
     t = function.array("int16_t", "t", t if t.any() else None)
-    flips = function.array("uint32_t", "flips", _words(flips) if flips.any() else None)
+    flips = function.array("uint32_t", "flips", packed_words(flips) if flips.any() else None)
     function.constant("xnor_shape", "shape", _shape(x.shape))
     function.body.append(f"xnor_pack(&shape, {t}, {flips}, x, y);")
 
@@ -291,7 +277,7 @@ def _max_pool(function, layer, formats):
         return
     behind = layer.following[layer.following.index(layer.operation) :]
     flips = np.logical_xor.reduce([r.scale < 0 for r in behind if isinstance(r, Affine)] or [[False]])
-    flips = function.array("uint32_t", "flips", _words(flips) if flips.any() else None)
+    flips = function.array("uint32_t", "flips", packed_words(flips) if flips.any() else None)
     function.body.append(f"xnor_max_pool_signs(&in, &window, &out, {flips}, x, y);")
 
 

@@ -8,6 +8,7 @@ one comparison, which is found by the engine's own `fold`. How that looks in C i
 import math
 from dataclasses import dataclass, field, replace
 
+from xnornet.engine.steps import as_image
 from xnornet.errors import ModelError
 from xnornet.graph import (
     Affine,
@@ -138,7 +139,7 @@ def lower(graph):
 
 class _Lowering:
     def __init__(self, graph):
-        self.graph, self.shapes = graph, [_as_image(shape) for shape in graph.shapes()]
+        self.graph, self.shapes = graph, [as_image(shape) for shape in graph.shapes()]
         self.readers = [[] for _ in graph.nodes]
         for i, node in enumerate(graph.nodes):
             for k in node.inputs:
@@ -247,7 +248,7 @@ class _Lowering:
         more = {"operation": operation, "following": following, "scratch": scratch}
         pools = [r for r in following if isinstance(r, MaxPool)]
         if signs and pools and _overlaps(pools[0].window):
-            shape = _as_image(operation.shape(self.graph.shapes()[before]))
+            shape = as_image(operation.shape(self.graph.shapes()[before]))
             unpooled = self._put("filter", inputs, i, True, shape, of=None, **more)
             self.signs[i] = self._put(
                 "max pool", [unpooled], i, True, operation=pools[0], following=following
@@ -319,10 +320,6 @@ def _is_monotone(operation):
 
 def _overlaps(window):
     return any(stride < size for stride, size in zip(window.stride, window.size, strict=True))
-
-
-def _as_image(shape):
-    return (*shape, *[1] * (3 - len(shape)))
 
 
 def window_of(operation, shape):
