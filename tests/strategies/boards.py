@@ -23,7 +23,7 @@ class Board:
     machine : str
         Options of the emulator.
     source : str
-        What starts the program.
+        How it starts, and calls the emulator.
     flash, ram : int
         Where they begin.
     """
@@ -43,7 +43,7 @@ class Board:
             if specs == "picolibc.specs":
                 pytest.skip("needs picolibc for RISC-V")
         objects = []
-        for i, source in enumerate([*sources, FOLDER / self.source]):
+        for i, source in enumerate([*sources, FOLDER / "start.c", FOLDER / self.source]):
             objects.append(f"{out}{i}.o")
             run(program, *flags, "-std=c99", level, *extra, "-c", source, "-o", objects[-1])
         places = [f"-Wl,--defsym={name}={at:#x}" for name, at in (("FLASH", self.flash), ("RAM", self.ram))]
