@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+from printed import error_line
 
 from xnornet import data, networks
 from xnornet.cli import main
@@ -22,13 +23,6 @@ def export(model, to, out, *options):
         return main(["export", *map(str, argv)])
     except SystemExit as exit:
         return exit.code
-
-
-def error_line(capsys):
-    printed = capsys.readouterr()
-    lines = [line for line in printed.err.splitlines() if "error: " in line]
-    assert printed.out == "" and len(lines) == 1 and "Traceback" not in printed.err, printed
-    return lines[0]
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ import lasagne
 import numpy as np
 import pytest
 from ancestor_files import ancestor_arrays
+from printed import error_line
 
 from xnornet import data, networks
 from xnornet.cli import main
@@ -42,13 +43,6 @@ def run_test(model, *options, dataset="digits"):
 
 def read_json(capsys):
     return json.loads(capsys.readouterr().out)
-
-
-def error_line(capsys):
-    printed = capsys.readouterr()
-    lines = [line for line in printed.err.splitlines() if "error: " in line]
-    assert printed.out == "" and len(lines) == 1 and "Traceback" not in printed.err, printed
-    return lines[0]
 
 
 @pytest.fixture(scope="module")

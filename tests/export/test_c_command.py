@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from c_programs import HOST, SANITIZED, compiler, run, scores_in_c
+from printed import error_line
 
 from xnornet import data
 from xnornet.cli import main
@@ -28,13 +29,6 @@ def export(model, out, *options):
         return main(["export", "--to", "c", "--model", str(model), "--out", str(out), *map(str, options)])
     except SystemExit as exit:
         return exit.code
-
-
-def error_line(capsys):
-    printed = capsys.readouterr()
-    lines = [line for line in printed.err.splitlines() if "error: " in line]
-    assert printed.out == "" and len(lines) == 1, printed
-    return lines[0]
 
 
 def test_the_folder_compiles_by_its_makefile_and_says_ok(tmp_path, capsys):
