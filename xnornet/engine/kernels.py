@@ -384,7 +384,7 @@ def xnor(thread, threads, words):
     ----------
     x : uint64 array, ``(n, rows, columns, words)`` with padding
     magnitudes : int64 array, ``(n, rows, columns)`` with padding, or of no rows
-        Without rows, ``c`` and ``sum|I|`` are left out.
+        Without rows, ``sum|I|`` is left out.
     w : uint64 array, ``(blocks, taps, BLOCK)``
     base : int32 array, ``(classes, outputs)``
     classes : int32 array, ``(output pixels,)``
