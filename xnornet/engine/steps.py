@@ -124,7 +124,7 @@ def steps_of(graph):
         In an order in which each comes behind its inputs; the last one gives the scores. Each writes in the
         forms in which others read it.
     """
-    shapes, consumers = graph.shapes(), _consumers(graph)
+    shapes, consumers = graph.shapes(), graph.consumers()
     flattens = _flattens(graph, consumers)
     shape = as_image(graph.input_shape)
     if flattens[0]:
@@ -222,15 +222,6 @@ def largest_sum(operation):
     if isinstance(operation, Binary):
         return operation.fan_in()
     return operation.q_in.limit * int(np.abs(operation.W).reshape(len(operation.W), -1).sum(axis=1).max())
-
-
-def _consumers(graph):
-    """Numbers of the nodes that use each node."""
-    consumers = [[] for _ in graph.nodes]
-    for i, node in enumerate(graph.nodes):
-        for k in node.inputs:
-            consumers[k].append(i)
-    return consumers
 
 
 def _flattens(graph, consumers):

@@ -88,6 +88,14 @@ class Graph:
             values.append(visitor(node.operation, *found))
         return values
 
+    def consumers(self):
+        """Of each node, the numbers of those that it is an input of."""
+        consumers = [[] for _ in self.nodes]
+        for i, node in enumerate(self.nodes):
+            for k in node.inputs:
+                consumers[k].append(i)
+        return consumers
+
     def shapes(self):
         """Shape of each node's output, without the batch axis."""
         return self.evaluate(lambda operation, *shapes: operation.shape(*shapes), self.input_shape)

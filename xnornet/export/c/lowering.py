@@ -140,10 +140,7 @@ def lower(graph):
 class _Lowering:
     def __init__(self, graph):
         self.graph, self.shapes = graph, [as_image(shape) for shape in graph.shapes()]
-        self.readers = [[] for _ in graph.nodes]
-        for i, node in enumerate(graph.nodes):
-            for k in node.inputs:
-                self.readers[k].append(i)
+        self.readers = graph.consumers()
         self.free = self._free_to_lie()
         self.wanted = [set() for _ in graph.nodes]
         self.layers, self.numbers, self.signs = [], {}, {}

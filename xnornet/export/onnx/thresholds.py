@@ -28,10 +28,7 @@ def with_thresholds(graph):
     Graph
         Operations of thresholds are in real numbers, without formats.
     """
-    consumers = [[] for _ in graph.nodes]
-    for i, node in enumerate(graph.nodes):
-        for k in node.inputs:
-            consumers[k].append(i)
+    consumers = graph.consumers()
     nodes, place, folded = [], {}, set()
     for i, node in enumerate(graph.nodes):
         if i in folded:
@@ -75,7 +72,6 @@ def _folded(operations):
     t, flips, pooled_flips = fold(layer, following, layer.fan_in())
     ones = np.ones(len(layer.alpha))
     s = np.where(flips, -1.0, 1.0)
-    t = t.reshape(-1)
     b = np.where(flips, t - 1, -t).astype(float)
     plain = {"alpha": ones, "q_alpha": None, "b": None, "q_b": None, "q_out": None}
     found = [replace(layer, **plain), _affine(s, b)]
