@@ -24,7 +24,6 @@ from xnornet.training import Recipe, loop, train
 from xnornet.training.checkpoint import checkpoint_path, claim
 from xnornet.training.stop import StopRequests
 
-ROOT = Path(__file__).resolve().parents[2]
 OPTIONS = ["--set", "num_units=32", "--batch-size", "10", "--epochs", "12", "--augment"]
 KILLS = few_or_all(3, 20)
 RECIPE = Recipe(2, 300, 0.01, 0.001, augment=True)
@@ -99,12 +98,20 @@ def finished(out):
     return any(line.startswith("kept ") for line in log_of(out))
 
 
-# Signals, with a program of its own
+# Signals, with a program of its own: train/digits_train.py, but with a checkpoint after each epoch
+
+PROGRAM = """
+import sys
+from xnornet.cli import main
+from xnornet.training import loop
+loop.SECONDS_WORTH_A_CHECKPOINT = 0
+sys.exit(main(["train", *sys.argv[1:]], dataset="digits"))
+"""
 
 
 def run_until_a_checkpoint(out, stop, delay=0.0):
-    options = ["--set", "num_units=32", "--batch-size", "3", "--epochs", "20"]
-    command = [sys.executable, str(ROOT / "train" / "digits_train.py"), "--out", str(out), *options]
+    options = ["--set", "num_units=32", "--batch-size", "3", "--epochs", "8"]
+    command = [sys.executable, "-c", PROGRAM, "--out", str(out), *options]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 120
     while not checkpoint_path(out).exists() and time.monotonic() < deadline:
