@@ -166,8 +166,9 @@ def test_without_onnx_one_line_says_how_to_get_it(packed, tmp_path, capsys, monk
             raise ModuleNotFoundError(f"No module named {name!r}", name="onnx")
         return real(name, *arguments, **options)
 
-    for name in [name for name in sys.modules if name.startswith("xnornet.export")]:
+    for name in [name for name in sys.modules if name.startswith("xnornet.export.onnx")]:
         monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delattr("xnornet.export.onnx", raising=False)
     monkeypatch.setattr(builtins, "__import__", absent)
     assert export(packed, "onnx", tmp_path / "x.onnx") == 1
     assert "pip install 'xnornet[onnx]'" in error_line(capsys) and not (tmp_path / "x.onnx").exists()
