@@ -262,14 +262,10 @@ def away_from_kinks(rng, *shape):
     return rng.choice([-1, 1], shape) * (rng.integers(0, 2, shape) + rng.uniform(0.05, 0.95, shape))
 
 
-def central_differences(f, x, step=1e-6):
-    slopes = np.empty(x.shape)
-    for i in np.ndindex(x.shape):
-        there, here = x.copy(), x.copy()
-        there[i] += step
-        here[i] -= step
-        slopes[i] = (f(there) - f(here)) / (2 * step)
-    return slopes
+def central_differences(losses, x, step=1e-6):
+    """Slopes of losses, a function that takes a stack of arrays in the place of ``x``."""
+    steps = step * np.eye(x.size).reshape(-1, *x.shape)
+    return ((losses(x + steps) - losses(x - steps)) / (2 * step)).reshape(x.shape)
 
 
 @pytest.mark.parametrize("geometry", GEOMETRIES)
@@ -285,13 +281,18 @@ def test_gradients_are_the_slopes_of_signs_made_straight_within_one(geometry):
     def straight(x, x0):
         return np.where(x0 < 0, -1, 1) + np.clip(x, -1, 1) - np.clip(x0, -1, 1)
 
-    def loss(i, w, b):
-        return (G * loops.output(i, w, b, straight(i, I), straight(w, W))).sum()
+    def losses(i, w, b):
+        """Of a stack of batches of images, which the loops take as one batch."""
+        H = straight(i, I).reshape(-1, *I.shape[1:])
+        outputs = loops.output(i.reshape(H.shape), w, b, H, straight(w, W)).reshape(-1, *G.shape)
+        return np.einsum("nboyx,boyx->n", outputs, G)
 
     _, to_I, to_W, to_b = run(I, G)
-    np.testing.assert_allclose(to_I, central_differences(lambda i: loss(i, W, b), I), atol=1e-7)
-    np.testing.assert_allclose(to_W, central_differences(lambda w: loss(I, w, b), W), atol=1e-7)
-    np.testing.assert_allclose(to_b, central_differences(lambda b: loss(I, W, b), b), atol=1e-7)
+    np.testing.assert_allclose(to_I, central_differences(lambda i: losses(i, W, b), I), atol=1e-7)
+    of_w = central_differences(lambda ws: np.concatenate([losses(I[None], w, b) for w in ws]), W)
+    np.testing.assert_allclose(to_W, of_w, atol=1e-7)
+    of_b = central_differences(lambda bs: np.concatenate([losses(I[None], W, b) for b in bs]), b)
+    np.testing.assert_allclose(to_b, of_b, atol=1e-7)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
