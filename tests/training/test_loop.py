@@ -9,6 +9,7 @@ from pathlib import Path
 import lasagne
 import numpy as np
 import pytest
+from small_networks import in_place_of_ours
 
 from xnornet import __version__, data, networks, vectors
 from xnornet.errors import ModelError, Stopped, TrainingError
@@ -20,7 +21,12 @@ from xnornet.training.weights import load_header
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = {"num_units": 32}
-ALL_OPTIONS = {"num_units": 32, "dropout": 0.1, "scale_inputs": False}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_network():
+    with in_place_of_ours():
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +53,7 @@ def test_the_weights_load_into_the_network_and_have_the_error_reported(finished,
 def test_the_header_tells_what_was_trained(finished):
     out, _ = finished
     header = json.loads(out.with_suffix(".json").read_text())
-    assert header["network"] == "digits_mlp" and header["arguments"] == ALL_OPTIONS
+    assert header["network"] == "digits_mlp" and header["arguments"] == SMALL
     assert header["dataset"] == "digits" and header["seed"] == 0
     assert {"train", "valid"} == set(header["errors"])
     assert {"python", "numpy", "jax", "pytensor", "numba"} == set(header["versions"])

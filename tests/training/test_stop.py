@@ -14,7 +14,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import small_networks
 from extent import few_or_all
+from small_networks import in_place_of_ours
 
 import theano
 from xnornet import data
@@ -30,6 +32,12 @@ RECIPE = Recipe(2, 300, 0.01, 0.001, augment=True)
 SMALL = {"num_units": 16}
 
 
+@pytest.fixture(scope="module", autouse=True)
+def small_network():
+    with in_place_of_ours():
+        yield
+
+
 def same_weights(first, second):
     with np.load(first) as a, np.load(second) as b:
         return a.files == b.files and all((a[k] == b[k]).all() for k in a.files)
@@ -43,7 +51,8 @@ server.set_forkserver_preload(["xnornet.cli", "xnornet.training", "sklearn.datas
 def run(argv, seconds):
     """Train with checkpoints after epochs if the last one is so many seconds old."""
     loop.SECONDS_WORTH_A_CHECKPOINT = seconds
-    main(argv, "digits")
+    with in_place_of_ours():
+        main(argv, "digits")
 
 
 def start(out, *more, seconds=0):
@@ -98,19 +107,22 @@ def finished(out):
     return any(line.startswith("kept ") for line in log_of(out))
 
 
-# Signals, with a program of its own: train/digits_train.py, but with a checkpoint after each epoch
+# Signals, with a program like train/digits_train.py, but with a small net and a checkpoint after each epoch
 
-PROGRAM = """
+PROGRAM = f"""
 import sys
+sys.path.append({str(Path(small_networks.__file__).parent)!r})
+from small_networks import in_place_of_ours
 from xnornet.cli import main
 from xnornet.training import loop
 loop.SECONDS_WORTH_A_CHECKPOINT = 0
-sys.exit(main(["train", *sys.argv[1:]], dataset="digits"))
+with in_place_of_ours():
+    sys.exit(main(["train", *sys.argv[1:]], dataset="digits"))
 """
 
 
 def run_until_a_checkpoint(out, stop, delay=0.0):
-    options = ["--set", "num_units=32", "--batch-size", "3", "--epochs", "8"]
+    options = ["--set", "num_units=32", "--batch-size", "5", "--epochs", "4"]
     command = [sys.executable, "-c", PROGRAM, "--out", str(out), *options]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 120
@@ -248,8 +260,8 @@ def test_init_begins_with_given_weights(digits, whole, tmp_path):
     tiny = Recipe(1, 1197, 1e-12, 1e-12)
     train("digits_mlp", digits, second, tiny, SMALL, report=lambda line: None, init=whole)
     with np.load(whole) as a, np.load(second) as b:
-        binary = [k for k in a.files if a[k].shape == (16, 16)]
-        assert len(binary) == 2
+        binary = [k for k in a.files if a[k].shape == (64, 16)]
+        assert len(binary) == 1
         for k in binary:
             np.testing.assert_allclose(a[k], b[k], atol=1e-6)
 
@@ -261,8 +273,8 @@ def test_init_begins_with_a_packed_model(digits, whole, tmp_path):
     tiny = Recipe(1, 1197, 1e-12, 1e-12)
     train("digits_mlp", digits, second, tiny, SMALL, report=lambda line: None, init=packed)
     with np.load(whole) as a, np.load(second) as b:
-        binary = [k for k in a.files if a[k].shape == (16, 16)]
-        assert len(binary) == 2
+        binary = [k for k in a.files if a[k].shape == (64, 16)]
+        assert len(binary) == 1
         for k in binary:
             np.testing.assert_array_equal(a[k] >= 0, b[k] >= 0)
             np.testing.assert_allclose(abs(a[k]).mean(axis=0), abs(b[k]).mean(axis=0), rtol=1e-3)

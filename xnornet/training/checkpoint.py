@@ -1,6 +1,7 @@
 """Checkpoints: all that a run needs to go on as if it had never stopped."""
 
 import dataclasses
+import functools
 import importlib.metadata
 import json
 import platform
@@ -76,6 +77,7 @@ def run_identity(network, arguments, dataset, recipe, **further):
     return json.loads(json.dumps(identity))
 
 
+@functools.cache
 def environment():
     """What a run need not share with its checkpoint, but is told when it does not.
 
