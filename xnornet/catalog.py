@@ -6,13 +6,16 @@ The commands offer them without loading what they stand for.
 __all__ = [
     "ARITHMETICS",
     "COLOR",
+    "COLORS",
     "DATASET_OF",
     "FORMATS",
+    "LOSSES",
     "MAX_BITS",
     "MODES",
     "NETWORKS",
     "NETWORKS_OF",
     "ON_DISK",
+    "OPTIMIZERS",
     "SCHEDULES",
 ]
 
@@ -30,8 +33,14 @@ NETWORKS = tuple(DATASET_OF)
 ON_DISK = ("mnist", "cifar10", "svhn")
 COLOR = ("cifar10", "svhn")
 
-# How a model is tested, how a rate falls, and what gradients of binary layers are computed in.
+# What the user's own images may be, and the channels of that.
+COLORS = {"grey": 1, "rgb": 3}
+
+# How a model is tested, what is minimized and how, how a rate falls, and what gradients of binary layers are
+# computed in.
 MODES = ("float", "fixed", "packed")
+LOSSES = ("hinge", "crossentropy")
+OPTIMIZERS = ("adam", "momentum")
 SCHEDULES = ("exponential", "cosine")
 ARITHMETICS = ("int16", "float32")
 

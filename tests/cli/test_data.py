@@ -41,3 +41,18 @@ def test_an_unknown_action_is_a_usage_error(capsys):
     with pytest.raises(SystemExit) as exit:
         main(["data", "delete", "mnist"])
     assert exit.value.code == 2
+
+
+def test_check_of_own_images_prints_what_there_is(tmp_path, capsys):
+    from PIL import Image
+
+    for name in ("cat", "dog"):
+        (tmp_path / name).mkdir()
+        for i in range(3):
+            Image.new("L", (5, 4), 40 * i + len(name) + (name == "dog")).save(tmp_path / name / f"{i}.png")
+    assert main(["data", "check", str(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    assert "6 4x5 grey" in printed and printed.endswith("nothing is wrong\n")
+    (tmp_path / "cat" / "0.png").write_bytes(b"GIF89a")
+    assert main(["data", "check", str(tmp_path)]) == 1
+    assert "1 cannot be read" in capsys.readouterr().out

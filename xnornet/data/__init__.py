@@ -1,23 +1,30 @@
-"""Datasets by name: found on disk or downloaded, checked, and scaled to [-1, 1].
+"""Datasets, by name or the user's own: found on disk or downloaded, checked, and scaled to [-1, 1].
 
-Files lie where pylearn2 kept them, one folder a dataset under ``$PYLEARN2_DATA_PATH``. Batches,
-shuffling and augmentation are left to the training loop.
+Files of those by name lie where pylearn2 kept them, one folder a dataset under ``$PYLEARN2_DATA_PATH``.
+Batches, shuffling and augmentation are left to the training loop.
 """
+
+from pathlib import Path
 
 from xnornet.catalog import NETWORKS_OF
 from xnornet.data import cifar10, digits, mnist, svhn
+from xnornet.data.arrays import load_npz
+from xnornet.data.census import Census, census
 from xnornet.data.dataset import LEVELS, Dataset, Split, data_path
 from xnornet.data.files import Report, check, download, folder_of
+from xnornet.data.folders import from_folder
 from xnornet.data.preprocessing import load_whitening, preprocessing_of, save_whitening, whitening_path
 from xnornet.data.whitening import Whitening
 from xnornet.errors import DataError
 
 __all__ = [
+    "Census",
     "DataError",
     "Dataset",
     "Report",
     "Split",
     "Whitening",
+    "census",
     "check",
     "class_names",
     "data_path",
@@ -25,6 +32,7 @@ __all__ = [
     "folder_of",
     "levels",
     "load",
+    "load_images",
     "load_whitening",
     "preprocessing_of",
     "save_whitening",
@@ -61,7 +69,38 @@ def load(name, path=None, download=True, whiten=None):
     """
     if name not in _LOADERS:
         raise DataError(f"dataset {name!r} is unknown; choose one of {', '.join(_LOADERS)}")
-    dataset = _LOADERS[name](path=path, download=download)
+    return _whitened(_LOADERS[name](path=path, download=download), whiten)
+
+
+def load_images(path, size=None, color=None, skip_bad=False, whiten=None, report=print):
+    """Load the user's own images.
+
+    Parameters
+    ----------
+    path : str or Path
+        A folder of pictures or an ``.npz`` file; see `from_folder` and `load_npz`.
+    size, color, skip_bad, report : as in `from_folder`
+        An ``.npz`` file takes none of them, as its arrays are used as they are.
+    whiten : as in `load`
+
+    Returns
+    -------
+    Dataset
+
+    Raises
+    ------
+    DataError
+        What is wrong with the images, and what to do.
+    """
+    path = Path(path)
+    if not path.is_dir() and path.suffix != ".npz":
+        found = "is neither" if path.exists() else "not found"
+        raise DataError(f"{path}: {found}; images come as a folder of pictures or as an .npz file")
+    dataset = from_folder(path, size, color, skip_bad, report) if path.is_dir() else load_npz(path)
+    return _whitened(dataset, whiten)
+
+
+def _whitened(dataset, whiten):
     if whiten is None or whiten is False:
         return dataset
     dataset.check_color()

@@ -118,6 +118,20 @@ class Dataset:
         if not self.class_names:
             object.__setattr__(self, "class_names", tuple(str(k) for k in range(self.num_classes)))
 
+    @staticmethod
+    def from_folder(folder, **options):
+        """A dataset of the pictures of a folder; see `xnornet.data.folders.from_folder`."""
+        from xnornet.data.folders import from_folder
+
+        return from_folder(folder, **options)
+
+    @staticmethod
+    def from_arrays(X_train, y_train, X_test, y_test, **options):
+        """A dataset of arrays; see `xnornet.data.arrays.from_arrays`."""
+        from xnornet.data.arrays import from_arrays
+
+        return from_arrays(X_train, y_train, X_test, y_test, **options)
+
     @property
     def input_shape(self):
         """Shape of one image, ``(channels, height, width)``."""

@@ -14,6 +14,7 @@ import numpy as np
 from xnornet.catalog import ON_DISK
 from xnornet.data import cifar10, mnist, svhn
 from xnornet.data.dataset import Dataset, data_path
+from xnornet.data.tables import class_table
 from xnornet.errors import DataError
 
 __all__ = ["Report", "check", "download", "folder_of"]
@@ -167,7 +168,9 @@ def check(name, path=None):
 
 def _module(name):
     if name not in _MODULES:
-        raise DataError(f"{name!r} is not a dataset with files; choose one of {', '.join(ON_DISK)}")
+        raise DataError(
+            f"{name!r} is not a dataset with files, nor a folder; choose one of {', '.join(ON_DISK)}"
+        )
     return _MODULES[name]
 
 
@@ -214,11 +217,5 @@ def _spared(file, state):
 
 def _split_lines(dataset):
     splits = {"train": dataset.train, "valid": dataset.valid, "test": dataset.test}
-    rows = [["", "images", *dataset.class_names]]
-    for name, split in splits.items():
-        counts = np.bincount(split.labels, minlength=dataset.num_classes)
-        rows.append([name, str(len(split)), *map(str, counts)])
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for first, *others in rows:
-        cells = [f"{cell:>{width}}" for cell, width in zip(others, widths[1:], strict=True)]
-        yield "  ".join([f"{first:{widths[0]}}", *cells])
+    counts = {name: np.bincount(s.labels, minlength=dataset.num_classes) for name, s in splits.items()}
+    return class_table(dataset.class_names, counts)
