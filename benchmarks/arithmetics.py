@@ -86,7 +86,8 @@ def _first_losses(name, options, dataset, network, recipe, seed):
     rows = random.integers(0, len(dataset.train), (STEPS, recipe.batch_size))
     if name == REORDERED:
         rows = random.permuted(rows, axis=1)
-    steps = Steps(network, options, dataset, seed, gradients="float32" if name == REORDERED else name)
+    gradients = "float32" if name == REORDERED else name
+    steps = Steps(network, options, dataset, dataclasses.replace(recipe, seed=seed, gradients=gradients))
     steps.set_lr(recipe.lr)
     return [steps.step(batch)[0] for batch in rows]
 

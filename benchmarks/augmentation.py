@@ -18,6 +18,7 @@ warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
 
 import theano  # noqa: E402
 from xnornet.data.dataset import Dataset, Pixels, Split  # noqa: E402
+from xnornet.training import RECIPES  # noqa: E402
 from xnornet.training.augmentation import AUGMENTATIONS  # noqa: E402
 from xnornet.training.steps import Steps  # noqa: E402
 
@@ -53,7 +54,8 @@ def measure(width, batch_size, count):
     dataset = Dataset("cifar10", 10, split, split, split)
     augmentation = AUGMENTATIONS["cifar10"]
     kinds = {"plain": None, "augmented": augmentation}
-    steps = {name: Steps("cifar10_convnet", {"width": width}, dataset, 0, a) for name, a in kinds.items()}
+    options, recipe = {"width": width}, RECIPES["cifar10_convnet"]
+    steps = {name: Steps("cifar10_convnet", options, dataset, recipe, a) for name, a in kinds.items()}
     seconds = {name: [] for name in kinds}
     for turn in tqdm(range(-3, count), leave=False, disable=None):
         rows = rng.integers(0, IMAGES, batch_size)

@@ -1,23 +1,36 @@
 """Train XNOR-Nets in Lasagne, check them in fixed point, ship them as bits.
 
-The functions here take a trained network to a graph in integers, its scores and its file. Layers for nets of
-your own are in ``xnornet.layers``, our networks in ``xnornet.networks``, the integer engine in
-``xnornet.engine``. A function is imported when it is first used, so that integer inference never loads the
-training stack.
+The functions here train a network on images, and take it to a graph in integers, its scores and its file.
+Layers for nets of your own are in ``xnornet.layers``, our networks in ``xnornet.networks``, the integer
+engine in ``xnornet.engine``. A function is imported when it is first used, so that integer inference never
+loads the training stack.
 """
 
 from importlib import import_module
 
-__all__ = ["__version__", "load_packed", "quantize", "save_packed", "simulate", "summarize"]
+__all__ = [
+    "Dataset",
+    "Recipe",
+    "__version__",
+    "load_packed",
+    "quantize",
+    "save_packed",
+    "simulate",
+    "summarize",
+    "train",
+]
 
 __version__ = "0.1.0"
 
 _ROOMS = {
+    "Dataset": "xnornet.data",
+    "Recipe": "xnornet.training",
     "load_packed": "xnornet.graph",
     "quantize": "xnornet.quantization",
     "save_packed": "xnornet.graph",
     "simulate": "xnornet.graph",
     "summarize": "xnornet.report",
+    "train": "xnornet.training",
 }
 
 

@@ -6,6 +6,7 @@ Each says in one line what is wrong and what to do.
 __all__ = [
     "DataError",
     "ModelError",
+    "NetworkError",
     "Stopped",
     "ThreadsError",
     "TrainingError",
@@ -25,6 +26,20 @@ class DataError(XnornetError):
 
 class ModelError(XnornetError):
     """A model cannot be used."""
+
+
+class NetworkError(XnornetError):
+    """A network's function cannot be had, or raises.
+
+    Attributes
+    ----------
+    trace : str
+        Lines of a traceback, those of the user's own file; may be empty.
+    """
+
+    def __init__(self, message, trace=""):
+        super().__init__(message)
+        self.trace = trace
 
 
 class WriteError(ModelError):

@@ -15,6 +15,7 @@ from nets import CLASSES, RATE, scaled  # noqa: E402
 import theano  # noqa: E402
 from xnornet import __version__  # noqa: E402
 from xnornet.data.dataset import Dataset, Pixels, Split  # noqa: E402
+from xnornet.training import Recipe  # noqa: E402
 from xnornet.training.steps import Steps  # noqa: E402
 from xnornet.vectors import instruction_set  # noqa: E402
 from xnornet.xla_programs import keep_programs  # noqa: E402
@@ -52,7 +53,8 @@ def build(network, options, images, labels, **choices):
     """
     split = Split(Pixels(images) if images.dtype == "uint8" else images, labels)
     options = {"scale_inputs": True, **options}
-    steps = Steps(network, options, Dataset("random", CLASSES, split, split, split), seed=0, **choices)
+    recipe = Recipe(epochs=1, batch_size=1, lr=RATE, lr_end=RATE, **choices)
+    steps = Steps(network, options, Dataset("random", CLASSES, split, split, split), recipe)
     steps.set_lr(RATE)
     return steps
 

@@ -34,7 +34,7 @@ def photographs(monkeypatch):
 def shallow(monkeypatch):
     """A network of few layers in the place of CIFAR-10's, whose training takes long to compile."""
 
-    def build(input_var=None, width=1.0):
+    def build(input_var=None, input_shape=(3, 32, 32), num_classes=10, width=1.0):
         layer = lasagne.layers.InputLayer((None, 3, 32, 32), input_var)
         layer = lasagne.layers.Conv2DLayer(layer, round(width * 128), 8, stride=8, nonlinearity=None)
         layer = XNORDenseLayer(BatchNormLayer(layer), round(width * 1024))

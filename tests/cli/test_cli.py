@@ -110,10 +110,18 @@ def test_a_model_without_its_header_is_taken_for_the_usual_size(model, tmp_path,
 
 
 def test_a_model_of_another_network_is_refused(model, tmp_path, capsys):
-    assert "takes images of shape (1, 28, 28)" in complaint(
+    assert "It belongs to another network" in complaint(
         capsys, "--model", _renamed(model, tmp_path, "mnist_mlp")
     )
     assert "unknown" in complaint(capsys, "--model", _renamed(model, tmp_path, "lenet"))
+
+
+def test_a_model_of_another_dataset_is_refused_before_files_are_looked_for(tmp_path, capsys):
+    for name, dataset in (("digits_mlp", "mnist"), ("mnist_convnet", "cifar10")):
+        model = ROOT / "models" / f"{name}.npz"
+        line = complaint(capsys, "--model", model, "--data", tmp_path / "none", dataset=dataset)
+        assert f"was trained on {name.partition('_')[0]}, not {dataset}; use it with its own dataset" in line
+    assert list(tmp_path.iterdir()) == []
 
 
 def _renamed(model, folder, network):
@@ -125,7 +133,8 @@ def _renamed(model, folder, network):
     return path
 
 
-def test_a_corrupt_idx_file_is_refused(model, tmp_path, capsys):
+def test_a_corrupt_idx_file_is_refused(tmp_path, capsys):
+    model = ROOT / "models" / "mnist_convnet.npz"
     (tmp_path / "mnist").mkdir()
     for name in ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"):
         (tmp_path / "mnist" / f"{name}-ubyte").write_bytes(b"\0\0\x08\x03 not an idx file")

@@ -105,7 +105,7 @@ def test_a_sentence_and_json_tell_what_was_packed(model, tmp_path, capsys):
 
 def test_the_file_tells_where_it_comes_from(model, tmp_path, capsys):
     out = tmp_path / "m.npz"
-    assert pack(model, out, "--images", 100, "--data-bits", 12, "--json") == 0
+    assert pack(model, out, "--no", 100, "--data-bits", 12, "--json") == 0
     assert read_json(capsys)["images"] == 100
     _, info = load_packed(out)
     assert info.pop("packed")["images"] == 100
@@ -138,7 +138,7 @@ def test_scores_are_those_of_the_simulation_of_the_weights(model, packed):
 
 def test_weights_are_packed_in_memory_with_the_formats_asked_for(model, tmp_path, capsys):
     coarse = ["--data-bits", 4, "--param-bits", 3, "--input-bits", 2]
-    assert pack(model, tmp_path / "m.npz", *coarse, "--images", 50) == 0
+    assert pack(model, tmp_path / "m.npz", *coarse, "--no", 50) == 0
     capsys.readouterr()
     tests = [
         (tmp_path / "m.npz", "packed"),
@@ -286,7 +286,7 @@ def test_a_folder_that_takes_no_files_is_told(model, tmp_path, refuses):
 
 
 def test_another_dataset_is_refused(copied, photographs, tmp_path, refuses):
-    refuses("takes images of shape (1, 8, 8)", copied, tmp_path / "m.npz", dataset="cifar10")
+    refuses("was trained on digits, not cifar10; use it with", copied, tmp_path / "m.npz", dataset="cifar10")
     header = json.loads(copied.with_suffix(".json").read_text())
     copied.with_suffix(".json").write_text(json.dumps({**header, "dataset": "mnist"}))
     refuses("was trained on mnist, not digits; use it with", copied, tmp_path / "m.npz")
@@ -304,8 +304,8 @@ def test_weights_that_are_not_finite_are_refused(copied, tmp_path, refuses):
 
 
 def test_a_network_without_a_fixed_point_form_is_refused(copied, tmp_path, refuses, monkeypatch):
-    def squashed(input_var=None, num_units=256, dropout=0.0, scale_inputs=True):
-        layer = networks.digits_mlp(input_var, num_units, dropout, scale_inputs)
+    def squashed(input_var, input_shape, num_classes, num_units=256, dropout=0.0, scale_inputs=True):
+        layer = networks.digits_mlp(input_var, input_shape, num_classes, num_units, dropout, scale_inputs)
         return lasagne.layers.NonlinearityLayer(layer, lasagne.nonlinearities.tanh)
 
     monkeypatch.setitem(networks.NETWORKS, "digits_mlp", squashed)
@@ -315,7 +315,7 @@ def test_a_network_without_a_fixed_point_form_is_refused(copied, tmp_path, refus
 
 
 def test_formats_that_no_packed_model_has_are_refused(model, tmp_path, refuses):
-    refuses("--images", model, tmp_path / "m.npz", "--images", 0, status=2)
+    refuses("--no", model, tmp_path / "m.npz", "--no", 0, status=2)
     refuses("--data-bits", model, tmp_path / "m.npz", "--data-bits", 16, status=2)
 
 
@@ -368,7 +368,7 @@ def test_a_file_of_the_ancestors_form_is_packed(photographs, tmp_path, capsys):
         errors.add(read_json(capsys)["errors"])
     assert len(errors) == 1
     assert run_test(out, "--mode", "packed") == 1
-    assert "cifar10_convnet takes images of shape (3, 32, 32)" in error_line(capsys)
+    assert "was trained on cifar10, not digits" in error_line(capsys)
 
 
 @pytest.mark.filterwarnings("default::xnornet.graph.Saturation")

@@ -67,7 +67,7 @@ def test_header_and_log_name_what_computed_the_gradients(finished):
 
 
 def test_the_log_counts_layers_that_kernels_do_not_take(digits, tmp_path, monkeypatch):
-    def build(input_var=None):
+    def build(input_var, input_shape, num_classes):
         layer = XNORConv2DLayer(lasagne.layers.InputLayer((None, 1, 8, 8), input_var), 4, 3)
         layer = XNORConv2DLayer(layer, 4, 3, num_groups=4)
         return XNORDenseLayer(layer, 10)
@@ -275,8 +275,10 @@ def test_an_out_that_cannot_be_written_is_refused_before_training(digits, tmp_pa
 
 
 def test_a_network_that_does_not_fit_the_images_is_refused(digits, tmp_path):
-    with pytest.raises(TrainingError, match="takes images of shape"):
-        train("mnist_mlp", digits, tmp_path / "m.npz", Recipe(1, 50, 0.01, 0.001), {"num_units": 8})
+    split = data.Split(digits.train.images[:, :, :3], digits.train.labels)
+    small = data.Dataset("small", 10, split, split, split)
+    with pytest.raises(TrainingError, match="mnist_convnet on small: images of 3x8 are too small; .* 4x4"):
+        train("mnist_convnet", small, tmp_path / "m.npz", Recipe(1, 50, 0.01, 0.001), {"num_units": 8})
 
 
 def test_steps_that_are_done_together_give_the_same_weights(digits, tmp_path, monkeypatch):
@@ -313,3 +315,16 @@ def test_a_loss_that_is_not_finite_stops_the_run(digits, tmp_path):
     with pytest.raises(TrainingError, match="smaller --lr"):
         train("digits_mlp", bad, tmp_path / "m.npz", Recipe(1, 50, 0.01, 0.001), SMALL)
     assert not (tmp_path / "m.npz").exists()
+
+
+def test_a_run_without_patience_left_ends_early_and_each_epoch_is_told(digits, tmp_path, monkeypatch):
+    errors = iter([0.5, 0.4, 0.4, 0.45, 0.3, 0.2])
+    monkeypatch.setattr(Steps, "error", lambda *arguments, **options: next(errors))
+    lines, rows = [], []
+    recipe = Recipe(9, 500, 0.01, 0.001, patience=2)
+    train(
+        "digits_mlp", digits, tmp_path / "net.npz", recipe, SMALL, report=lines.append, on_epoch=rows.append
+    )
+    assert [row["valid_error"] for row in rows] == [0.5, 0.4, 0.4, 0.45]
+    assert "stopped early: nothing better for 2 epochs" in lines
+    assert (tmp_path / "net.curves.png").exists()

@@ -5,7 +5,7 @@ import pytest
 
 from xnornet import networks
 from xnornet.catalog import SCHEDULES
-from xnornet.training import RECIPES, Recipe
+from xnornet.training import RECIPES, Recipe, recipe_of
 
 
 def rates(schedule):
@@ -38,6 +38,29 @@ def test_a_recipe_takes_positive_numbers(field, value):
     numbers = {"epochs": 1, "batch_size": 1, "lr": 1.0, "lr_end": 1.0, field: value}
     with pytest.raises(ValueError, match=field):
         Recipe(**numbers)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"weight_decay": -1}, "weight_decay is -1"),
+        ({"patience": -1}, "patience is -1"),
+        ({"label_smoothing": 1.0, "loss": "crossentropy"}, "label_smoothing is 1.0"),
+        ({"label_smoothing": 0.1}, "label_smoothing is for the loss crossentropy"),
+        ({"optimizer": "sgd"}, "'sgd'; it takes adam or momentum"),
+        ({"loss": "mse"}, "'mse'; it takes hinge or crossentropy"),
+    ],
+)
+def test_other_choices_are_refused_where_they_are_wrong(wrong, words):
+    with pytest.raises(ValueError, match=words):
+        Recipe(1, 1, 1.0, 1.0, **wrong)
+
+
+def test_a_recipe_of_a_module_changes_the_usual_one_and_options_change_that():
+    source = networks.Source("mine.py:build", print, recipe={"epochs": 3, "lr": 0.5})
+    recipe = recipe_of(source, lr=0.25, batch_size=None)
+    assert (recipe.epochs, recipe.lr, recipe.batch_size) == (3, 0.25, 50)
+    assert recipe_of(networks.find("mnist_mlp")) == RECIPES["mnist_mlp"]
 
 
 def test_an_unknown_schedule_is_refused():

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import xnornet
 from xnornet.catalog import NETWORKS_OF
+from xnornet.cli.classify import add_classify
 from xnornet.cli.data import add_data
 from xnornet.cli.export import add_export
 from xnornet.cli.pack import add_pack
@@ -25,7 +26,13 @@ __all__ = ["main"]
 
 # Commands by name, those that the scripts have, of one dataset, first.
 OF_A_DATASET = {"train": add_train, "test": add_test}
-OTHERS = {"pack": add_pack, "export": add_export, "summary": add_summary, "data": add_data}
+OTHERS = {
+    "pack": add_pack,
+    "classify": add_classify,
+    "export": add_export,
+    "summary": add_summary,
+    "data": add_data,
+}
 
 
 def main(argv=None, dataset=None):
@@ -65,6 +72,8 @@ def _run(arguments, log, started):
         (log.error if stop.status else log)(str(stop))
         return stop.status
     except (XnornetError, ImportError) as error:
+        if trace := getattr(error, "trace", ""):
+            print(trace, file=sys.stderr)
         log.error(str(_origin(error)).replace("\n", " "))
         return 1
 
@@ -132,7 +141,8 @@ def _parser(dataset):
             add(command)
             continue
         if dataset is None:
-            command.add_argument("dataset", choices=sorted(NETWORKS_OF), help="images to use")
+            meaning = "images to use; your own are named by --images in its place"
+            command.add_argument("dataset", nargs="?", choices=sorted(NETWORKS_OF), help=meaning)
         else:
             command.set_defaults(dataset=dataset)
             command.prog = Path(sys.argv[0]).name

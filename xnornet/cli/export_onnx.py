@@ -3,7 +3,6 @@
 import json
 import os
 
-from xnornet.catalog import NETWORKS
 from xnornet.cli.models import add_net_option, load_without_dataset
 from xnornet.errors import UsageError
 
@@ -17,7 +16,7 @@ def add_onnx_options(command):
         "real numbers in float32, which nothing rounds; --model takes weights as training saves them too"
     )
     chosen.add_argument("--float", action="store_true", help=meaning)
-    add_net_option(chosen, NETWORKS)
+    add_net_option(chosen)
 
 
 def export_to_onnx(arguments, log):

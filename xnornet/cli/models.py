@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from xnornet.catalog import DATASET_OF, FORMATS, NETWORKS_OF
-from xnornet.cli.options import bits, in_single_precision, positive
+from xnornet.cli.datasets import check_dataset_named, load_dataset
+from xnornet.cli.options import NET, bits, in_single_precision, positive
 from xnornet.errors import UsageError
 
 __all__ = [
@@ -53,10 +54,12 @@ class Loaded:
     dataset: object
 
 
-def add_net_option(command, networks):
+def add_net_option(command):
     """Add --net."""
     command.add_argument(
-        "--net", choices=networks, help="network, for weights without a JSON header beside them"
+        "--net",
+        metavar=NET,
+        help="network, for weights without a JSON header beside them, or whose network's file was moved",
     )
 
 
@@ -83,25 +86,13 @@ def load_model(arguments, log):
         The file is missing, damaged or of another dataset.
     """
     from xnornet import data
-    from xnornet.archives import read_array_headers
-    from xnornet.graph import is_packed, load_packed
 
-    packed = is_packed(arguments.model)
-    if packed:
-        graph, header = load_packed(arguments.model)
-    else:
-        # Not for a packed model, which needs nothing of what trains.
-        from xnornet.training.weights import load_header
-
-        read_array_headers(arguments.model)
-        header = load_header(arguments.model)
+    check_dataset_named(arguments)
+    network, header, graph, packed = _load_file(arguments, log)
+    _check_dataset(arguments, header)
     whitening = data.load_whitening(arguments.model, header)
-    dataset = data.load(arguments.dataset, arguments.data, whiten=whitening)
-    if packed:
-        network, trained_on = header.get("network"), header.get("dataset", dataset.name)
-        _check_fit(arguments, network, graph.input_shape, dataset, trained_on)
-    else:
-        network, graph = _load_weights(arguments, header, dataset, log)
+    dataset = load_dataset(arguments, log, whitening, graph.input_shape)
+    _check_fit(arguments, network, header, graph.input_shape, dataset)
     return Loaded(network, header, graph, packed, dataset)
 
 
@@ -118,16 +109,8 @@ def load_without_dataset(arguments, log):
     ModelError, UsageError
         The file is missing or damaged, or nothing tells of which network it is.
     """
-    from xnornet.archives import read_array_headers
-    from xnornet.graph import is_packed, load_packed
-    from xnornet.training.weights import load_header
-
-    if is_packed(arguments.model):
-        return *load_packed(arguments.model), True
-    read_array_headers(arguments.model)
-    header = load_header(arguments.model)
-    network, graph = _load_weights(arguments, header, None, log)
-    return graph, {"dataset": DATASET_OF[network], **header, "network": network}, False
+    _, header, graph, packed = _load_file(arguments, log)
+    return graph, header, packed
 
 
 def formats_of(arguments):
@@ -148,53 +131,107 @@ def quantized(arguments, loaded, images):
         raise UsageError(f"{arguments.model}: {error}") from error
 
 
-def _load_weights(arguments, header, dataset, log):
-    """Name and graph of the network that the weights' header or their form names.
+def _load_file(arguments, log):
+    """Name of the network, header, graph, and whether the file is packed."""
+    from xnornet.archives import read_array_headers
+    from xnornet.graph import is_packed, load_packed
 
-    It is compared with the dataset, if there is one.
-    """
+    if is_packed(arguments.model):
+        graph, header = load_packed(arguments.model)
+        return header.get("network"), header, graph, True
+    # Not for a packed model, which needs nothing of what trains.
+    from xnornet.training.weights import load_header
+
+    read_array_headers(arguments.model)
+    header = load_header(arguments.model)
+    network, graph = _load_weights(arguments, header, log)
+    usual = {"dataset": DATASET_OF[network]} if network in DATASET_OF else {}
+    return network, {**usual, **header, "network": network}, graph, False
+
+
+def _load_weights(arguments, header, log):
+    """Name and graph of the network that the weights' header or their form names."""
     import lasagne
 
     import theano.tensor as T
     from xnornet import networks
     from xnornet.quantization import import_ancestor, to_graph
-    from xnornet.training.weights import header_path, load_weights
+    from xnornet.training.weights import load_weights
 
     in_single_precision()
     found = None if header else import_ancestor(arguments.model)
     if found is not None:
-        network, graph = found
-        _check_fit(arguments, network, graph.input_shape, dataset, DATASET_OF[network])
         if not arguments.json:
-            log(f"{arguments.model}: read as {network} in the form of theano-xnor-net")
+            log(f"{arguments.model}: read as {found[0]} in the form of theano-xnor-net")
         return found
-    network = arguments.net or header.get("network")
-    if network is None and dataset is None:
-        raise UsageError(f"{arguments.model}: has no JSON header beside it; name its network with --net")
-    network = network or NETWORKS_OF[arguments.dataset][0]
-    options = header.get("arguments", {}) if network == header.get("network") else {}
     try:
-        layer = networks.build(network, T.tensor4("images"), **options)
+        source, options, shape, num_classes = _network_of(arguments, header)
+        layer = networks.build(source, T.tensor4("images"), shape, num_classes, **options)
     except ValueError as error:
-        raise UsageError(f"{header_path(arguments.model)}: {error}") from error
-    shape = networks.input_shape(layer)
-    _check_fit(arguments, network, shape, dataset, header.get("dataset"))
+        raise UsageError(f"{arguments.model}: {error}") from error
     networks.set_weights(layer, load_weights(arguments.model, lasagne.layers.get_all_params(layer)))
     try:
-        return network, to_graph(layer)
+        return source.name, to_graph(layer)
     except ValueError as error:
         raise UsageError(f"{arguments.model}: {error}") from error
 
 
-def _check_fit(arguments, network, shape, dataset, trained_on):
-    if dataset is None:
+def _network_of(arguments, header):
+    """Source, options, shape of the images and number of classes of the network of weights."""
+    from xnornet import networks
+    from xnornet.data.preprocessing import class_names_of, input_shape_of
+
+    names = class_names_of(header)
+    shape, num_classes = input_shape_of(header), None if names is None else len(names)
+    if arguments.net is not None:
+        source = networks.find(arguments.net)
+        # A file of the user's that was moved has another name, and is still the network that was trained.
+        recorded = header.get("network", "")
+        same = recorded == source.name or recorded.rpartition(":")[2] == source.name.rpartition(":")[2] != ""
+        options = header.get("arguments", {}) if same else {}
+    elif header:
+        source, options = networks.find_recorded(header, arguments.model), header["arguments"]
+    elif getattr(arguments, "dataset", None) is not None:
+        source, options = networks.find(NETWORKS_OF[arguments.dataset][0]), {}
+    else:
+        raise UsageError(f"{arguments.model}: has no JSON header beside it; name its network with --net")
+    return source, options, shape, num_classes
+
+
+def _check_dataset(arguments, header):
+    """Raise for a model of another dataset, before anybody looks for the files of this one."""
+    from xnornet import data
+    from xnornet.data.preprocessing import class_names_of
+
+    if arguments.dataset is None:
         return
+    trained_on, names = header.get("dataset", arguments.dataset), class_names_of(header)
+    known = trained_on in NETWORKS_OF
+    if trained_on != arguments.dataset and (known or names != data.class_names(arguments.dataset)):
+        raise UsageError(
+            f"{arguments.model}: was trained on {trained_on}, not {arguments.dataset}; use it with its own "
+            f"{'dataset' if known else 'images, --images'}"
+        )
+
+
+def _check_fit(arguments, network, header, shape, dataset):
+    from xnornet.data.dataset import FULL_SCALE
+    from xnornet.data.preprocessing import class_names_of, preprocessing_of
+
     if tuple(shape) != tuple(dataset.input_shape):
         raise UsageError(
-            f"{arguments.model}: {network} takes images of shape {shape}; those of "
+            f"{arguments.model}: {network} takes images of shape {tuple(shape)}; those of "
             f"{dataset.name} are {tuple(dataset.input_shape)}. Use it with its own dataset"
         )
-    if trained_on not in (None, dataset.name):
+    recorded = header.get("preprocessing", {}).get("full_scale", FULL_SCALE)
+    if recorded != preprocessing_of(dataset)["full_scale"]:
         raise UsageError(
-            f"{arguments.model}: was trained on {trained_on}, not {dataset.name}; use it with its own dataset"
+            f"{arguments.model}: was trained on {'real numbers' if recorded is None else 'pixels'}, and "
+            f"{dataset.name} is none; give images of the same kind"
+        )
+    names = class_names_of(header)
+    if names is not None and names != tuple(dataset.class_names):
+        raise UsageError(
+            f"{arguments.model}: has the classes {', '.join(names)}; those of {dataset.name} are "
+            f"{', '.join(dataset.class_names)}. Use it with its own dataset"
         )

@@ -7,14 +7,20 @@ from xnornet.catalog import MAX_BITS
 from xnornet.errors import UsageError
 
 __all__ = [
+    "NET",
     "add_data_option",
     "add_set_option",
     "bits",
     "in_single_precision",
     "natural",
+    "not_negative",
     "options_of",
     "positive",
 ]
+
+
+# How --net names a network.
+NET = "NAME|FILE.py:FUNCTION"
 
 
 def add_data_option(command):
@@ -67,6 +73,13 @@ def natural(text):
     value = int(text)
     if not 0 <= value < 1 << 32:
         raise argparse.ArgumentTypeError(f"{text} is not between 0 and 2**32 - 1")
+    return value
+
+
+def not_negative(text):
+    value = float(text)
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is negative or not finite")
     return value
 
 

@@ -4,7 +4,8 @@ import json
 import os
 from pathlib import Path
 
-from xnornet.catalog import NETWORKS, NETWORKS_OF
+from xnornet.catalog import NETWORKS_OF
+from xnornet.cli.datasets import add_dataset_options
 from xnornet.cli.models import (
     CALIBRATION_IMAGES,
     add_batch_size_option,
@@ -14,8 +15,8 @@ from xnornet.cli.models import (
     load_model,
     quantized,
 )
-from xnornet.cli.options import add_data_option, positive
-from xnornet.errors import UsageError
+from xnornet.cli.options import positive
+from xnornet.errors import ModelError, UsageError
 
 __all__ = ["add_pack"]
 
@@ -27,23 +28,22 @@ def add_pack(command):
     add(
         "--calibrate",
         dest="dataset",
-        required=True,
         choices=sorted(NETWORKS_OF),
-        help="dataset on whose training images the integer bits of data are chosen",
+        help="dataset on whose training images the integer bits of data are chosen (or your own: --images)",
     )
     add("--out", type=Path, required=True, metavar="FILE.npz", help="packed model to write")
     add(
-        "--images",
+        "--no",
         type=positive(int),
         default=CALIBRATION_IMAGES,
         metavar="N",
         help="training images to calibrate on, or all if they are fewer",
     )
     add("--json", action="store_true", help="print one JSON object instead of a sentence")
-    add_net_option(command, NETWORKS)
+    add_net_option(command)
     add_batch_size_option(command)
     add_format_options(command)
-    add_data_option(command)
+    add_dataset_options(command)
     command.set_defaults(command=_pack, interrupted="interrupted; there is no new packed model")
 
 
@@ -52,7 +52,8 @@ def _pack(arguments, log, started):
 
     from xnornet import __version__
     from xnornet.archives import read_array_headers
-    from xnornet.data import save_whitening
+    from xnornet.data import preprocessing_of, save_whitening
+    from xnornet.engine.plan import Plan
     from xnornet.graph import is_packed, save_packed
 
     if is_packed(arguments.model):
@@ -60,12 +61,20 @@ def _pack(arguments, log, started):
     read_array_headers(arguments.model)
     _check_out(arguments)
     loaded = load_model(arguments, log)
-    images = loaded.dataset.train.images[: arguments.images]
+    images = loaded.dataset.train.images[: arguments.no]
     model = quantized(arguments, loaded, images)
+    try:
+        Plan(model, threads=1)
+    except ModelError as error:
+        raise UsageError(f"{arguments.model}: the packed engine cannot run it: {error}") from error
+    # Where the network's file lay is of no use to those who get the model.
+    header = {name: value for name, value in loaded.header.items() if name != "network_path"}
     info = {
-        **loaded.header,
+        **header,
         "network": loaded.network,
         "dataset": loaded.dataset.name,
+        "class_names": list(loaded.dataset.class_names),
+        "preprocessing": preprocessing_of(loaded.dataset),
         "packed": {"version": __version__, "images": len(images), "formats": asdict(formats_of(arguments))},
     }
     # A packed model without its whitening could not be used; a whitening without a model does no harm.

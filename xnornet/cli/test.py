@@ -5,7 +5,8 @@ import time
 import warnings
 from pathlib import Path
 
-from xnornet.catalog import MODES, NETWORKS, NETWORKS_OF
+from xnornet.catalog import MODES
+from xnornet.cli.datasets import add_dataset_options
 from xnornet.cli.models import (
     CALIBRATION_IMAGES,
     FORMAT_OPTIONS,
@@ -16,7 +17,7 @@ from xnornet.cli.models import (
     load_model,
     quantized,
 )
-from xnornet.cli.options import add_data_option, positive
+from xnornet.cli.options import positive
 from xnornet.errors import UsageError
 
 __all__ = ["add_test"]
@@ -41,7 +42,7 @@ def add_test(command, dataset):
         "fixed point, or the engine on packed bits",
     )
     add("--json", action="store_true", help="print one JSON object instead of a sentence")
-    add_net_option(command, NETWORKS_OF.get(dataset, NETWORKS))
+    add_net_option(command)
     add_batch_size_option(command)
     add(
         "--threads",
@@ -66,7 +67,7 @@ def add_test(command, dataset):
         "weights that are not packed, the error against the bits of data and of parameters, for which 25 "
         "networks are tested",
     )
-    add_data_option(command)
+    add_dataset_options(command, dataset)
     command.set_defaults(command=_test, interrupted="interrupted; the model is unchanged")
 
 

@@ -4,12 +4,14 @@ import argparse
 import dataclasses
 from pathlib import Path
 
-from xnornet.catalog import ARITHMETICS, COLOR, NETWORKS, NETWORKS_OF, SCHEDULES
+from xnornet.catalog import ARITHMETICS, COLOR, LOSSES, NETWORKS, NETWORKS_OF, OPTIMIZERS, SCHEDULES
+from xnornet.cli.datasets import add_dataset_options, check_dataset_named, load_dataset
 from xnornet.cli.options import (
-    add_data_option,
+    NET,
     add_set_option,
     in_single_precision,
     natural,
+    not_negative,
     options_of,
     positive,
 )
@@ -23,15 +25,41 @@ def add_train(command, dataset):
     networks = NETWORKS_OF.get(dataset, NETWORKS)
     own = "of the network" if len(networks) > 1 else None
     add = command.add_argument
-    add("--net", choices=networks, help="network (default: the dataset's first)")
+    usual = "" if dataset is None else f" (default: {networks[0]})"
+    add(
+        "--net",
+        metavar=NET,
+        help=f"{', '.join(networks)}, or a function of your own, (input_var, input_shape, num_classes, "
+        f"**options), also as package.module:function{usual}",
+    )
     add("--epochs", type=positive(int), help=f"passes over the training images{_default(own)}")
     add("--batch-size", type=positive(int), help=f"images in a step{_default(own)}")
-    add("--lr", type=positive(float), help=f"Adam's rate in the first epoch{_default(own)}")
-    add("--lr-end", type=positive(float), help=f"Adam's rate in the last epoch{_default(own)}")
+    add("--lr", type=positive(float), help=f"rate in the first epoch{_default(own)}")
+    add("--lr-end", type=positive(float), help=f"rate in the last epoch{_default(own)}")
     add(
         "--schedule",
         choices=SCHEDULES,
         help=f"how the rate gets from first to last{_default(own)}",
+    )
+    add("--optimizer", choices=OPTIMIZERS, help=f"Adam, or Nesterov's momentum of 0.9{_default(own)}")
+    add(
+        "--weight-decay",
+        type=not_negative,
+        metavar="SHARE",
+        help=f"of each weight that a step takes away, times the rate{_default(own)}",
+    )
+    add("--loss", choices=LOSSES, help=f"squared hinge, or cross entropy of the softmax{_default(own)}")
+    add(
+        "--label-smoothing",
+        type=not_negative,
+        metavar="SHARE",
+        help=f"of the target of cross entropy that all classes get alike{_default(own)}",
+    )
+    add(
+        "--patience",
+        type=natural,
+        metavar="N",
+        help=f"stop after N epochs without a better validation error; 0: never{_default(own)}",
     )
     add(
         "--augment",
@@ -56,6 +84,11 @@ def add_train(command, dataset):
     )
     add_set_option(command)
     add(
+        "--for-engine",
+        action="store_true",
+        help="find out before training whether the packed engine can run the network",
+    )
+    add(
         "--out",
         type=Path,
         metavar="FILE.npz",
@@ -69,7 +102,7 @@ def add_train(command, dataset):
         help="stop after M minutes with a checkpoint (default: when all epochs are done)",
     )
     add("--log", type=Path, metavar="FILE", help="append what is printed to a file as well")
-    add_data_option(command)
+    add_dataset_options(command, dataset, fits=True)
     command.set_defaults(
         command=_train,
         interrupted="interrupted before training went on; a checkpoint that was there is still there",
@@ -82,25 +115,26 @@ def _default(own):
 
 def _train(arguments, log, started):
     from xnornet import data, networks
-    from xnornet.training import RECIPES, Recipe, check_out, checkpoint_path, train
+    from xnornet.training import Recipe, check_out, checkpoint_path, recipe_of, train
     from xnornet.xla_programs import keep_programs
 
     keep_programs()
 
     in_single_precision()
-    network = arguments.net or NETWORKS_OF[arguments.dataset][0]
+    check_dataset_named(arguments)
+    if arguments.net is None and arguments.dataset is None:
+        raise UsageError(f"--images needs a network; name one with --net {NET}")
     chosen = {field.name: getattr(arguments, field.name) for field in dataclasses.fields(Recipe)}
     try:
-        recipe = dataclasses.replace(
-            RECIPES[network], **{name: value for name, value in chosen.items() if value is not None}
-        )
+        network = networks.find(arguments.net or NETWORKS_OF[arguments.dataset][0])
+        recipe = recipe_of(network, **chosen)
     except ValueError as error:
         raise UsageError(str(error)) from error
     try:
         options = networks.options(network, **options_of(arguments))
     except ValueError as error:
         raise UsageError(f"--set: {error}") from error
-    out = arguments.out or Path("runs") / f"{network}.npz"
+    out = arguments.out or Path("runs") / f"{network.short_name}.npz"
     check_out(out, arguments.resume)
     if arguments.init is not None and not arguments.init.is_file():
         raise UsageError(f"--init {arguments.init}: not found; it takes an .npz file of weights")
@@ -108,9 +142,9 @@ def _train(arguments, log, started):
     begun_with = data.whitening_path(checkpoint_path(out))
     if whiten and arguments.resume and begun_with.exists():
         whiten = data.Whitening.load(begun_with)
-    dataset = data.load(arguments.dataset, arguments.data, whiten=whiten)
+    dataset = load_dataset(arguments, log, whiten)
     log(
-        f"{network} on {dataset.name}: {len(dataset.train)} training, {len(dataset.valid)} validation, "
+        f"{network.name} on {dataset.name}: {len(dataset.train)} training, {len(dataset.valid)} validation, "
         f"{len(dataset.test)} test images"
     )
     log(
@@ -129,5 +163,6 @@ def _train(arguments, log, started):
         started=started,
         init=arguments.init,
         max_minutes=arguments.max_minutes,
+        for_engine=arguments.for_engine,
     )
     return 0

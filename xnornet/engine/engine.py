@@ -1,6 +1,7 @@
 """The engine as its users see it: a packed model in, scores and classes out."""
 
 import importlib
+from functools import cached_property
 
 import numpy as np
 
@@ -8,7 +9,7 @@ from xnornet.engine import kernels
 from xnornet.engine.plan import Plan
 from xnornet.errors import ModelError
 from xnornet.graph import check_graph, load_packed
-from xnornet.graph.simulation import warn_of_saturation
+from xnornet.graph.simulation import check_range, real_images, warn_of_saturation
 from xnornet.threads import MOST_THREADS, default_threads
 
 __all__ = ["Engine", "load"]
@@ -35,7 +36,7 @@ def load(path, threads=None, batch_size=16):
     """
     graph, info = load_packed(path)
     try:
-        return Engine(graph, threads, batch_size, info)
+        return Engine(graph, threads, batch_size, info, path=path)
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from error
 
@@ -59,7 +60,9 @@ class Engine:
         Images run at a time, or fewer of them if so many would take more than a gigabyte; more are run in
         parts.
     info : dict, optional
-        What is known of the model, kept for the caller.
+        What is known of the model. `classify` takes the scaling of pixels and the names of classes from here.
+    path : str or Path, optional
+        The model's file, beside which the whitening of its images lies, if they are whitened.
     kernels : module, optional
         ``xnornet.engine.reference`` runs the kernels' plain twins.
 
@@ -69,6 +72,8 @@ class Engine:
         Of an image, ``(channels, rows, columns)``.
     q_out : Q
         Format of the scores.
+    class_names : tuple of str
+        By default the numbers of the classes.
     threads, batch_size, info
 
     Raises
@@ -79,7 +84,7 @@ class Engine:
         ``threads`` or ``batch_size`` is out of range.
     """
 
-    def __init__(self, graph, threads=None, batch_size=16, info=None, kernels=kernels):
+    def __init__(self, graph, threads=None, batch_size=16, info=None, kernels=kernels, path=None):
         threads = default_threads() if threads is None else threads
         if not 1 <= threads <= MOST_THREADS:
             raise ValueError(f"threads is {threads}; it takes 1 to {MOST_THREADS}")
@@ -89,14 +94,15 @@ class Engine:
         self._graph, self._kernels = graph, kernels
         self._plan = Plan(graph, threads)
         self.batch_size = min(batch_size, self._plan.most_images)
-        self.threads, self.info = threads, info or {}
+        self.threads, self.info, self._path = threads, info or {}, path
         self.input_shape, self.q_out = tuple(graph.input_shape), graph.q_out
         kernels.prepare(self._plan.kernels())
         # Taken and given back by one operation of Python: no lock that a child could find closed forever.
         self._idle = []
 
     def __reduce__(self):
-        return _engine, (self._graph, self.threads, self.batch_size, self.info, self._kernels.__name__)
+        settings = self.threads, self.batch_size, self.info, self._kernels.__name__, self._path
+        return _engine, (self._graph, *settings)
 
     def run(self, images, out=None):
         """Scores of images.
@@ -104,8 +110,8 @@ class Engine:
         Parameters
         ----------
         images : float array, ``(n, channels, rows, columns)``
-            Scaled as the network's training images were. What is neither float32 nor float64 is converted to
-            float64.
+            Scaled as the network's training images were; for pixels as they are in a picture, see `classify`.
+            What is neither float32 nor float64 is converted to float64.
         out : int64 array, ``(n, classes)`` or ``(n, *shape)`` of the scores, optional
             Where to write the scores.
 
@@ -117,14 +123,15 @@ class Engine:
         Raises
         ------
         ValueError
-            Images or ``out`` of another shape or type, or values that are not numbers.
+            Images or ``out`` of another shape or type, values that are not numbers, or values far beyond the
+            format that calibration chose.
 
         Warns
         -----
         Saturation
             Images go beyond the format that calibration chose.
         """
-        images = np.asarray(images)
+        images = real_images(images)
         if images.ndim != len(self.input_shape) + 1 or images.shape[1:] != self.input_shape:
             wanted = ", ".join(map(str, ("n", *self.input_shape)))
             raise ValueError(f"The network takes images of shape ({wanted}); got {images.shape}")
@@ -146,6 +153,8 @@ class Engine:
             self._idle.append(arrays)
         if lost:
             raise ValueError(f"The images hold {lost} values that are not numbers; expected [-1, 1]")
+        if beyond:
+            check_range(self._graph, images)
         warn_of_saturation(self._graph, beyond, images.size)
         return out
 
@@ -161,6 +170,73 @@ class Engine:
         int64 array, ``(n,)``
         """
         return self.run(images).argmax(axis=1)
+
+    @cached_property
+    def class_names(self):
+        from xnornet.data.preprocessing import class_names_of
+
+        names, (count,) = class_names_of(self.info), self._plan.output_shape
+        if names is None:
+            return tuple(map(str, range(count)))
+        if len(names) != count:
+            raise ModelError(f"the model has {count} scores, and {len(names)} class names")
+        return names
+
+    @cached_property
+    def _prepare(self):
+        from xnornet.data.preprocessing import preparation_of
+
+        return preparation_of(self.info, self._path)
+
+    def classify(self, pixels):
+        """Names of the classes of pictures, and their scores.
+
+        Parameters
+        ----------
+        pixels : uint8 array
+            An image or a batch of them, of the model's size, with channels first or last; grey ones also
+            ``(height, width)``. Scaled here as the training images were.
+
+        Returns
+        -------
+        (str, float64 array ``(classes,)``) or (list of str, float64 array ``(n, classes)``)
+            Name of the highest score, and all scores, of an image or of each of a batch.
+
+        Raises
+        ------
+        ValueError
+            Pixels of another shape or type.
+        ModelError
+            The model does not tell how its pixels were scaled.
+        """
+        pixels, alone = self._batch(pixels)
+        scores = self.q_out.dequantize(self.run(self._prepare(pixels)))
+        names = [self.class_names[k] for k in scores.argmax(axis=1)]
+        return (names[0], scores[0]) if alone else (names, scores)
+
+    def _batch(self, pixels):
+        """Pixels as a batch with channels first, and whether they are an image alone."""
+        pixels = np.asarray(pixels)
+        if pixels.dtype != np.uint8:
+            raise ValueError(
+                f"classify takes pixels, uint8 from 0 to 255; got {pixels.dtype}. Pass scaled numbers "
+                "to run or predict"
+            )
+        channels, *size = self.input_shape
+        first, last = (channels, *size), (*size, channels)
+        if channels == 1 and pixels.shape == tuple(size):
+            pixels = pixels[np.newaxis]
+        alone = pixels.shape in (first, last)
+        if alone:
+            pixels = pixels[np.newaxis]
+        if pixels.ndim == 4 and pixels.shape[1:] == first:
+            return pixels, alone
+        if pixels.ndim == 4 and pixels.shape[1:] == last:
+            return pixels.transpose(0, 3, 1, 2), alone
+        raise ValueError(
+            f"The model takes an image of shape {first} or {last}, or a batch of them; got {pixels.shape}. "
+            "xnornet.data.pictures.read_picture fits a picture to a size"
+        )
 
     def calls(self, images):
         """The kernels behind the quantizer, in order, for measuring.
@@ -190,9 +266,9 @@ class Engine:
         return arrays
 
 
-def _engine(graph, threads, batch_size, info, kernels):
+def _engine(graph, threads, batch_size, info, kernels, path):
     """An engine that was pickled."""
-    return Engine(graph, threads, batch_size, info, importlib.import_module(kernels))
+    return Engine(graph, threads, batch_size, info, importlib.import_module(kernels), path)
 
 
 class _Arrays:

@@ -4,7 +4,18 @@ import warnings
 
 import numpy as np
 
-__all__ = ["Saturation", "evaluate_batches", "simulate", "warn_of_saturation"]
+__all__ = [
+    "Saturation",
+    "check_range",
+    "count_beyond",
+    "evaluate_batches",
+    "real_images",
+    "simulate",
+    "warn_of_saturation",
+]
+
+# Images whose numbers are so many times larger than the input's format holds are scaled in another way.
+FAR_BEYOND = 16
 
 
 class Saturation(UserWarning):
@@ -59,6 +70,7 @@ def evaluate_batches(graph, images, batch_size, real, select):
     wanted = tuple(graph.input_shape)
     if tuple(images.shape[1:]) != wanted or not len(images):
         raise ValueError(f"The network takes images of shape {('n', *wanted)}; got {images.shape}")
+    first = real_images(images[:1]).astype("float32")
 
     def run(xp, x):
         if real:
@@ -69,7 +81,7 @@ def evaluate_batches(graph, images, batch_size, real, select):
     # Integers of 64 bits are what the definition is in.
     with jax.enable_x64(True):
         weights = []
-        jax.eval_shape(lambda x: run(_Arguments(jnp, seen=weights), x), images[:1].astype("float32"))
+        jax.eval_shape(lambda x: run(_Arguments(jnp, seen=weights), x), first)
         compiled = jax.jit(lambda weights, x: run(_Arguments(jnp, iter(weights)), x))
         weights = jax.device_put(weights)
         for i in range(0, len(images), batch_size):
@@ -77,6 +89,7 @@ def evaluate_batches(graph, images, batch_size, real, select):
             if np.isnan(batch).any():
                 raise ValueError("The images hold values that are not numbers")
             if not real:
+                check_range(graph, batch)
                 beyond, total = beyond + count_beyond(graph, batch), total + batch.size
             found = compiled(weights, batch.astype("float32") if real else batch)
             yield jax.tree.map(np.asarray, found)
@@ -102,6 +115,35 @@ class _Arguments:
             return next(self._given)
         self._seen.append(array)
         return self._xp.asarray(array)
+
+
+def real_images(images):
+    """Images as an array of real numbers.
+
+    Raises
+    ------
+    ValueError
+        They are integers, truth values or complex numbers, and so not scaled as a network's images are.
+    """
+    images = np.asarray(images)
+    if images.dtype.kind != "f":
+        raise ValueError(
+            f"The network takes real numbers, scaled as its training images were; got {images.dtype}. Pass "
+            "pixels to Engine.classify, or scale them: (2.0 * pixels / 255 - 1) * 127 / 128"
+        )
+    return images
+
+
+def check_range(graph, images):
+    """Raise ValueError for images far beyond the format that calibration chose."""
+    q = graph.nodes[0].operation.q_out
+    # Without an array of magnitudes, as the engine allocates none.
+    largest = max(images.max(initial=0), -images.min(initial=0))
+    if FAR_BEYOND * 2.0**q.int_bits < largest < np.inf:
+        raise ValueError(
+            f"The images reach {largest:g}, those of calibration {2.0**q.int_bits:g}; scale them as the "
+            "training images were, or pass pixels to Engine.classify"
+        )
 
 
 def count_beyond(graph, images):

@@ -11,7 +11,7 @@ import numpy as np
 import theano.tensor as T
 from xnornet.data.dataset import FULL_SCALE
 
-__all__ = ["AUGMENTATIONS", "Augmentation"]
+__all__ = ["AUGMENTATIONS", "Augmentation", "augmentation_of"]
 
 
 @dataclass(frozen=True)
@@ -103,3 +103,14 @@ AUGMENTATIONS = {
     "cifar10": Augmentation(4, flip=True, hole=10),
     "svhn": Augmentation(2),
 }
+
+# Of the user's own images: a crop moves them by at most this share of the shorter side. None is mirrored, as
+# nobody knows whether what they show may be.
+OWN_SHARE = 1 / 12
+
+
+def augmentation_of(dataset):
+    """What is done to training images of a dataset."""
+    if dataset.name in AUGMENTATIONS:
+        return AUGMENTATIONS[dataset.name]
+    return Augmentation(max(1, round(OWN_SHARE * min(dataset.input_shape[1:]))))

@@ -16,11 +16,12 @@ from tqdm import tqdm
 from xnornet import networks
 from xnornet.data import Dataset, preprocessing_of, save_whitening, whitening_path
 from xnornet.disk import probe, remove_leftovers
+from xnornet.engine.plan import Plan
 from xnornet.errors import ModelError, Stopped, TrainingError, WriteError
 from xnornet.graph import is_packed, load_packed
 from xnornet.ops import computed_by, instruction_set
-from xnornet.quantization import unpack
-from xnornet.training.augmentation import AUGMENTATIONS
+from xnornet.quantization import quantize, unpack
+from xnornet.training.augmentation import augmentation_of
 from xnornet.training.checkpoint import (
     Tally,
     checkpoint_path,
@@ -31,7 +32,7 @@ from xnornet.training.checkpoint import (
     save_checkpoint,
 )
 from xnornet.training.curves import write_curves, write_log
-from xnornet.training.recipes import Recipe
+from xnornet.training.recipes import Recipe, recipe_of
 from xnornet.training.steps import Steps
 from xnornet.training.stop import StopRequests
 from xnornet.training.weights import load_header, load_weights, save_weights
@@ -40,6 +41,9 @@ __all__ = ["check_out", "train"]
 
 # What batch norm's statistics are taken from when a run begins with a packed model.
 IMAGES_FOR_STATISTICS = 2000
+
+# What a network is quantized with to see whether the engine can run it.
+IMAGES_FOR_TRIAL = 16
 
 # Of all files that a run writes.
 SUFFIXES = (
@@ -54,29 +58,35 @@ SECONDS_WORTH_A_PICTURE = 10
 SECONDS_BETWEEN_CHECKPOINTS = 300
 SECONDS_WORTH_A_CHECKPOINT = 10
 
+LOSS_NAMES = {"hinge": "squared hinge loss", "crossentropy": "cross entropy"}
+
 
 def train(
     network,
     dataset,
     out,
-    recipe,
+    recipe=None,
     arguments=None,
     resume=False,
     report=print,
     started=None,
     init=None,
     max_minutes=None,
+    for_engine=False,
+    on_epoch=None,
 ):
     """Train a network and keep the weights that are best on the validation images.
 
     Parameters
     ----------
-    network : str
-        Name in ``xnornet.networks.NETWORKS``.
+    network : str, callable or Source
+        A name of ``xnornet.networks.NETWORKS``, ``FILE.py:FUNCTION``, ``package.module:function``, or the
+        function itself.
     dataset : Dataset
     out : str or Path
         The ``.npz`` file to write; other files of the run lie beside it.
-    recipe : Recipe
+    recipe : Recipe or dict, optional
+        By default the network's own; a dictionary changes that.
     arguments : dict, optional
         Options of the network.
     resume : bool
@@ -89,6 +99,11 @@ def train(
         Weights of the same network to begin with, in place of random ones, or a packed model of it.
     max_minutes : float, optional
         Stop after as much time, with a checkpoint.
+    for_engine : bool
+        Find out beforehand whether the packed engine can run the network.
+    on_epoch : callable, optional
+        Called after each epoch with its row: a dictionary of ``epoch``, ``lr``, ``loss``, ``train_error``,
+        ``valid_error``, ``images_per_second`` and ``seconds``.
 
     Returns
     -------
@@ -97,15 +112,20 @@ def train(
 
     Raises
     ------
-    TrainingError, ModelError
+    TrainingError, ModelError, NetworkError
         The run cannot start or go on.
+    ValueError
+        The network is unknown, or an option or a field of the recipe is wrong.
     Stopped
         It was asked to stop, and left a checkpoint.
     """
     started = time.monotonic() if started is None else started
     out = Path(out)
     check_out(out, resume)
-    run = _Run(network, dataset, out, recipe, arguments or {}, report, started, init)
+    source = networks.find(network)
+    if not isinstance(recipe, Recipe):
+        recipe = recipe_of(source, **(recipe or {}))
+    run = _Run(source, dataset, out, recipe, arguments or {}, report, started, init, for_engine, on_epoch)
     with claim(out):
         for suffix in SUFFIXES:
             remove_leftovers(out.with_suffix(suffix))
@@ -114,7 +134,7 @@ def train(
             with StopRequests(max_minutes, started) as stop:
                 if not resume:
                     run.save()
-                while len(run.history) < recipe.epochs:
+                while not run.done:
                     run.epoch(stop)
                 return run.finish(stop)
         except WriteError as error:
@@ -125,7 +145,7 @@ def train(
 class _Run:
     """A run on its way: what it was asked for, and where it stands."""
 
-    network: str
+    source: networks.Source
     dataset: Dataset
     out: Path
     recipe: Recipe
@@ -133,6 +153,8 @@ class _Run:
     report: Callable
     started: float
     init: str | Path | None
+    for_engine: bool
+    on_epoch: Callable | None
     history: list = field(default_factory=list)
     tally: Tally = field(default_factory=Tally)
     # Epochs before this one are no longer to be had, however good they were.
@@ -143,19 +165,19 @@ class _Run:
         recipe = self.recipe
         # Before the compiler has other kernels to do than the one that is tried here.
         self.report(f"gradients of binary layers: {computed_by(recipe.gradients)}{_kernels()}")
-        arguments = networks.options(self.network, **self.arguments)
-        self.augmentation = _augmentation_of(self.dataset) if recipe.augment else None
-        self.steps = Steps(
-            self.network, arguments, self.dataset, recipe.seed, self.augmentation, recipe.gradients
-        )
-        _check_fit(self.steps.layer, self.network, self.dataset)
+        arguments = networks.options(self.source, **self.arguments)
+        self.augmentation = augmentation_of(self.dataset) if recipe.augment else None
+        self.steps = Steps(self.source, arguments, self.dataset, recipe, self.augmentation)
+        if self.for_engine:
+            _check_engine(self.source.name, self.steps.layer, self.dataset)
         if computed_by(recipe.gradients).endswith("in kernels"):
             _report_others(self.steps.layer, self.report)
         self.identity = run_identity(
-            self.network,
+            self.source.name,
             arguments,
             self.dataset,
             recipe,
+            network_md5=self.source.md5,
             preprocessing=preprocessing_of(self.dataset),
             init=None if self.init is None else str(self.init),
         )
@@ -183,7 +205,7 @@ class _Run:
             unpack(model, self.steps.layer, self.dataset.train.images[:IMAGES_FOR_STATISTICS])
         except ValueError as error:
             raise ModelError(
-                f"{path}: {error}, {self.network} with these options; give those that it was trained with"
+                f"{path}: {error}, {self.source.name} with these options; give those that it was trained with"
             ) from error
 
     def _has_kept(self):
@@ -195,6 +217,15 @@ class _Run:
 
     def _load(self, path):
         networks.set_weights(self.steps.layer, load_weights(path, self.steps.params))
+
+    @property
+    def done(self):
+        """Whether all epochs are done, or none made anything better for as many as patience has."""
+        if len(self.history) >= self.recipe.epochs:
+            return True
+        errors = [row["valid_error"] for row in self.history]
+        since = len(errors) - 1 - errors.index(min(errors)) if errors else 0
+        return bool(self.recipe.patience) and since >= self.recipe.patience
 
     @property
     def _position(self):
@@ -313,17 +344,34 @@ class _Run:
             if self.dataset.whitening is not None:
                 save_whitening(self.out, self.dataset.whitening)
             values = [p.get_value(borrow=True) for p in self.steps.params]
-            save_weights(self.out, values, _header(self.identity, row))
+            save_weights(self.out, values, self._header(row))
         write_log(self.out.with_suffix(".log.csv"), history)
-        if row["seconds"] > SECONDS_WORTH_A_PICTURE or row["epoch"] == recipe.epochs:
-            title = f"{self.network} on {self.dataset.name}"
-            write_curves(self.out.with_suffix(".curves.png"), history, title)
+        if row["seconds"] > SECONDS_WORTH_A_PICTURE or self.done:
+            title = f"{self.source.name} on {self.dataset.name}"
+            write_curves(self.out.with_suffix(".curves.png"), history, title, LOSS_NAMES[recipe.loss])
         if time.monotonic() - self.saved > SECONDS_WORTH_A_CHECKPOINT:
             self.save()
         self.report(_summary(row, history, recipe))
+        if self.on_epoch is not None:
+            self.on_epoch(dict(row))
+
+    def _header(self, row):
+        """What is written beside the weights."""
+        file = self.source.file
+        return {
+            "format": 1,
+            **self.identity,
+            **({} if file is None else {"network_path": str(file)}),
+            "class_names": list(self.dataset.class_names),
+            "epoch": row["epoch"],
+            "errors": {"train": row["train_error"], "valid": row["valid_error"]},
+            **environment(),
+        }
 
     def finish(self, stop):
         """Test the kept weights, and clear away the checkpoint."""
+        if len(self.history) < self.recipe.epochs:
+            self.report(f"stopped early: nothing better for {self.recipe.patience} epochs")
         self._load(self.out)
         error = self._error(self.dataset.test, stop)
         checkpoint = checkpoint_path(self.out)
@@ -331,15 +379,6 @@ class _Run:
             file.unlink(missing_ok=True)
         self.report(f"kept {self.out}: test error {error:.2%} on {len(self.dataset.test)} images")
         return error
-
-
-def _augmentation_of(dataset):
-    if dataset.name not in AUGMENTATIONS:
-        raise TrainingError(
-            f"There is no augmentation for {dataset.name!r}, only for {', '.join(AUGMENTATIONS)}; train "
-            "without, or add one to AUGMENTATIONS"
-        )
-    return AUGMENTATIONS[dataset.name]
 
 
 def _summary(row, history, recipe):
@@ -376,11 +415,6 @@ def _changes(before, now):
         f"{name} {before.get(name)} (now {now[name]})" for name in now if before.get(name) != now[name]
     ]
     return f"; the checkpoint was written with {', '.join(changed)}" if changed else ""
-
-
-def _header(identity, row):
-    errors = {"train": row["train_error"], "valid": row["valid_error"]}
-    return {"format": 1, **identity, "epoch": row["epoch"], "errors": errors, **environment()}
 
 
 def check_out(out, resume):
@@ -420,10 +454,10 @@ def check_out(out, resume):
         )
 
 
-def _check_fit(layer, network, dataset):
-    shape = networks.input_shape(layer)
-    if shape != tuple(dataset.input_shape):
-        raise TrainingError(
-            f"{network} takes images of shape {shape}; those of {dataset.name} are "
-            f"{tuple(dataset.input_shape)}. Choose another --net"
-        )
+def _check_engine(name, layer, dataset):
+    """Raise a `TrainingError` unless the packed engine can run a network, whatever its weights will be."""
+    try:
+        graph = quantize(layer, dataset.train.images[:IMAGES_FOR_TRIAL])
+        Plan(graph, threads=1)
+    except (ValueError, ModelError) as error:
+        raise TrainingError(f"{name}: the packed engine cannot run it: {error}") from error

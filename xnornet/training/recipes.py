@@ -1,11 +1,14 @@
 """How each network is trained unless told otherwise."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
-from xnornet.catalog import ARITHMETICS, SCHEDULES
+from xnornet.catalog import ARITHMETICS, LOSSES, OPTIMIZERS, SCHEDULES
+from xnornet.errors import NetworkError
 
-__all__ = ["RECIPES", "Recipe"]
+__all__ = ["RECIPES", "Recipe", "recipe_of"]
+
+CHOICES = {"schedule": SCHEDULES, "gradients": ARITHMETICS, "optimizer": OPTIMIZERS, "loss": LOSSES}
 
 
 @dataclass(frozen=True)
@@ -17,12 +20,23 @@ class Recipe:
     epochs : int
     batch_size : int
     lr, lr_end : float
-        Adam's rate in the first and in the last epoch; one epoch alone takes the first.
+        The optimizer's rate in the first and in the last epoch; one epoch alone takes the first.
     schedule : str
         How it gets from one to the other: ``'exponential'``, by the same factor each epoch, or
         ``'cosine'``, along half a wave.
     augment : bool
         Crop the training images at random; mirror those of CIFAR-10, and put holes in them.
+    optimizer : str
+        ``'adam'``, or ``'momentum'``, Nesterov's of 0.9.
+    weight_decay : float
+        Share of each weight that a step takes away, times the rate, whatever the gradient is (Loshchilov and
+        Hutter, arXiv 1711.05101). Biases and offsets are left alone.
+    loss : str
+        ``'hinge'``, squared, or ``'crossentropy'`` of the softmax of the scores.
+    label_smoothing : float
+        Share of the cross entropy's target that all classes get in equal parts.
+    patience : int
+        Stop after as many epochs that made nothing better on validation images; 0 for never.
     gradients : str
         Arithmetic of the binary layers' gradients, one of ``xnornet.catalog.ARITHMETICS``.
     seed : int
@@ -31,7 +45,7 @@ class Recipe:
     Raises
     ------
     ValueError
-        A number that is out of range, or an unknown schedule or arithmetic.
+        A number that is out of range, or an unknown name.
     """
 
     epochs: int
@@ -42,21 +56,31 @@ class Recipe:
     augment: bool = False
     gradients: str = "int16"
     seed: int = 0
+    optimizer: str = "adam"
+    weight_decay: float = 0.0
+    loss: str = "hinge"
+    label_smoothing: float = 0.0
+    patience: int = 0
 
     def __post_init__(self):
         for name in ("epochs", "batch_size", "lr", "lr_end"):
             value = getattr(self, name)
             if not 0 < value < float("inf"):
                 raise ValueError(f"{name} is {value}; it takes a positive number")
-        if self.seed < 0:
-            raise ValueError(f"seed is {self.seed}; it takes a number that is not negative")
-        if self.schedule not in SCHEDULES:
-            raise ValueError(f"schedule is {self.schedule!r}; it takes {' or '.join(SCHEDULES)}")
-        if self.gradients not in ARITHMETICS:
-            raise ValueError(f"gradients is {self.gradients!r}; it takes {' or '.join(ARITHMETICS)}")
+        for name in ("seed", "weight_decay", "patience"):
+            value = getattr(self, name)
+            if not 0 <= value < float("inf"):
+                raise ValueError(f"{name} is {value}; it takes a number that is not negative")
+        if not 0 <= self.label_smoothing < 1:
+            raise ValueError(f"label_smoothing is {self.label_smoothing}; it takes 0 to less than 1")
+        for name, choices in CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name} is {getattr(self, name)!r}; it takes {' or '.join(choices)}")
+        if self.label_smoothing and self.loss != "crossentropy":
+            raise ValueError("label_smoothing is for the loss crossentropy; choose that, or leave it out")
 
     def lr_at(self, epoch):
-        """Adam's rate in an epoch, counted from 0."""
+        """The rate in an epoch, counted from 0."""
         done = epoch / max(1, self.epochs - 1)
         if self.schedule == "cosine":
             return self.lr_end + (self.lr - self.lr_end) * (1 + math.cos(math.pi * done)) / 2
@@ -71,3 +95,40 @@ RECIPES = {
     "cifar10_resnet18": Recipe(160, 100, lr=0.005, lr_end=1e-5, schedule="cosine", augment=True),
     "svhn_convnet": Recipe(30, 50, lr=0.005, lr_end=1e-5, schedule="cosine", augment=True),
 }
+
+# Of a network of the user's whose module has none.
+OWN = Recipe(epochs=30, batch_size=50, lr=0.005, lr_end=1e-5, schedule="cosine")
+
+
+def recipe_of(source, **chosen):
+    """The recipe of a network, with what is chosen otherwise.
+
+    Parameters
+    ----------
+    source : xnornet.networks.Source
+    **chosen
+        Fields of `Recipe`; those that are None are left as they are.
+
+    Returns
+    -------
+    Recipe
+
+    Raises
+    ------
+    ValueError
+        As `Recipe`.
+    NetworkError
+        ``RECIPE`` of the network's module is no recipe.
+    """
+    recipe = RECIPES.get(source.name, OWN)
+    if isinstance(source.recipe, Recipe):
+        recipe = source.recipe
+    elif source.recipe is not None:
+        try:
+            recipe = replace(recipe, **source.recipe)
+        except (TypeError, ValueError) as error:
+            names = ", ".join(field.name for field in fields(Recipe))
+            raise NetworkError(
+                f"{source.name}: RECIPE should be a dictionary of {names}; it does not fit ({error})"
+            ) from error
+    return replace(recipe, **{name: value for name, value in chosen.items() if value is not None})

@@ -10,10 +10,11 @@ import theano
 import theano.tensor as T
 from xnornet import networks
 from xnornet.data.dataset import Pixels, scale_bytes
+from xnornet.errors import TrainingError
 from xnornet.layers import clip_weights
 from xnornet.ops import gradients_in
 
-__all__ = ["Steps", "on_device", "squared_hinge"]
+__all__ = ["Steps", "cross_entropy", "on_device", "squared_hinge"]
 
 # At the most, so that the progress bar moves and a run stops soon when it is told to.
 STEPS_TOGETHER = 50
@@ -34,6 +35,27 @@ def squared_hinge(scores, labels, num_classes):
     """
     t = 2 * T.eq(labels.dimshuffle(0, "x"), T.arange(num_classes)).astype(scores.dtype) - 1
     return T.sqr(T.maximum(0, 1 - t * scores)).mean()
+
+
+def cross_entropy(scores, labels, num_classes, smoothing=0.0):
+    """``-mean(sum(t * log(softmax(scores))))``.
+
+    ``t`` is ``smoothing / classes`` for every class, and ``1 - smoothing`` more for the true one.
+
+    Parameters
+    ----------
+    scores, labels, num_classes : as in `squared_hinge`
+    smoothing : float
+
+    Returns
+    -------
+    scalar
+    """
+    true = T.eq(labels.dimshuffle(0, "x"), T.arange(num_classes)).astype(scores.dtype)
+    t = (1 - smoothing) * true + smoothing / num_classes
+    shifted = scores - scores.max(axis=1, keepdims=True)
+    logarithms = shifted - T.log(T.exp(shifted).sum(axis=1, keepdims=True))
+    return -(t * logarithms).sum(axis=1).mean()
 
 
 def on_device(images):
@@ -60,18 +82,16 @@ class Steps:
 
     Parameters
     ----------
-    network : str
-        Name in ``xnornet.networks.NETWORKS``.
+    network : str, callable or Source
+        As for `xnornet.networks.find`.
     arguments : dict
         Options of the network.
     dataset : Dataset
         Its training split is moved to the device, and steps send indices.
-    seed : int
-        Of initial weights and dropout.
+    recipe : Recipe
+        What is minimized, and how.
     augmentation : Augmentation, optional
         What is done to the images of a step.
-    gradients : str
-        Arithmetic of the binary layers' gradients, one of ``xnornet.catalog.ARITHMETICS``.
 
     Attributes
     ----------
@@ -80,14 +100,18 @@ class Steps:
     params : list of shared variables
     """
 
-    def __init__(self, network, arguments, dataset, seed, augmentation=None, gradients="int16"):
-        lasagne.random.set_rng(np.random.RandomState(seed))
+    def __init__(self, network, arguments, dataset, recipe, augmentation=None):
+        lasagne.random.set_rng(np.random.RandomState(recipe.seed))
         images, labels = T.tensor4("images"), T.ivector("labels")
-        self.layer = networks.build(network, images, **arguments)
+        shape = tuple(dataset.input_shape)
+        try:
+            self.layer = networks.build(network, images, shape, dataset.num_classes, **arguments)
+        except ValueError as error:
+            raise TrainingError(f"{networks.find(network).name} on {dataset.name}: {error}") from error
         self.params = lasagne.layers.get_all_params(self.layer)
         self._lr = theano.shared(np.asarray(0, theano.config.floatX), name="lr")
-        with gradients_in(gradients):
-            self._step = self._compile_step(images, labels, dataset, augmentation)
+        with gradients_in(recipe.gradients):
+            self._step = self._compile_step(images, labels, dataset, recipe, augmentation)
         self._images = images
 
     # Not before it is called for, as the first step waits for all that is built before it.
@@ -101,12 +125,14 @@ class Steps:
         largest = T.stack([abs(p).max() for p in self.params])
         return theano.function([], T.lt(largest, np.inf).all(), name="finite")
 
-    def _compile_step(self, images, labels, dataset, augmentation):
+    def _compile_step(self, images, labels, dataset, recipe, augmentation):
         scores = lasagne.layers.get_output(self.layer)
-        loss = squared_hinge(scores, labels, dataset.num_classes)
+        if recipe.loss == "hinge":
+            loss = squared_hinge(scores, labels, dataset.num_classes)
+        else:
+            loss = cross_entropy(scores, labels, dataset.num_classes, recipe.label_smoothing)
         errors = T.neq(scores.argmax(axis=1), labels).sum()
-        trainable = lasagne.layers.get_all_params(self.layer, trainable=True)
-        updates = lasagne.updates.adam(loss, trainable, learning_rate=self._lr)
+        updates = self._updates(loss, recipe)
         inputs = rows, draws = T.ivector("rows"), T.imatrix("draws")
         stored, numbers = on_device(dataset.train.images)
         classes = theano.shared(dataset.train.labels, borrow=True)
@@ -124,8 +150,19 @@ class Steps:
             name="training_step",
         )
 
+    def _updates(self, loss, recipe):
+        trainable = lasagne.layers.get_all_params(self.layer, trainable=True)
+        if recipe.optimizer == "adam":
+            updates = lasagne.updates.adam(loss, trainable, learning_rate=self._lr)
+        else:
+            updates = lasagne.updates.nesterov_momentum(loss, trainable, learning_rate=self._lr)
+        if recipe.weight_decay:
+            for p in lasagne.layers.get_all_params(self.layer, trainable=True, regularizable=True):
+                updates[p] = updates[p] - self._lr * np.asarray(recipe.weight_decay, p.dtype) * p
+        return updates
+
     def set_lr(self, lr):
-        """Set Adam's rate."""
+        """Set the optimizer's rate."""
         self._lr.set_value(np.asarray(lr, self._lr.dtype))
 
     def step(self, rows, *draws):

@@ -3,15 +3,19 @@
 They leave ``K`` and ``beta`` out unless told otherwise: these make training and the engine slower, and made
 none better that was tried (docs/recipes.md). Losses, optimizers and epochs are left to ``xnornet.training``.
 
-Every function returns the Layer of the scores of ten classes, ``(batch, 10)``, and raises ValueError for a
-``width`` that is not a positive number. An option has the same meaning wherever it is:
+Every function returns the Layer of the scores, ``(batch, num_classes)``, and raises ValueError for a
+``width`` that is not a positive number, or for images that are too small. A parameter has the same meaning
+wherever it is; those behind the first three are options:
 
 input_var : 4D variable, optional
     Images, ``(batch, channels, rows, columns)``, in [-1, 1].
+input_shape : (int, int, int)
+    Shape of an image, ``(channels, rows, columns)``.
+num_classes : int
 num_units : int
     Width of the hidden dense layers that are binary, and of a real one before them.
 width : float
-    Factor of all filters and units but the ten classes; the products are rounded, and at least 1.
+    Factor of all filters and units but the classes; the products are rounded, and at least 1.
 dropout : float
     Share of the inputs of hidden dense layers that training sets to zero.
 scale_inputs, scale_weights : bool
@@ -20,8 +24,6 @@ real_first : bool
     Whether the first layer takes the image as it is, and not its signs.
 """
 
-import inspect
-import numbers
 from functools import partial
 
 from lasagne.layers import (
@@ -33,54 +35,53 @@ from lasagne.layers import (
     InputLayer,
     MaxPool2DLayer,
     Pool2DLayer,
-    get_all_layers,
-    get_all_params,
 )
 
-from xnornet.catalog import DATASET_OF
 from xnornet.layers import BatchNormLayer, XNORConv2DLayer, XNORDenseLayer
+from xnornet.networks.checks import checked
 
 __all__ = [
-    "NETWORKS",
-    "build",
     "cifar10_convnet",
     "cifar10_resnet18",
     "digits_mlp",
-    "input_shape",
     "mnist_convnet",
     "mnist_mlp",
-    "options",
-    "set_weights",
     "svhn_convnet",
 ]
 
 
-def digits_mlp(input_var=None, num_units=256, dropout=0.1, scale_inputs=False):
+def digits_mlp(
+    input_var=None, input_shape=(1, 8, 8), num_classes=10, num_units=256, dropout=0.1, scale_inputs=False
+):
     """A small net for the 8x8 digits: real - XNOR - XNOR - real, batch norm after each."""
-    layer = InputLayer((None, 1, 8, 8), input_var)
+    layer = InputLayer((None, *input_shape), input_var)
     layer = BatchNormLayer(DenseLayer(layer, num_units, nonlinearity=None))
     for _ in range(2):
         layer = DropoutLayer(layer, dropout)
         layer = BatchNormLayer(XNORDenseLayer(layer, num_units, scale_inputs=scale_inputs))
-    return _classifier(layer)
+    return _classifier(layer, num_classes)
 
 
-def mnist_mlp(input_var=None, num_units=4096, dropout=0.0, scale_inputs=False):
+def mnist_mlp(
+    input_var=None, input_shape=(1, 28, 28), num_classes=10, num_units=4096, dropout=0.0, scale_inputs=False
+):
     """Three XNOR layers on MNIST, the first on the signs of the image itself, then a real one.
 
     Batch norm lies between the XNOR layers and behind the last layer, and dropout, if there is any, behind
     the second and the third, as in the ancestor of this project.
     """
-    layer = InputLayer((None, 1, 28, 28), input_var)
+    layer = InputLayer((None, *input_shape), input_var)
     layer = XNORDenseLayer(layer, num_units, scale_inputs=scale_inputs)
     for _ in range(2):
         layer = XNORDenseLayer(BatchNormLayer(layer), num_units, scale_inputs=scale_inputs)
         layer = DropoutLayer(layer, dropout)
-    return _classifier(layer)
+    return _classifier(layer, num_classes)
 
 
 def mnist_convnet(
     input_var=None,
+    input_shape=(1, 28, 28),
+    num_classes=10,
     num_filters=(32, 96),
     num_units=1024,
     dropout=0.0,
@@ -92,18 +93,25 @@ def mnist_convnet(
 
     ``num_filters`` are those of the two convolutions, each followed by 2x2 max pooling.
     """
-    layer = InputLayer((None, 1, 28, 28), input_var)
+    layer = _large_enough(InputLayer((None, *input_shape), input_var), 4)
     scales = {"scale_inputs": scale_inputs, "scale_weights": scale_weights}
     for i, n in enumerate(num_filters):
         convolve = _convolution(real=real_first and i == 0, **scales)
         layer = BatchNormLayer(MaxPool2DLayer(convolve(layer, n, 5, pad=2), 2))
     layer = DropoutLayer(layer, dropout)
     layer = BatchNormLayer(XNORDenseLayer(layer, num_units, **scales))
-    return _classifier(layer)
+    return _classifier(layer, num_classes)
 
 
 def cifar10_convnet(
-    input_var=None, width=1.0, dropout=0.0, scale_inputs=False, scale_weights=True, real_first=True
+    input_var=None,
+    input_shape=(3, 32, 32),
+    num_classes=10,
+    width=1.0,
+    dropout=0.0,
+    scale_inputs=False,
+    scale_weights=True,
+    real_first=True,
 ):
     """Six 3x3 convolutions and three dense layers on CIFAR-10; all but the first and the last are binary.
 
@@ -111,21 +119,30 @@ def cifar10_convnet(
     as in the ancestor of this project: padded by 1, with batch norm after each layer, and behind the pooling
     where there is one. The ancestor has none behind the last layer, and scales by ``K``.
     """
-    return _vgg(input_var, (128, 256, 512), width, dropout, real_first, scale_inputs, scale_weights)
+    layer = InputLayer((None, *input_shape), input_var)
+    return _vgg(layer, num_classes, (128, 256, 512), width, dropout, real_first, scale_inputs, scale_weights)
 
 
 def svhn_convnet(
-    input_var=None, width=1.0, dropout=0.0, scale_inputs=False, scale_weights=True, real_first=True
+    input_var=None,
+    input_shape=(3, 32, 32),
+    num_classes=10,
+    width=1.0,
+    dropout=0.0,
+    scale_inputs=False,
+    scale_weights=True,
+    real_first=True,
 ):
     """:func:`cifar10_convnet` with half as many filters, for the digits of SVHN.
 
     64C3 (real) - 64C3 - MP2 - 128C3 - 128C3 - MP2 - 256C3 - 256C3 - MP2 - 1024FC - 1024FC - 10FC (real), as
     in the ancestor of this project.
     """
-    return _vgg(input_var, (64, 128, 256), width, dropout, real_first, scale_inputs, scale_weights)
+    layer = InputLayer((None, *input_shape), input_var)
+    return _vgg(layer, num_classes, (64, 128, 256), width, dropout, real_first, scale_inputs, scale_weights)
 
 
-def cifar10_resnet18(input_var=None, width=1.0, scale_inputs=False):
+def cifar10_resnet18(input_var=None, input_shape=(3, 32, 32), num_classes=10, width=1.0, scale_inputs=False):
     """ResNet-18 for CIFAR-10 with binary 3x3 convolutions, each with a shortcut around it, as in Bi-Real Net.
 
     64C3 (real) - 4 x 64 - 4 x 128 - 4 x 256 - 4 x 512 - global average - 10FC (real). The sixteen binary
@@ -141,10 +158,10 @@ def cifar10_resnet18(input_var=None, width=1.0, scale_inputs=False):
     ----------
     Liu et al., Bi-Real Net, arXiv 1808.00278.
     """
-    _checked("width", width, 1.0)
+    checked("width", width, 1.0)
     real = {"b": None, "nonlinearity": None}
     filters = [max(1, round(width * n)) for n in (64, 128, 256, 512)]
-    layer = InputLayer((None, 3, 32, 32), input_var)
+    layer = _large_enough(InputLayer((None, *input_shape), input_var), 8)
     layer = BatchNormLayer(Conv2DLayer(layer, filters[0], 3, pad=1, **real))
     for i, n in enumerate(filters):
         for halves in (i > 0, False, False, False):
@@ -154,15 +171,25 @@ def cifar10_resnet18(input_var=None, width=1.0, scale_inputs=False):
                 layer = Pool2DLayer(layer, 2, mode="average_inc_pad")
                 layer = BatchNormLayer(Conv2DLayer(layer, n, 1, **real))
             layer = ElemwiseSumLayer([BatchNormLayer(branch), layer])
-    return _classifier(GlobalPoolLayer(layer))
+    return _classifier(GlobalPoolLayer(layer), num_classes)
 
 
-def _vgg(input_var, num_filters, width, dropout, real_first, scale_inputs, scale_weights, num_units=1024):
+def _vgg(
+    layer,
+    num_classes,
+    num_filters,
+    width,
+    dropout,
+    real_first,
+    scale_inputs,
+    scale_weights,
+    num_units=1024,
+):
     """Pairs of 3x3 convolutions, each pair followed by pooling, then two binary dense layers."""
     scales = {"scale_inputs": scale_inputs, "scale_weights": scale_weights}
-    _checked("width", width, 1.0)
+    checked("width", width, 1.0)
+    _large_enough(layer, 2 ** len(num_filters))
     *num_filters, num_units = (max(1, round(width * n)) for n in (*num_filters, num_units))
-    layer = InputLayer((None, 3, 32, 32), input_var)
     for i, n in enumerate(num_filters):
         convolve = _convolution(real=real_first and i == 0, **scales)
         layer = BatchNormLayer(convolve(layer, n, 3, pad=1))
@@ -171,7 +198,7 @@ def _vgg(input_var, num_filters, width, dropout, real_first, scale_inputs, scale
     for _ in range(2):
         layer = XNORDenseLayer(DropoutLayer(layer, dropout), num_units, **scales)
         layer = BatchNormLayer(layer)
-    return _classifier(layer)
+    return _classifier(layer, num_classes)
 
 
 def _convolution(real, **scales):
@@ -179,90 +206,14 @@ def _convolution(real, **scales):
     return partial(Conv2DLayer, nonlinearity=None) if real else partial(XNORConv2DLayer, **scales)
 
 
-def _classifier(layer, num_classes=10):
+def _large_enough(layer, least):
+    """The input layer, unless its images have fewer rows or columns than pooling leaves something of."""
+    if min(layer.shape[2:]) < least:
+        raise ValueError(
+            f"images of {layer.shape[2]}x{layer.shape[3]} are too small; it takes {least}x{least}"
+        )
+    return layer
+
+
+def _classifier(layer, num_classes):
     return BatchNormLayer(DenseLayer(layer, num_classes, nonlinearity=None))
-
-
-NETWORKS = {name: globals()[name] for name in DATASET_OF}
-
-
-def build(name, input_var=None, **arguments):
-    """Build a network by name.
-
-    Parameters
-    ----------
-    name : str
-        One of ``NETWORKS``.
-    input_var : 4D variable, optional
-    **arguments
-        Options of that network's function.
-
-    Raises
-    ------
-    ValueError
-        No network of that name, or an option that it does not have.
-    """
-    arguments = options(name, **arguments)
-    return NETWORKS[name](input_var, **arguments)
-
-
-def options(name, **arguments):
-    """All options of a network, those left out at their defaults, so that a file of weights can tell them.
-
-    Raises
-    ------
-    ValueError
-        As :func:`build`, or a value of another kind than the default.
-    """
-    if name not in NETWORKS:
-        raise ValueError(f"Network {name!r} is unknown; choose one of {', '.join(NETWORKS)}")
-    parameters = inspect.signature(NETWORKS[name]).parameters
-    usual = {p.name: p.default for p in parameters.values() if p.name != "input_var"}
-    for option in arguments:
-        if option not in usual:
-            raise ValueError(f"{name} has no option {option!r}; it has {', '.join(usual)}")
-    given = {option: _checked(option, value, usual[option]) for option, value in arguments.items()}
-    return {**usual, **given}
-
-
-def _checked(option, value, usual):
-    """A value of an option, if it is of the kind of the usual one and within its range."""
-    if isinstance(usual, bool):
-        expected, fits = "True or False", isinstance(value, bool)
-    elif isinstance(usual, tuple):
-        # JSON gives back lists.
-        value = tuple(value) if isinstance(value, list) else value
-        expected = f"{len(usual)} positive whole numbers, such as {usual}"
-        fits = isinstance(value, tuple) and len(value) == len(usual) and all(map(_is_count, value))
-    elif isinstance(usual, int):
-        expected, fits = "a positive whole number", _is_count(value)
-    elif option == "dropout":
-        expected, fits = "a number from 0 to less than 1", _is_real(value) and 0 <= value < 1
-    else:
-        expected = f"a positive number, such as {usual / 2:g}"
-        fits = _is_real(value) and 0 < value < float("inf")
-    if not fits:
-        raise ValueError(f"{option} is {value!r}; it takes {expected}")
-    return value
-
-
-def _is_count(value):
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
-
-
-def _is_real(value):
-    return isinstance(value, numbers.Real) and not isinstance(value, bool)
-
-
-def input_shape(layer):
-    """Shape of one image that a network takes, ``(channels, height, width)``."""
-    return tuple(get_all_layers(layer)[0].shape[1:])
-
-
-def set_weights(layer, values):
-    """Set all parameters of a network, in the order of ``lasagne.layers.get_all_params``.
-
-    As ``lasagne.layers.set_all_param_values``, but in the parameters' own dtype.
-    """
-    for param, value in zip(get_all_params(layer), values, strict=True):
-        param.set_value(value.astype(param.dtype))
