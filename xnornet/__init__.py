@@ -12,6 +12,7 @@ __all__ = [
     "Dataset",
     "Recipe",
     "__version__",
+    "from_pytorch",
     "load_packed",
     "quantize",
     "save_packed",
@@ -25,6 +26,7 @@ __version__ = "0.1.0"
 _ROOMS = {
     "Dataset": "xnornet.data",
     "Recipe": "xnornet.training",
+    "from_pytorch": "xnornet.networks",
     "load_packed": "xnornet.graph",
     "quantize": "xnornet.quantization",
     "save_packed": "xnornet.graph",

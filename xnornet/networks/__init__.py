@@ -1,5 +1,6 @@
 """One function per network, ``(input_var, input_shape, num_classes, **options) -> Layer``: ours and yours."""
 
+from xnornet.networks.pytorch import from_pytorch
 from xnornet.networks.shipped import (
     cifar10_convnet,
     cifar10_resnet18,
@@ -28,6 +29,7 @@ __all__ = [
     "digits_mlp",
     "find",
     "find_recorded",
+    "from_pytorch",
     "input_shape",
     "mnist_convnet",
     "mnist_mlp",
