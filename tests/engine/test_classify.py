@@ -30,7 +30,7 @@ def engine_of(preprocessing=RANGE, **info):
 def test_scores_are_those_of_pixels_scaled_by_hand(pixels):
     model = engine_of(class_names=["a", "b", "c", "d"])
     names, scores = model.classify(pixels)
-    wanted = model.run(((2 * pixels / 255 - 1) * 127 / 128).astype("float32"))
+    wanted = model.run(((2.0 * pixels / 255 - 1) * 127 / 128).astype("float32"))
     np.testing.assert_array_equal(scores, wanted * 2.0**-model.q_out.f)
     assert names == ["abcd"[k] for k in wanted.argmax(axis=1)]
 

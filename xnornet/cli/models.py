@@ -88,9 +88,14 @@ def load_model(arguments, log):
     from xnornet import data
 
     check_dataset_named(arguments)
-    network, header, graph, packed = _load_file(arguments, log)
+    header, graph = _open_file(arguments)
+    packed = graph is not None
     _check_dataset(arguments, header)
     whitening = data.load_whitening(arguments.model, header)
+    if not packed:
+        header, graph = _load_weights(arguments, header, log)
+        _check_dataset(arguments, header)
+    network = header.get("network")
     dataset = load_dataset(arguments, log, whitening, graph.input_shape)
     _check_fit(arguments, network, header, graph.input_shape, dataset)
     return Loaded(network, header, graph, packed, dataset)
@@ -109,8 +114,11 @@ def load_without_dataset(arguments, log):
     ModelError, UsageError
         The file is missing or damaged, or nothing tells of which network it is.
     """
-    _, header, graph, packed = _load_file(arguments, log)
-    return graph, header, packed
+    header, graph = _open_file(arguments)
+    if graph is not None:
+        return graph, header, True
+    header, graph = _load_weights(arguments, header, log)
+    return graph, header, False
 
 
 def formats_of(arguments):
@@ -131,25 +139,29 @@ def quantized(arguments, loaded, images):
         raise UsageError(f"{arguments.model}: {error}") from error
 
 
-def _load_file(arguments, log):
-    """Name of the network, header, graph, and whether the file is packed."""
+def _open_file(arguments):
+    """Header of the model, and its graph if it is packed, else None."""
     from xnornet.archives import read_array_headers
     from xnornet.graph import is_packed, load_packed
 
     if is_packed(arguments.model):
         graph, header = load_packed(arguments.model)
-        return header.get("network"), header, graph, True
+        return header, graph
     # Not for a packed model, which needs nothing of what trains.
     from xnornet.training.weights import load_header
 
     read_array_headers(arguments.model)
-    header = load_header(arguments.model)
-    network, graph = _load_weights(arguments, header, log)
-    usual = {"dataset": DATASET_OF[network]} if network in DATASET_OF else {}
-    return network, {**usual, **header, "network": network}, graph, False
+    return load_header(arguments.model), None
 
 
 def _load_weights(arguments, header, log):
+    """Header, with the network and its dataset, and graph of weights."""
+    network, graph = _read_weights(arguments, header, log)
+    usual = {"dataset": DATASET_OF[network]} if network in DATASET_OF else {}
+    return {**usual, **header, "network": network}, graph
+
+
+def _read_weights(arguments, header, log):
     """Name and graph of the network that the weights' header or their form names."""
     import lasagne
 
@@ -187,7 +199,7 @@ def _network_of(arguments, header):
         source = networks.find(arguments.net)
         # A file of the user's that was moved has another name, and is still the network that was trained.
         recorded = header.get("network", "")
-        same = recorded == source.name or recorded.rpartition(":")[2] == source.name.rpartition(":")[2] != ""
+        same = recorded.rpartition(":")[2] == source.name.rpartition(":")[2]
         options = header.get("arguments", {}) if same else {}
     elif header:
         source, options = networks.find_recorded(header, arguments.model), header["arguments"]
@@ -229,7 +241,8 @@ def _check_fit(arguments, network, header, shape, dataset):
             f"{arguments.model}: was trained on {'real numbers' if recorded is None else 'pixels'}, and "
             f"{dataset.name} is none; give images of the same kind"
         )
-    names = class_names_of(header)
+    published = dataset.name in NETWORKS_OF and dataset.name == header.get("dataset")
+    names = None if published else class_names_of(header)
     if names is not None and names != tuple(dataset.class_names):
         raise UsageError(
             f"{arguments.model}: has the classes {', '.join(names)}; those of {dataset.name} are "

@@ -53,8 +53,7 @@ def _summary(arguments, log, started):
 
 def _model(arguments, log):
     if arguments.set or arguments.shape or arguments.classes:
-        raise UsageError(f"{arguments.network}: is a model, which has its options; leave out --set, --shape "
-                         "and --classes")  # fmt: skip
+        raise UsageError(f"{arguments.network}: is a model; leave out --set, --shape and --classes")
     chosen = argparse.Namespace(model=Path(arguments.network), net=None, json=arguments.json)
     return load_without_dataset(chosen, log)[0]
 

@@ -62,12 +62,15 @@ def own_name(name):
 
 
 def check_class_names(names, where):
-    """Raise a `DataError` for names of classes that are the same but for upper and lower case."""
+    """Raise a `DataError` for names of classes that are the same, or are so but for upper and lower case."""
     folded = {}
     for name in names:
-        other = folded.setdefault(name.casefold(), name)
-        if other is not name:
-            raise DataError(f"{where}: the classes {other!r} and {name!r} differ only in case; rename one")
+        other = folded.get(name.casefold())
+        folded[name.casefold()] = name
+        if other is not None:
+            raise DataError(
+                f"{where}: the classes {other!r} and {name!r} are the same but for case; rename one"
+            )
 
 
 def from_arrays(
