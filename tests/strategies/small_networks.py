@@ -11,10 +11,10 @@ from xnornet.layers import BatchNormLayer, XNORDenseLayer
 __all__ = ["digits_net", "in_place_of_ours"]
 
 
-def digits_net(input_var=None, num_units=256):
+def digits_net(input_var=None, input_shape=(1, 8, 8), num_classes=10, num_units=256):
     """One binary layer, on the signs of the digits, and a real one."""
-    layer = BatchNormLayer(XNORDenseLayer(InputLayer((None, 1, 8, 8), input_var), num_units))
-    return DenseLayer(layer, 10, nonlinearity=None)
+    layer = BatchNormLayer(XNORDenseLayer(InputLayer((None, *input_shape), input_var), num_units))
+    return DenseLayer(layer, num_classes, nonlinearity=None)
 
 
 @contextmanager
