@@ -111,8 +111,8 @@ def test_the_wheel_has_the_three_packages_and_the_license_and_nothing_else(wheel
     }
     names = names_in_wheel(wheel)
     others = {name for name in names if not name.startswith(f"{STEM}.dist-info/")}
-    kernels = {f"xnornet/export/c/runtime/xnor.{kind}" for kind in "ch"}
-    assert others == modules | kernels | {"xnornet/py.typed", "theano/py.typed"}
+    data = {f"xnornet/export/c/runtime/xnor.{kind}" for kind in "ch"} | {"xnornet/export/html/page.html"}
+    assert others == modules | data | {"xnornet/py.typed", "theano/py.typed"}
     assert f"{STEM}.dist-info/licenses/LICENSE" in names
 
 

@@ -3,15 +3,16 @@
 from pathlib import Path
 
 from xnornet.cli.export_c import add_c_options, export_to_c
+from xnornet.cli.export_html import export_to_html
 from xnornet.cli.export_onnx import add_onnx_options, export_to_onnx, export_to_qonnx
 
 __all__ = ["add_export"]
 
-FORMS = {"c": export_to_c, "onnx": export_to_onnx, "qonnx": export_to_qonnx}
+FORMS = {"c": export_to_c, "html": export_to_html, "onnx": export_to_onnx, "qonnx": export_to_qonnx}
 
 
 def add_export(command):
-    """Export a packed model to another form: C for microcontrollers, ONNX, or QONNX for FINN."""
+    """Export a packed model to another form: C for microcontrollers, a web page, ONNX, or QONNX for FINN."""
     add = command.add_argument
     add("--model", type=Path, required=True, metavar="FILE.npz", help="packed model")
     add("--to", required=True, choices=sorted(FORMS), help="form to write")

@@ -6,12 +6,12 @@ import re
 
 from xnornet.errors import UsageError
 
-__all__ = ["add_c_options", "export_to_c"]
+__all__ = ["add_c_options", "export_to_c", "in_c"]
 
 
 def add_c_options(command):
     """Add the options of ``--to c``."""
-    chosen = command.add_argument_group("of --to c")
+    chosen = command.add_argument_group("of --to c and html")
     chosen.add_argument("--name", help="of the C functions and files (default: the model file's)")
     for name, what in (("flash", "flash"), ("ram", "RAM")):
         meaning = f"refuse a network that takes more {what}, such as 256K"
@@ -28,9 +28,30 @@ def byte_count(text):
 
 def export_to_c(arguments, log):
     """Write a packed model as a folder of C; returns the exit status."""
+    from xnornet.export.c import check_folder, write_folder
+
+    check_folder(arguments.out, arguments.force)
+    export, _, _ = in_c(arguments, log)
+    write_folder(arguments.out, export.files(), arguments.force)
+    taken = {"out": str(arguments.out), "name": export.name, **export.sizes}
+    if arguments.json:
+        log(json.dumps(taken))
+        return 0
+    flash, constants, ram, arena, stack = (
+        f"{taken[part] / 1024:.1f} KiB" for part in ("flash", "constants", "ram", "arena", "stack")
+    )
+    log(
+        f"exported {arguments.out}: {export.name}, flash {flash} (constants {constants}), RAM {ram} (arena "
+        f"{arena}, stack {stack}); `make -C {arguments.out}` compares it with what it has to give"
+    )
+    return 0
+
+
+def in_c(arguments, log):
+    """A packed model in C, what its header says, and what the values of a pixel stand for."""
     from xnornet import __version__
     from xnornet.data.preprocessing import class_names_of
-    from xnornet.export.c import check_fit, export_c, pixel_levels, write_folder
+    from xnornet.export.c import check_fit, export_c, pixel_levels
     from xnornet.graph import load_packed
 
     graph, info = load_packed(arguments.model)
@@ -46,21 +67,9 @@ def export_to_c(arguments, log):
         classes=class_names_of(info) or (),
     )
     check_fit(export, arguments.flash, arguments.ram)
-    write_folder(arguments.out, export.files(), arguments.force)
-    taken = {"out": str(arguments.out), "name": export.name, **export.sizes}
-    if arguments.json:
-        log(json.dumps(taken))
-        return 0
-    if export.name != wanted:
+    if export.name != wanted and not arguments.json:
         log(f"{wanted} is no name in C; the functions and files are called {export.name}")
-    flash, constants, ram, arena, stack = (
-        f"{taken[part] / 1024:.1f} KiB" for part in ("flash", "constants", "ram", "arena", "stack")
-    )
-    log(
-        f"exported {arguments.out}: {export.name}, flash {flash} (constants {constants}), RAM {ram} (arena "
-        f"{arena}, stack {stack}); `make -C {arguments.out}` compares it with what it has to give"
-    )
-    return 0
+    return export, info, numbers
 
 
 def _numbers(arguments, info):

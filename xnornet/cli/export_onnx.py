@@ -1,9 +1,9 @@
 """Exporting to ONNX and QONNX: the options and what is printed."""
 
 import json
-import os
 
 from xnornet.cli.models import add_net_option, load_without_dataset
+from xnornet.cli.options import check_out_file
 from xnornet.errors import UsageError
 
 __all__ = ["add_onnx_options", "export_to_onnx", "export_to_qonnx"]
@@ -34,7 +34,7 @@ def export_to_qonnx(arguments, log):
 
 def _export(arguments, log, numbers, convert):
     onnx = _onnx_package()
-    _check_out(arguments)
+    check_out_file(arguments, ".onnx")
     graph, info, packed = load_without_dataset(arguments, log)
     if not packed and not arguments.float:
         raise UsageError(
@@ -62,24 +62,6 @@ def _onnx_package():
             raise
         raise UsageError("--to onnx and qonnx need the package onnx; pip install 'xnornet[onnx]'") from error
     return package
-
-
-def _check_out(arguments):
-    """Find out beforehand whether the file can be written, and costs nobody the model."""
-    from xnornet.disk import probe
-
-    out = arguments.out
-    if out.is_dir():
-        raise UsageError(f"--out {out}: is a folder; it takes the name of an .onnx file")
-    if out.suffix != ".onnx":
-        raise UsageError(f"--out is {out}; it takes the name of an .onnx file")
-    try:
-        probe(out)
-    except OSError as error:
-        reason = f"cannot be written ({error.strerror}); choose another place"
-        raise UsageError(f"--out {out}: {reason}") from error
-    if os.path.realpath(out) == os.path.realpath(arguments.model):
-        raise UsageError(f"--out {out}: would take the place of the model; choose another name")
 
 
 def _sentence(result, numbers):

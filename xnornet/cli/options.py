@@ -2,6 +2,7 @@
 
 import argparse
 import ast
+import os
 
 from xnornet.catalog import MAX_BITS
 from xnornet.errors import UsageError
@@ -11,6 +12,7 @@ __all__ = [
     "add_data_option",
     "add_set_option",
     "bits",
+    "check_out_file",
     "in_single_precision",
     "natural",
     "not_negative",
@@ -95,3 +97,21 @@ def in_single_precision():
     import theano
 
     theano.config.set_defaults(floatX="float32")
+
+
+def check_out_file(arguments, suffix):
+    """Find out beforehand whether the file of --out can be written, and costs nobody the model."""
+    from xnornet.disk import probe
+
+    out = arguments.out
+    if out.is_dir():
+        raise UsageError(f"--out {out}: is a folder; it takes the name of an {suffix} file")
+    if out.suffix != suffix:
+        raise UsageError(f"--out is {out}; it takes the name of an {suffix} file")
+    try:
+        probe(out)
+    except OSError as error:
+        reason = f"cannot be written ({error.strerror}); choose another place"
+        raise UsageError(f"--out {out}: {reason}") from error
+    if os.path.realpath(out) == os.path.realpath(arguments.model):
+        raise UsageError(f"--out {out}: would take the place of the model; choose another name")

@@ -25,7 +25,7 @@ from xnornet.export.c.writer import (
 )
 from xnornet.graph import check_graph
 
-__all__ = ["Export", "export_c", "pixel_levels"]
+__all__ = ["Export", "check_folder", "export_c", "pixel_levels", "write_folder"]
 
 
 @dataclass
@@ -62,6 +62,15 @@ class Export:
         """As `sizes`."""
         return sizes(self)
 
+    def sources(self):
+        """Texts of the files that compute, by name."""
+        return {
+            f"{self.name}.h": header_source(self),
+            f"{self.name}.c": network_source(self),
+            "xnor.h": runtime("xnor.h"),
+            "xnor.c": runtime("xnor.c"),
+        }
+
     def files(self, pixels=None):
         """Texts of all files, by name.
 
@@ -73,10 +82,7 @@ class Export:
         pixels = draw_pixels(self.graph.input_shape) if pixels is None else pixels
         values = values_of(self.graph, pixels, self.levels)
         return {
-            f"{self.name}.h": header_source(self),
-            f"{self.name}.c": network_source(self),
-            "xnor.h": runtime("xnor.h"),
-            "xnor.c": runtime("xnor.c"),
+            **self.sources(),
             "golden.h": golden_source(self, pixels, values, expected_outputs(self.layers, values)),
             "test.c": check_source(self),
             "Makefile": makefile(self),
@@ -174,6 +180,15 @@ def _name(graph, layers):
         layer.name = name
 
 
+def check_folder(folder, force=False):
+    """Raise ModelError where `write_folder` would not write, since something is there."""
+    folder = Path(folder)
+    if folder.exists() and not (force and (folder / "xnor.h").exists() and (folder / "golden.h").exists()):
+        remedy = "choose another one" if force else "choose another one, or give --force to replace an export"
+        what = "is there, and is no export" if force else "is there already"
+        raise ModelError(f"{folder}: {what}; {remedy}")
+
+
 def write_folder(folder, files, force=False):
     """Write files to a folder that appears with all of them or not at all.
 
@@ -190,11 +205,8 @@ def write_folder(folder, files, force=False):
     ModelError
         The folder is there, or cannot be written.
     """
+    check_folder(folder, force)
     folder = Path(folder)
-    if folder.exists() and not (force and (folder / "xnor.h").exists() and (folder / "golden.h").exists()):
-        remedy = "choose another one" if force else "choose another one, or give --force to replace an export"
-        what = "is there, and is no export" if force else "is there already"
-        raise ModelError(f"{folder}: {what}; {remedy}")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as scratch:

@@ -2,7 +2,7 @@
 
 from xnornet.errors import ModelError
 
-__all__ = ["CODE", "STACK", "check_fit", "sizes"]
+__all__ = ["CODE", "STACK", "arena_of", "check_fit", "sizes"]
 
 # Bytes of the kernels' code at most, for a Cortex-M4 by gcc -Os.
 CODE = 8192
@@ -40,7 +40,7 @@ def check_fit(export, flash=None, ram=None):
     layers = list(zip(export.layers, export.functions, strict=True))
     parts = {
         "flash": {layer.name: function.bytes for layer, function in layers},
-        "ram": _at_once(export),
+        "ram": arena_of(export),
     }
     for name, limit in (("flash", flash), ("ram", ram)):
         if limit is not None and found[name] > limit:
@@ -52,7 +52,7 @@ def check_fit(export, flash=None, ram=None):
             )
 
 
-def _at_once(export):
+def arena_of(export):
     """Bytes of the arena that each layer takes for what it reads, writes and lays out meanwhile."""
     taken = {}
     for layer in export.layers:

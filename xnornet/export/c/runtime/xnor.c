@@ -163,7 +163,7 @@ INLINE int32_t differing(const uint32_t *x, const uint32_t *w, const uint32_t *m
     return count;
 }
 
-#elif defined(__riscv_zbb) || defined(__POPCNT__)
+#elif defined(__riscv_zbb) || defined(__POPCNT__) || defined(__wasm__)
 
 INLINE int32_t differing(const uint32_t *x, const uint32_t *w, const uint32_t *mask, int masked, int32_t length)
 {
