@@ -15,42 +15,26 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tests/strategies"))
+sys.path += [str(ROOT / "benchmarks"), str(ROOT / "tests/strategies")]
 
 import numpy as np  # noqa: E402
-from boards import BOARDS  # noqa: E402
+from boards import BOARDS, FOLDER  # noqa: E402
+from other_kernels import cbin_nn, cmsis_nn, ticks  # noqa: E402
 
+from xnornet import networks  # noqa: E402
+from xnornet.catalog import NETWORKS  # noqa: E402
+from xnornet.cli.options import add_set_option, in_single_precision, options_of  # noqa: E402
 from xnornet.data.dataset import scale_bytes  # noqa: E402
-from xnornet.export.c import export_c, pixel_levels, write_folder  # noqa: E402
+from xnornet.export.c import arena_of, export_c, identifier, pixel_levels, write_folder  # noqa: E402
 from xnornet.export.c.golden import as_stored, draw_pixels  # noqa: E402
 from xnornet.graph import load_packed  # noqa: E402
-
-# Instructions of a tick where the board's clock is not of 25 MHz.
-TICKS = {"Cortex-M33": 50}
+from xnornet.quantization import quantize  # noqa: E402
+from xnornet.quantization.layers import to_graph  # noqa: E402
 
 PROGRAM = """
-#include <stdint.h>
-
-int puts(const char *text);
+#include "clock.h"
 
 static uint32_t counts[{layers}], before;
-
-#ifdef __riscv
-static uint32_t now(void)
-{{
-    uint32_t n;
-    __asm__ volatile(".option push\\n.option arch, +zicsr\\ncsrr %0, minstret\\n.option pop" : "=r"(n));
-    return n;
-}}
-#define SINCE(n) (now() - (n))
-#else
-static volatile uint32_t *const systick = (volatile uint32_t *)0xe000e010u;
-static uint32_t now(void)
-{{
-    return systick[2];
-}}
-#define SINCE(n) ((((n) - now()) & 0xffffffu) * {tick}u)
-#endif
 
 static void after(int layer)
 {{
@@ -67,39 +51,36 @@ int main(void)
 {{
     static uint32_t arena[{upper}_ARENA / 4];
     int64_t scores[{upper}_SCORES];
-    char text[] = "0000000000";
-    int i, k;
-#ifndef __riscv
-    systick[1] = 0xffffffu;
-    systick[0] = 5;
-#endif
+    int i;
+    START_CLOCK();
     before = now();
     {name}_run(pixels, scores, arena);
-    for (i = 0; i < {layers}; i++) {{
-        for (k = 9; k >= 0; k--, counts[i] /= 10)
-            text[k] = (char)('0' + counts[i] % 10);
-        puts(text);
-    }}
+    for (i = 0; i < {layers}; i++)
+        print(counts[i]);
     return 0;
 }}
 """
 
 
-def measure(graph, name, processor, level="-O2", extra=()):
-    """Rows of a table: layer, binary and real multiply-adds, instructions."""
+def measure(graph, name, processor, level="-O2", extra=(), cmsis=None, cbin=None):
+    """Rows of a table: layer, binary and real multiply-adds, instructions, bytes of the arena.
+
+    Layers that the folders of CMSIS-NN and CBin-NN have kernels for get their figures beside.
+    """
     export = export_c(graph, name, pixel_levels(graph, scale_bytes(np.arange(256, dtype=np.uint8))))
     pixels = draw_pixels(graph.input_shape, 1)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch, "c")
         write_folder(folder, export.files(pixels))
         fields = {"layers": len(export.layers), "name": export.name, "upper": export.name.upper()}
-        fields["tick"] = TICKS.get(processor, 40)
         numbers = ",".join(map(str, as_stored(pixels)[0]))
         (folder / "count.c").write_text(PROGRAM.format(pixels=numbers, **fields))
-        board = BOARDS[processor]
-        program = board.build([folder / "count.c", folder / "xnor.c"], folder / "program", level, extra)
+        board, flags = BOARDS[processor], [f"-I{FOLDER}", ticks(processor), *extra]
+        program = board.build([folder / "count.c", folder / "xnor.c"], folder / "program", level, flags)
         printed = board.run(program, "-icount", "shift=0").split()
-    shapes, rows = graph.shapes(), []
+    others = cmsis_nn(export, processor, cmsis) if cmsis else {}
+    in_bits = cbin_nn(export, processor, cbin) if cbin else {}
+    shapes, rows, taken = graph.shapes(), [], arena_of(export)
     for layer, count in zip(export.layers, printed, strict=True):
         costs = [
             graph.nodes[i].operation.cost(*(shapes[k] for k in graph.nodes[i].inputs))
@@ -107,40 +88,89 @@ def measure(graph, name, processor, level="-O2", extra=()):
             if graph.nodes[i].operation is layer.operation
         ]
         binary, real = sum(c.binary_macs for c in costs), sum(c.real_macs for c in costs)
-        rows.append({"layer": layer.name, "binary": binary, "real": real, "instructions": int(count)})
+        row = {"layer": layer.name, "binary": binary, "real": real, "instructions": int(count)}
+        row["bytes"] = taken[layer.name]
+        if layer.name in others:
+            row["cmsis_nn"], row["cmsis_nn_bytes"] = others[layer.name]
+        if layer.name in in_bits:
+            row["cbin_nn"] = in_bits[layer.name]
+        rows.append(row)
     return rows
 
 
 def table(rows, title):
     """Rows and their total as text."""
-    lines = [f"{title:24} {'binary MACs':>12} {'real MACs':>11} {'instructions':>13} {'for each':>9}"]
+    compared = any("cmsis_nn" in row or "cbin_nn" in row for row in rows)
+    heads = f"{title:24} {'binary MACs':>12} {'real MACs':>11} {'instructions':>13} {'for each':>9}"
+    lines = [
+        heads + (OTHERS.format("bytes", "CMSIS-NN", "times", "bytes", "CBin-NN", "times") if compared else "")
+    ]
     keys = ("binary", "real", "instructions")
     total = {"layer": "in all", **{key: sum(row[key] for row in rows) for key in keys}}
+    # Of the layers that the other library has a kernel for.
+    for name in ("cmsis_nn", "cbin_nn"):
+        same = [row for row in rows if name in row]
+        if same:
+            total[name], total[f"{name}_ours"] = (sum(row[k] for row in same) for k in (name, "instructions"))
+    for name in ("bytes", "cmsis_nn_bytes"):
+        total[name] = max((row[name] for row in rows if name in row), default="")
     for row in (*rows, total):
         # An XNOR layer has real multiplications for its outputs; what counts is its binary ones.
         macs = row["binary"] + (row["real"] if not row["binary"] or row is total else 0)
         each = f"{row['instructions'] / macs:9.3f}" if macs else ""
-        lines.append(
-            f"{row['layer']:24} {row['binary']:12} {row['real']:11} {row['instructions']:13} {each:>9}"
-        )
+        line = f"{row['layer']:24} {row['binary']:12} {row['real']:11} {row['instructions']:13} {each:>9}"
+        lines.append((line + (_others(row) if compared else "")).rstrip())
     return "\n".join(lines)
+
+
+OTHERS = " {:>8} {:>12} {:>6} {:>8} {:>12} {:>6}"
+
+
+def _others(row):
+    """What other libraries take for a layer, and how many times as many instructions that is."""
+    cells = [row.get("bytes", ""), row.get("cmsis_nn", ""), "", row.get("cmsis_nn_bytes", "")]
+    cells += [row.get("cbin_nn", ""), ""]
+    for name, at in (("cmsis_nn", 2), ("cbin_nn", 5)):
+        if name in row:
+            cells[at] = f"{row[name] / row.get(f'{name}_ours', row['instructions']):.1f}"
+    return OTHERS.format(*cells)
+
+
+def drawn(network, options):
+    """A network of random weights; instructions hardly depend on them."""
+    in_single_precision()
+    layer = networks.build(network, **options)
+    shape = to_graph(layer).input_shape
+    return quantize(layer, scale_bytes(draw_pixels(shape)))
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("models", nargs="+", type=Path, metavar="FILE.npz", help="packed models")
+    parser.add_argument("models", nargs="*", type=Path, metavar="FILE.npz", help="packed models")
+    parser.add_argument("--network", choices=NETWORKS, help="a network of random weights besides")
+    add_set_option(parser)
     parser.add_argument("--processor", nargs="+", choices=BOARDS, default=["Cortex-M4"])
     parser.add_argument("--level", default="-O2", help="of the compiler's optimization")
+    for name in ("cmsis-nn", "cbin-nn"):
+        meaning = f"folder of a copy of {name.upper()}, to count its kernels too; Cortex-M3, M4, M7"
+        parser.add_argument(f"--{name}", type=Path, metavar="DIR", help=meaning)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
     arguments = parser.parse_args()
+    if not arguments.models and not arguments.network:
+        parser.error("give packed models, or --network")
+    graphs = {model.stem: load_packed(model)[0] for model in arguments.models}
+    if arguments.network:
+        options = options_of(arguments)
+        name = "_".join([arguments.network, *(f"{key}_{value}" for key, value in options.items())])
+        graphs[identifier(name)] = drawn(arguments.network, options)
     found = {}
-    for model in arguments.models:
-        graph, _ = load_packed(model)
+    for name, graph in graphs.items():
         for processor in arguments.processor:
-            rows = measure(graph, model.stem, processor, arguments.level)
-            found[f"{model.stem}, {processor}"] = rows
+            others = {"cmsis": arguments.cmsis_nn, "cbin": arguments.cbin_nn}
+            rows = measure(graph, name, processor, arguments.level, **others)
+            found[f"{name}, {processor}"] = rows
             if not arguments.json:
-                print(table(rows, f"{model.stem}, {processor}"), flush=True)
+                print(table(rows, f"{name}, {processor}"), flush=True)
     if arguments.json:
         print(json.dumps(found))
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from c_programs import compiler, run
 
-__all__ = ["BOARDS", "PROCESSORS", "Board", "Processor"]
+__all__ = ["BOARDS", "FOLDER", "PROCESSORS", "Board", "Processor"]
 
 FOLDER = Path(__file__).resolve().parents[2] / "benchmarks/boards"
 
