@@ -80,8 +80,8 @@ def measure(graph, name, processor, level="-O2", extra=(), cmsis=None, cbin=None
         printed = board.run(program, "-icount", "shift=0").split()
     others = cmsis_nn(export, processor, cmsis) if cmsis else {}
     in_bits = cbin_nn(export, processor, cbin) if cbin else {}
-    shapes, rows, taken = graph.shapes(), [], arena_of(export)
-    for layer, count in zip(export.layers, printed, strict=True):
+    shapes, rows = graph.shapes(), []
+    for layer, count, taken in zip(export.layers, printed, arena_of(export.layers), strict=True):
         costs = [
             graph.nodes[i].operation.cost(*(shapes[k] for k in graph.nodes[i].inputs))
             for i in range(1, len(graph.nodes))
@@ -89,7 +89,7 @@ def measure(graph, name, processor, level="-O2", extra=(), cmsis=None, cbin=None
         ]
         binary, real = sum(c.binary_macs for c in costs), sum(c.real_macs for c in costs)
         row = {"layer": layer.name, "binary": binary, "real": real, "instructions": int(count)}
-        row["bytes"] = taken[layer.name]
+        row["bytes"] = taken
         if layer.name in others:
             row["cmsis_nn"], row["cmsis_nn_bytes"] = others[layer.name]
         if layer.name in in_bits:

@@ -3,6 +3,7 @@
 import itertools
 import json
 import re
+from pathlib import Path
 
 import lasagne
 import numpy as np
@@ -14,10 +15,13 @@ from lasagne.layers import DenseLayer, FlattenLayer, InputLayer, NonlinearityLay
 from random_networks import draw_network
 
 from xnornet import networks as shipped
-from xnornet.graph import save_packed
+from xnornet.export.c import export_c
+from xnornet.graph import load_packed, save_packed
 from xnornet.layers import BatchNormLayer, XNORConv2DLayer, XNORDenseLayer
 from xnornet.quantization import quantize, to_graph
 from xnornet.report import format_summary, summarize, total
+
+MODELS = Path(__file__).resolve().parents[2] / "models"
 
 
 def counts(layer, *names):
@@ -171,6 +175,8 @@ def test_layers_without_parameters_cost_nothing():
     assert [row.name for row in rows] == ["max pool 2x1", "rectify", "flatten"]
     sums = total(rows)
     assert sums["float_to_packed"] is None and sums["binary_share"] is None
+    # 32 numbers of 2 bytes, and 16 of them behind the pooling.
+    assert sums.pop("ram_bytes") == 96
     assert {v for k, v in sums.items() if isinstance(v, int)} == {0}
     assert format_summary(rows, "nothing").startswith("nothing\n")
 
@@ -225,11 +231,34 @@ def test_the_table_fits_100_columns_and_holds_every_count(name):
 
 @pytest.mark.parametrize(
     ("units", "text"),
-    [(1, "4 B"), (249, "996 B"), (250, "1.0 kB"), (3125, "12.5 kB"), (10**6 // 4, "1.00 MB")],
+    [
+        (1, "4 B"),
+        (249, "996 B"),
+        (250, "1.0 kB"),
+        (3125, "12.5 kB"),
+        (24_987, "99.9 kB"),
+        (24_988, "100 kB"),
+        (10**6 // 4, "1.00 MB"),
+    ],
 )
 def test_bytes_are_told_in_thousands(units, text):
     network = DenseLayer(InputLayer((None, 1)), units, b=None)
     assert f" {text} " in format_summary(summarize(network), "title")
+
+
+@pytest.mark.parametrize("name", ["digits_mlp", "mnist_convnet", "cifar10_convnet"])
+def test_ram_is_the_arena_of_exported_c(name):
+    exported = export_c(load_packed(MODELS / f"{name}.npz")[0], name, np.zeros(256, np.int16))
+    rows = summarize(shipped.build(name))
+    assert total(rows)["ram_bytes"] == max(row.ram_bytes for row in rows)
+    # What is laid out for several layers may leave gaps.
+    assert total(rows)["ram_bytes"] <= exported.arena <= 1.15 * total(rows)["ram_bytes"]
+    # Signs of the map before, and of the map behind; windows of the first beside numbers.
+    if name == "mnist_convnet":
+        taken = {row.name: row.ram_bytes for row in rows}
+        assert taken["XNOR dense"] == 7 * 7 * 96 // 8 + 2 * 1024
+        assert taken["conv 5x5"] == 2 * 28 * 28 + 14 * 14 * 32 // 8 + 2 * 4 * 13
+        assert taken["max pool 2x2"] == 0
 
 
 def test_json_takes_the_totals_as_they_are():

@@ -6,6 +6,8 @@ How long a network takes and how it scores is left to the programs that run it.
 import math
 from dataclasses import asdict, dataclass
 
+from xnornet.errors import ModelError
+from xnornet.export.c import arena_of, lower
 from xnornet.graph import Cost, Graph, Quantize
 
 __all__ = ["Row", "format_summary", "summarize", "total"]
@@ -40,6 +42,9 @@ class Row:
         Multiply-adds of real numbers for one image. An XNOR layer has one for each output by ``alpha``, and
         one more by ``K`` or ``beta`` if it scales by its inputs; a batch norm has one for each number.
         Mere additions and comparisons (biases, the sums of ``|I|``, pooling) are not counted.
+    ram_bytes : int
+        Of the exported C's arena that are in use while it computes the layer; 0 for a layer that is computed
+        along with the one before, and where the network has no form in C. Flash is `packed_bytes` and code.
     """
 
     name: str
@@ -50,6 +55,7 @@ class Row:
     packed_bytes: int
     binary_macs: int
     real_macs: int
+    ram_bytes: int
 
 
 COUNTED = ("binary_params", "real_params", "float_bytes", "packed_bytes", "binary_macs", "real_macs")
@@ -81,12 +87,12 @@ def summarize(network):
 
         graph, owners = convert(network)
         params = [_params_of_layer(layer) for layer in owners]
-    shapes = graph.shapes()
+    shapes, ram = graph.shapes(), _ram_of_nodes(graph)
     rows = {}
     for i, (node, owner) in enumerate(zip(graph.nodes, owners, strict=True)):
         if not isinstance(node.operation, Quantize):
             inputs = [shapes[k] for k in node.inputs]
-            rows.setdefault(owner, []).append((node.operation, inputs, shapes[i], params[i]))
+            rows.setdefault(owner, []).append((node.operation, inputs, shapes[i], params[i], ram.get(i, 0)))
     return [_row(parts) for parts in rows.values()]
 
 
@@ -96,14 +102,15 @@ def total(rows):
     Returns
     -------
     dict
-        The sum of each count of `Row`, under its name; ``float_to_packed``, the ratio of the two sums of
-        bytes, and ``binary_share`` of all multiply-adds, each None where there is nothing to divide by; and
-        ``layers``, each row as a dictionary.
+        The sum of each count of `Row`, under its name, but of ``ram_bytes`` the largest;
+        ``float_to_packed``, the ratio of the two sums of bytes, and ``binary_share`` of all multiply-adds,
+        each None where there is nothing to divide by; and ``layers``, each row as a dictionary.
     """
     sums = {name: sum(getattr(row, name) for row in rows) for name in COUNTED}
     macs = sums["binary_macs"] + sums["real_macs"]
     return {
         **sums,
+        "ram_bytes": max((row.ram_bytes for row in rows), default=0),
         "float_to_packed": sums["float_bytes"] / sums["packed_bytes"] if sums["packed_bytes"] else None,
         "binary_share": sums["binary_macs"] / macs if macs else None,
         "layers": [asdict(row) for row in rows],
@@ -126,8 +133,8 @@ def format_summary(rows, title):
         bytes, and a MB is 1000 kB.
     """
     sums = total(rows)
-    over = ["", "", "1-bit", "real", "memory", "memory", "1-bit", "real"]
-    heads = ["layer", "output", "params", "params", "float", "packed", "mult-adds", "mult-adds"]
+    over = ["", "", "1-bit", "real", "memory", "memory", "1-bit", "real", "RAM"]
+    heads = ["layer", "output", "params", "params", "float", "packed", "mult-adds", "mult-adds", "in C"]
     body = [[row.name, "x".join(map(str, row.output_shape)), *_numbers(asdict(row))] for row in rows]
     lines = [over, heads, *body, ["total", "", *_numbers(sums)]]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
@@ -150,27 +157,27 @@ def _line(cells, widths):
 
 
 def _numbers(counts):
-    """The counts of a row or of the sums, in the order of `COUNTED`, as text."""
+    """The counts of a row or of the sums, in the order of `COUNTED`, and the RAM, as text."""
     return [
         _size(counts[name]) if name.endswith("bytes") else f"{counts[name]:,}" if counts[name] else "-"
-        for name in COUNTED
+        for name in (*COUNTED, "ram_bytes")
     ]
 
 
 def _size(number):
-    """Bytes as text: ``640 B``, ``12.3 kB``, ``1.25 MB``."""
+    """Bytes as text: ``640 B``, ``12.3 kB``, ``123 kB``, ``1.25 MB``."""
     if not number:
         return "-"
     if number < 1000:
         return f"{number} B"
-    if number < 999_950:
-        return f"{number / 1000:.1f} kB"
+    if number < 999_500:
+        return f"{number / 1000:.{1 if number < 99_950 else 0}f} kB"
     return f"{number / 1e6:,.2f} MB"
 
 
 def _row(parts):
     """The row of the operations of one layer, each with its inputs' and its output's shape."""
-    operations, inputs, shapes, params = zip(*parts, strict=True)
+    operations, inputs, shapes, params, ram = zip(*parts, strict=True)
     costs = [operation.cost(*own) for operation, own in zip(operations, inputs, strict=True)]
     cost = Cost(sum(c.binary_macs for c in costs), sum(c.real_macs for c in costs))
     binary, real = params[0]
@@ -184,7 +191,22 @@ def _row(parts):
         packed,
         cost.binary_macs,
         cost.real_macs,
+        max(ram),
     )
+
+
+def _ram_of_nodes(graph):
+    """Bytes of the arena in C, by the node where each of its layers begins."""
+    try:
+        layers, _, _ = lower(graph)
+    except ModelError:
+        return {}
+    places = {id(node.operation): i for i, node in enumerate(graph.nodes)}
+    nodes = [places.get(id(layer.operation), layer.node) for layer in layers]
+    found = {}
+    for node, taken in zip(nodes, arena_of(layers), strict=True):
+        found[node] = max(taken, found.get(node, 0))
+    return found
 
 
 def _packed_bytes(operation):

@@ -40,7 +40,7 @@ def check_fit(export, flash=None, ram=None):
     layers = list(zip(export.layers, export.functions, strict=True))
     parts = {
         "flash": {layer.name: function.bytes for layer, function in layers},
-        "ram": arena_of(export),
+        "ram": dict(zip((layer.name for layer in export.layers), arena_of(export.layers), strict=True)),
     }
     for name, limit in (("flash", flash), ("ram", ram)):
         if limit is not None and found[name] > limit:
@@ -52,11 +52,14 @@ def check_fit(export, flash=None, ram=None):
             )
 
 
-def arena_of(export):
-    """Bytes of the arena that each layer takes for what it reads, writes and lays out meanwhile."""
-    taken = {}
-    for layer in export.layers:
-        memories = {value.memory for value in (*layer.inputs, layer.output)}
-        memories |= {layer.scratch} if layer.scratch else set()
-        taken[layer.name] = sum(memory.bytes for memory in memories)
-    return taken
+def arena_of(layers):
+    """Bytes of the arena that are in use while each layer computes; the largest is about the arena.
+
+    Parameters
+    ----------
+    layers : list of Layer
+        All of a network, as `lower` gives them.
+    """
+    used = {value.memory for layer in layers for value in (*layer.inputs, layer.output)}
+    used |= {layer.scratch for layer in layers if layer.scratch}
+    return [sum(m.bytes for m in used if m.first <= i <= m.last) for i in range(len(layers))]
