@@ -64,11 +64,11 @@ def compile_tests(folder, names):
     return [source, folder / names[0] / "xnor.c"]
 
 
-def scores_in_c(folder, name, pixels, *flags):
+def scores_in_c(folder, name, pixels, *flags, program="gcc"):
     """Scores of images, by a program that reads pixels and writes scores."""
     source = folder / "scores.c"
     source.write_text(PROGRAM.format(name=name, upper=name.upper()))
     files = [source, folder / f"{name}.c", folder / "xnor.c"]
-    run(compiler("gcc"), *HOST, *flags, *files, "-o", folder / "scores")
-    printed = run(folder / "scores", input=as_stored(pixels).tobytes(), timeout=3000)
+    run(compiler(program), *HOST, *flags, *files, "-o", folder / "scores")
+    printed = run(folder / "scores", input=as_stored(pixels).tobytes(), timeout=36_000)
     return np.frombuffer(printed, np.int64).reshape(len(pixels), -1)
