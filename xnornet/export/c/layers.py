@@ -7,7 +7,7 @@ import numpy as np
 from xnornet.engine.steps import largest_sum
 from xnornet.engine.thresholds import fold
 from xnornet.export.c.golden import packed_words
-from xnornet.export.c.lowering import is_direct, is_scaled, window_of
+from xnornet.export.c.lowering import borders_of, is_direct, is_scaled, window_of
 from xnornet.graph import (
     Affine,
     Clip,
@@ -213,6 +213,8 @@ def _filter(function, layer, formats):
         "direct": int(is_direct(operation, x.shape)),
         "wide": int(wide),
     }
+    if any(borders_of(operation, x.shape)):
+        fields["borders"] = _pair(borders_of(operation, x.shape))
     if out.signs:
         t, flips, pooled = fold(operation, layer.following, largest)
         # A filter whose sign is turned is the filter of the opposite weights.

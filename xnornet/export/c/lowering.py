@@ -29,7 +29,17 @@ from xnornet.graph import (
 )
 from xnornet.graph.filters import Binary, Filter
 
-__all__ = ["ALIGNMENT", "Layer", "Memory", "Value", "is_direct", "is_scaled", "lower", "window_of"]
+__all__ = [
+    "ALIGNMENT",
+    "Layer",
+    "Memory",
+    "Value",
+    "borders_of",
+    "is_direct",
+    "is_scaled",
+    "lower",
+    "window_of",
+]
 
 # Of the arena, and of all that lies in it.
 ALIGNMENT = 4
@@ -334,12 +344,26 @@ def is_direct(operation, shape):
     return window.size == (1, 1) and (channels % 32 == 0 or not isinstance(operation, Binary))
 
 
+def borders_of(operation, shape):
+    """Positions of a binary filter's window beside the left and the right border whose corrections are kept.
+
+    Signs beside the image are counted as zeros; by how much that changes a filter's product is the same in
+    all rows of the image.
+    """
+    window = window_of(operation, shape)
+    lengths = [-(-pad // window.dilation[1]) for pad in window.pad[1]]
+    kept = isinstance(operation, Binary) and sum(lengths) <= 32 and operation.fan_in() < 1 << 15
+    return lengths if kept else [0, 0]
+
+
 def _scratch(operation, shape):
-    """Bytes of two windows, and of two masks for signs."""
+    """Bytes of a window, and of a mask and corrections for signs."""
     if is_direct(operation, shape):
         return 0
-    taps = operation.fan_in()
-    return 4 * 4 * -(-taps // 32) if isinstance(operation, Binary) else 2 * 4 * -(-taps // 2)
+    taps, filters = operation.fan_in(), operation.weights[0] // operation.groups
+    if not isinstance(operation, Binary):
+        return 4 * -(-taps // 2)
+    return 2 * 4 * -(-taps // 32) + 2 * filters * sum(borders_of(operation, shape))
 
 
 def _lay_out(layers, scores):

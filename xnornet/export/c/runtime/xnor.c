@@ -272,7 +272,7 @@ INLINE uint32_t carry_8(struct signs *s, int masked, uint32_t *ones, uint32_t *t
 INLINE int32_t differing(const uint32_t *x, const uint32_t *w, const uint32_t *mask, int masked, int32_t length)
 {
     struct signs s = {x, w, mask};
-    uint32_t ones = 0, twos = 0, fours = 0, eights = 0, sixteens = 0;
+    uint32_t ones = 0, twos = 0, fours = 0, eights = 0, sixteens = 0, count = 0;
     int32_t blocks;
     if (length & 1) {
         ones = next(&s.x) ^ next(&s.w);
@@ -287,12 +287,19 @@ INLINE int32_t differing(const uint32_t *x, const uint32_t *w, const uint32_t *m
     for (blocks = length >> 4; blocks > 0; blocks--) {
         uint32_t a = carry_8(&s, masked, &ones, &twos, &fours);
         uint32_t b = carry_8(&s, masked, &ones, &twos, &fours);
-        sixteens += sum_of_bytes(in_bytes(in_nibbles(carry(&eights, a, b))));
+        sixteens += in_bytes(in_nibbles(carry(&eights, a, b)));
+        /* Each byte grew by up to 8. */
+        if ((blocks & 15) == 0) {
+            count += sum_of_bytes(sixteens);
+            sixteens = 0;
+        }
     }
-    /* Up to 4 + 2 * 4 in each nibble, and 24 + 4 * 24 in each byte. */
+    /* Up to 4 + 2 * 4 in each nibble, 24 + 4 * 24 in each byte, and 16 * 8 more of a single block. */
     ones = in_bytes(in_nibbles(ones) + 2 * in_nibbles(twos));
     fours = in_bytes(in_nibbles(fours) + 2 * in_nibbles(eights));
-    return (int32_t)(16 * sixteens + sum_of_bytes(ones + 4 * fours));
+    if (length < 32)
+        return (int32_t)sum_of_bytes(ones + 4 * fours + 16 * sixteens);
+    return (int32_t)(16 * (count + sum_of_bytes(sixteens)) + sum_of_bytes(ones + 4 * fours));
 }
 
 #endif
@@ -302,7 +309,9 @@ INLINE int32_t differing(const uint32_t *x, const uint32_t *w, const uint32_t *m
 /* A place of the window, and what it meets there. */
 struct meeting {
     const void *x;        /* signs or numbers, of the filters' length */
-    const uint32_t *mask; /* signs that are on the image, or null where all are */
+    uint32_t *mask;       /* signs that are on the image, or null where all are */
+    int32_t border;       /* which border's corrections are kept, or -1 */
+    const int16_t *correction; /* of the first filter's product and those behind it, or null */
     int32_t skipped;      /* words of each filter before those that meet x, all beside the image */
     int32_t length;       /* words that meet x */
     int32_t taps;         /* numbers on the image */
@@ -320,9 +329,9 @@ static void taps_on_image(const struct xnor_window *window, int axis, int32_t le
     *last = larger(*first, *last);
 }
 
-/* Collect what a window meets in one piece, with zeros where it meets no image. */
+/* Collect what a window meets in one piece, with zeros where it meets no image. Corrections of borders are `known`. */
 static void meet(const struct xnor_filter *f, const void *x, const int16_t *magnitudes, int32_t group, int32_t row,
-                 int32_t column, uint32_t *scratch, struct meeting *m)
+                 int32_t column, uint32_t known, uint32_t *scratch, struct meeting *m)
 {
     const struct xnor_window *window = &f->window;
     int32_t columns = f->in.columns, channels = f->in.channels, own = channels / f->groups;
@@ -330,11 +339,12 @@ static void meet(const struct xnor_filter *f, const void *x, const int16_t *magn
     int32_t first_row, last_row, first, last, i, j, k;
     int32_t binary = f->signs != 0, size = binary ? f->length : (f->length + 1) / 2;
     int32_t rows = window->size[0], skipped_rows = 0;
-    uint32_t *mask;
     taps_on_image(window, 0, f->in.rows, top, &first_row, &last_row);
     taps_on_image(window, 1, columns, left, &first, &last);
     m->taps = (last_row - first_row) * (last - first) * own;
     m->mask = 0;
+    m->border = -1;
+    m->correction = 0;
     m->sum = 1;
     m->skipped = 0;
     m->length = f->length;
@@ -362,11 +372,19 @@ static void meet(const struct xnor_filter *f, const void *x, const int16_t *magn
         skipped_rows = first_row;
         rows = last_row - first_row;
     }
-    mask = scratch + size;
     memset(scratch, 0, sizeof(uint32_t) * (size_t)size);
     if (binary && m->taps < rows * window->size[1] * own) {
-        memset(mask, 0, sizeof(uint32_t) * (size_t)size);
-        m->mask = mask;
+        /* Beside columns of the border alone, filters differ from zeros as often in each row. */
+        if (last_row - first_row == window->size[0]) {
+            if (last == window->size[1] && first <= f->borders[0])
+                m->border = first - 1;
+            else if (first == 0 && window->size[1] - last <= f->borders[1])
+                m->border = f->borders[0] + window->size[1] - last - 1;
+        }
+        if (m->border < 0 || !(known >> m->border & 1)) {
+            m->mask = scratch + size;
+            memset(m->mask, 0, sizeof(uint32_t) * (size_t)size);
+        }
     }
     for (i = first_row; i < last_row; i++) {
         /* Taps that are neighbours are copied together. */
@@ -377,7 +395,7 @@ static void meet(const struct xnor_filter *f, const void *x, const int16_t *magn
             if (binary) {
                 copy_bits(scratch, to, (const uint32_t *)x, from, together * own);
                 if (m->mask)
-                    copy_bits(mask, to, 0, 0, together * own);
+                    copy_bits(m->mask, to, 0, 0, together * own);
             } else {
                 for (k = 0; k < together * own; k++)
                     ((int16_t *)scratch)[to + k] = ((const int16_t *)x)[from + k];
@@ -396,38 +414,34 @@ INLINE int32_t pair(const int16_t *x)
 }
 #endif
 
-/* Products of a window and two filters, so that what it meets is loaded once for both. */
-NOINLINE void dot_2(const int16_t *x, const int16_t *w, const int16_t *v, int32_t length, int32_t *products)
+/* Products of a window and four filters, so that what it meets is loaded once for all of them. */
+NOINLINE void dot_4(const int16_t *x, const int16_t *const *filters, int32_t length, int32_t *products)
 {
-    int32_t a = 0, b = 0;
-    for (; length >= 4; length -= 4, x += 4, w += 4, v += 4) {
+    const int16_t *w0 = filters[0], *w1 = filters[1], *w2 = filters[2], *w3 = filters[3];
+    int32_t a = 0, b = 0, c = 0, d = 0;
 #if HAS_PARTS
-        int32_t first = pair(x), second = pair(x + 2);
-        a = __smlad(first, pair(w), a);
-        b = __smlad(first, pair(v), b);
-        a = __smlad(second, pair(w + 2), a);
-        b = __smlad(second, pair(v + 2), b);
-#else
-        int32_t n = x[0];
-        a += n * w[0];
-        b += n * v[0];
-        n = x[1];
-        a += n * w[1];
-        b += n * v[1];
-        n = x[2];
-        a += n * w[2];
-        b += n * v[2];
-        n = x[3];
-        a += n * w[3];
-        b += n * v[3];
-#endif
+    for (; length >= 2; length -= 2, x += 2, w0 += 2, w1 += 2, w2 += 2, w3 += 2) {
+        int32_t n = pair(x);
+        a = __smlad(n, pair(w0), a);
+        b = __smlad(n, pair(w1), b);
+        c = __smlad(n, pair(w2), c);
+        d = __smlad(n, pair(w3), d);
     }
-    for (; length > 0; length--, x++) {
-        a += *x * *w++;
-        b += *x * *v++;
+#elif defined(__riscv)
+    /* Where no load moves its pointer on, that is shared by some. */
+#pragma GCC unroll 4
+#endif
+    for (; length > 0; length--) {
+        int32_t n = *x++;
+        a += n * *w0++;
+        b += n * *w1++;
+        c += n * *w2++;
+        d += n * *w3++;
     }
     products[0] = a;
     products[1] = b;
+    products[2] = c;
+    products[3] = d;
 }
 
 /* A product that needs 64 bits; those of two numbers of 15 bits and their signs fit 32. */
@@ -504,7 +518,7 @@ NOINLINE void multiply_36(const struct meeting *m, const uint32_t *w, int32_t co
 static void multiply(const struct xnor_filter *f, const struct meeting *m, int32_t k, int32_t count,
                      union products *p)
 {
-    int32_t i, length = f->length;
+    int32_t i, length = f->length, first = k % (f->grid.channels / f->groups);
     if (f->signs) {
         const uint32_t *w = f->signs + k * length + m->skipped;
         if (m->mask)
@@ -521,15 +535,21 @@ static void multiply(const struct xnor_filter *f, const struct meeting *m, int32
 #endif
         else
             multiply_signs(m, w, length, count, p->narrow);
+        for (i = 0; m->correction && i < count; i++)
+            p->narrow[i] += m->correction[first + i];
     } else {
         const int16_t *x = (const int16_t *)m->x, *w = f->weights + k * length;
         if (f->wide)
             for (i = 0; i < count; i++)
                 p->wide[i] = wide_dot(x, w + i * length, length);
         else
-            for (i = 0; i < count; i += 2)
-                /* The last filter of an odd number is taken twice. */
-                dot_2(x, w + i * length, w + smaller(i + 1, count - 1) * length, length, p->narrow + i);
+            for (i = 0; i < count; i += 4) {
+                /* The last filter is taken again where there are fewer. */
+                const int16_t *filters[4];
+                for (k = 0; k < 4; k++)
+                    filters[k] = w + smaller(i + k, count - 1) * length;
+                dot_4(x, filters, length, p->narrow + i);
+            }
     }
 }
 
@@ -568,6 +588,22 @@ static int16_t number(const struct xnor_filter *f, const struct meeting *m, int3
     return rounded_64(p * m->sum + shifted((int16_t)b, f->b_shift), &f->rounding);
 }
 
+/* Find the corrections of a border: what is counted where a window meets no image, but zeros. */
+static void correct(const struct xnor_filter *f, struct meeting *m, int32_t group, int16_t *correction)
+{
+    int32_t filters = f->grid.channels / f->groups, first = group * filters, k, i;
+    for (i = 0; i < m->length; i++)
+        m->mask[i] = ~m->mask[i];
+    for (k = 0; k < filters; k += BLOCK) {
+        int32_t count = smaller(BLOCK, filters - k);
+        union products p;
+        multiply_masked(m, f->signs + (first + k) * f->length, f->length, count, p.narrow);
+        for (i = 0; i < count; i++)
+            correction[k + i] = (int16_t)(m->taps - p.narrow[i]);
+    }
+    m->mask = 0;
+}
+
 /* Filters of a group on what a window meets. */
 static void filter_window(const struct xnor_filter *f, const struct meeting *m, int32_t group, void *y)
 {
@@ -598,7 +634,9 @@ void xnor_filter(const struct xnor_filter *f, const void *x, const int16_t *magn
     else
         for (i = 0; i < total; i++)
             ((int16_t *)y)[i] = -32768;
-    for (group = 0; group < f->groups; group++)
+    for (group = 0; group < f->groups; group++) {
+        int32_t filters = f->grid.channels / f->groups;
+        uint32_t known = 0;
         for (row = 0; row < f->out.rows; row++)
             for (column = 0; column < f->out.columns; column++)
                 for (i = 0; i < pool->size[0]; i++)
@@ -610,9 +648,17 @@ void xnor_filter(const struct xnor_filter *f, const void *x, const int16_t *magn
                             continue;
                         m.pixel = r * f->grid.columns + c;
                         m.out = row * f->out.columns + column;
-                        meet(f, x, magnitudes, group, r, c, (uint32_t *)scratch, &m);
+                        meet(f, x, magnitudes, group, r, c, known, (uint32_t *)scratch, &m);
+                        if (m.border >= 0) {
+                            int16_t *kept = (int16_t *)((uint32_t *)scratch + 2 * f->length) + m.border * filters;
+                            if (m.mask)
+                                correct(f, &m, group, kept);
+                            known |= (uint32_t)1 << m.border;
+                            m.correction = kept;
+                        }
                         filter_window(f, &m, group, y);
                     }
+    }
     turn_channels(&f->out, f->flips, (uint32_t *)y);
 }
 

@@ -47,6 +47,7 @@ struct xnor_filter {
     int32_t groups;         /* of channels, filtered apart */
     int32_t length;         /* of a filter in the arrays below: words of signs, or numbers */
     int32_t direct;         /* what a window meets lies in one piece in the input */
+    int32_t borders[2];     /* positions beside the left and the right border whose corrections are kept */
     const uint32_t *signs;  /* B, a filter after the other, rows, columns and channels of each; or */
     const int16_t *weights; /* W, likewise */
     const int16_t *t16;
@@ -67,7 +68,8 @@ struct xnor_place {
     int32_t offset, steps[3];
 };
 
-/* `scratch` has two windows of int16_t, or four of signs, each a whole number of words. */
+/* `scratch` has a window of int16_t, or two of signs, each a whole number of words, and for each of `borders` an int16_t
+ * for each filter of a group. */
 void xnor_filter(const struct xnor_filter *f, const void *x, const int16_t *magnitudes, void *y, void *scratch);
 
 /* Pixels by a table of what each of their 256 values becomes. */
