@@ -19,7 +19,7 @@ sys.path += [str(ROOT / "benchmarks"), str(ROOT / "tests/strategies")]
 
 import numpy as np  # noqa: E402
 from boards import BOARDS, FOLDER  # noqa: E402
-from other_kernels import cbin_nn, cmsis_nn, ticks  # noqa: E402
+from other_kernels import COMPARED, cbin_nn, cmsis_nn, ticks  # noqa: E402
 
 from xnornet import networks  # noqa: E402
 from xnornet.catalog import NETWORKS  # noqa: E402
@@ -158,6 +158,9 @@ def main():
     arguments = parser.parse_args()
     if not arguments.models and not arguments.network:
         parser.error("give packed models, or --network")
+    others = {"cmsis": arguments.cmsis_nn, "cbin": arguments.cbin_nn}
+    if any(others.values()) and not set(arguments.processor) <= set(COMPARED):
+        parser.error(f"other libraries are counted on {', '.join(COMPARED)}")
     graphs = {model.stem: load_packed(model)[0] for model in arguments.models}
     if arguments.network:
         options = options_of(arguments)
@@ -166,7 +169,6 @@ def main():
     found = {}
     for name, graph in graphs.items():
         for processor in arguments.processor:
-            others = {"cmsis": arguments.cmsis_nn, "cbin": arguments.cbin_nn}
             rows = measure(graph, name, processor, arguments.level, **others)
             found[f"{name}, {processor}"] = rows
             if not arguments.json:

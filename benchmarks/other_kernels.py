@@ -13,9 +13,12 @@ from xnornet.export.c.lowering import window_of
 from xnornet.graph import MaxPool
 from xnornet.graph.filters import Binary
 
-__all__ = ["cbin_nn", "cmsis_nn", "ticks"]
+__all__ = ["COMPARED", "cbin_nn", "cmsis_nn", "ticks"]
 
 LEVEL = "-Ofast"
+
+# Boards with memory for their weights.
+COMPARED = ("Cortex-M3", "Cortex-M4", "Cortex-M7")
 
 # Of CMSIS-NN/Source, what its convolution, dense layer and pooling in int8 consist of.
 CMSIS_NN = [
@@ -49,7 +52,7 @@ def cmsis_nn(export, processor, folder):
     ----------
     export : xnornet.export.c.Export
     processor : str
-        A Cortex-M of `BOARDS`.
+        Of `COMPARED`.
     folder : Path
         A copy of CMSIS-NN.
 

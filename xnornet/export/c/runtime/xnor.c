@@ -481,8 +481,8 @@ union products {
     int64_t wide[BLOCK];
 };
 
-/* The same of usual windows, 3x3 of 32, 64 and 128 channels and 5x5 of 32: where the number of words is known, no time
- * goes into finding it out. A compiler that is to save space leaves them out. */
+/* The same of 256 inputs and of usual windows, 3x3 of 32, 64 and 128 channels and 5x5 of 32: where the number of words is
+ * known, no time goes into finding it out. A compiler that is to save space leaves them out. */
 #ifndef __OPTIMIZE_SIZE__
 INLINE void multiply_known(const struct meeting *m, const uint32_t *w, int32_t length, int32_t count,
                            int32_t *products)
@@ -491,6 +491,11 @@ INLINE void multiply_known(const struct meeting *m, const uint32_t *w, int32_t l
     int32_t taps = m->taps;
     for (; count > 0; count--, w += length)
         *products++ = taps - 2 * differing(x, w, 0, 0, length);
+}
+
+NOINLINE void multiply_8(const struct meeting *m, const uint32_t *w, int32_t count, int32_t *products)
+{
+    multiply_known(m, w, 8, count, products);
 }
 
 NOINLINE void multiply_9(const struct meeting *m, const uint32_t *w, int32_t count, int32_t *products)
@@ -524,6 +529,8 @@ static void multiply(const struct xnor_filter *f, const struct meeting *m, int32
         if (m->mask)
             multiply_masked(m, w, length, count, p->narrow);
 #ifndef __OPTIMIZE_SIZE__
+        else if (m->length == 8 && length == 8)
+            multiply_8(m, w, count, p->narrow);
         else if (m->length == 9 && length == 9)
             multiply_9(m, w, count, p->narrow);
         else if (m->length == 18 && length == 18)
