@@ -30,7 +30,6 @@ from pytensor.link.basic import Container
 from pytensor.scan.op import Scan
 from pytensor.tensor.type import TensorType
 
-import theano.compile.users_ops  # noqa: F401  (registers translations)
 from theano.compile.channels_last import with_channels_last
 from theano.compile.indexing import Lengths, must_check_indices, raise_index_error, with_checked_indices
 from theano.compile.rebuilding import with_counted_lengths, with_static_shapes
@@ -41,6 +40,7 @@ from theano.compile.sharedvalue import (
     to_host,
 )
 from theano.compile.translation import translate, with_64_bits
+from theano.compile.users_ops import error_of_user
 from theano.configparser import CHOICES, config
 from theano.versions import COPY_INNER_GRAPHS
 
@@ -394,6 +394,8 @@ class Function:
                 return self._run(values, each=False)
             except _NotForJax as error:
                 self._fall_back(error.__cause__)
+            except Exception as error:
+                raise error_of_user(error) or error from error.__cause__
         return self._run_fallback(values)
 
     def _call_together(self, calls):
@@ -406,6 +408,8 @@ class Function:
             # If not in one program, then perhaps in many; these tell why if not.
             self._one_by_one = True
             return None
+        except Exception as error:
+            raise error_of_user(error) or error from error.__cause__
 
     def _run(self, values, each):
         """Outputs for values of the inputs; the updated variables change all at once, or not at all.

@@ -105,7 +105,8 @@ class Lengths:
     """Lengths in a graph that depend on the values of its integer inputs.
 
     Of a slice, only the length decides about the program, not where it starts. A number that decides about
-    other lengths, as that of steps or of zeros, becomes a constant of the program.
+    other lengths, as that of steps or of zeros, becomes a constant of the program. Numbers are inputs, and
+    elements of inputs that are vectors, as of a size.
 
     Parameters
     ----------
@@ -115,11 +116,11 @@ class Lengths:
     """
 
     def __init__(self, inputs, shared, expressions):
-        numbers = [v for v in inputs if v.type.ndim == 0 and v.type.dtype in integer_dtypes]
+        numbers = _numbers_among(inputs, expressions)
         constants, self._slices = _find(numbers, expressions) if numbers else ((), [])
         self._constants = [v for v in numbers if v in constants]
-        self._positions = [inputs.index(v) for v in numbers]
-        self._constant_positions = [inputs.index(v) for v in self._constants]
+        self._positions = list(numbers.values())
+        self._constant_positions = [numbers[v] for v in self._constants]
         self._measure = _measure(inputs + shared, self._slices) if self._slices else None
         if self._measure is None:
             self._slices = []
@@ -136,12 +137,12 @@ class Lengths:
         pair of tuple of int
             Numbers that become constants, and lengths of slices.
         """
-        key = shapes, tuple([int(values[i]) for i in self._positions])
+        key = shapes, tuple([int(values[i][element]) for i, element in self._positions])
         known = self._known.get(key)
         if known is None:
             if len(self._known) >= 10_000:
                 self._known.clear()
-            constants = tuple(int(values[i]) for i in self._constant_positions)
+            constants = tuple(int(values[i][element]) for i, element in self._constant_positions)
             lengths = tuple(map(int, self._measure(*values))) if self._measure else ()
             known = self._known[key] = constants, lengths
         return known
@@ -168,6 +169,19 @@ class Lengths:
             return [_through_windows(node.op, inputs, axes[node])] if node in axes else None
 
         return rebuild(expressions, windowed, new)
+
+
+def _numbers_among(inputs, expressions):
+    """Integers that a call brings, each with the position of its input and its index in that."""
+    integers = [v for v in inputs if v.type.dtype in integer_dtypes]
+    numbers = {v: (inputs.index(v), ()) for v in integers if v.type.ndim == 0}
+    vectors = {v for v in integers if v.type.ndim == 1}
+    for node in toposort(expressions) if vectors else ():
+        if isinstance(node.op, Subtensor) and node.inputs[0] in vectors and node.outputs[0].type.ndim == 0:
+            (index,) = unflatten_index_variables(node.inputs[1:], node.op.idx_list)
+            if isinstance(index, Constant):
+                numbers[node.outputs[0]] = inputs.index(node.inputs[0]), int(index.data)
+    return numbers
 
 
 def _find(numbers, expressions):

@@ -4,9 +4,12 @@ PyTensor's own Ops keep PyTensor's translations. An Op for which nothing here se
 :func:`theano.compile.translation.jax_version`.
 """
 
+import itertools
+import logging
 import math
 import operator
 import re
+from functools import wraps
 from types import FunctionType, ModuleType
 
 import jax
@@ -20,7 +23,7 @@ from pytensor.tensor.basic import get_scalar_constant_value
 
 from theano.compile.translation import refine
 
-__all__ = ["NotOneExpression", "from_c", "from_impl"]
+__all__ = ["NotOneExpression", "error_of_user", "from_c", "from_impl"]
 
 # Where a Python function and its JAX version must agree.
 _SAMPLES = (-100.0, -2.5, -1.5, -1.0, -0.75, -0.5, -0.25, 0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.5, 100.0)
@@ -78,7 +81,7 @@ def from_impl(op, node):
     def call(*inputs):
         inputs = jnp.broadcast_arrays(*inputs)
         result = jax.ShapeDtypeStruct(inputs[0].shape, dtype)
-        return jax.pure_callback(lambda *a: one_by_one(*map(np.asarray, a)), result, *inputs)
+        return jax.pure_callback(_keeping_errors(lambda *a: one_by_one(*map(np.asarray, a))), result, *inputs)
 
     return call
 
@@ -312,10 +315,42 @@ def _jax_perform(original, op, node, **options):
             op.perform(node, [np.array(v) for v in values], storage)
             return [np.asarray(s[0], o.type.dtype) for s, o in zip(storage, node.outputs, strict=True)]
 
-        results = jax.pure_callback(perform, results, *map(jnp.asarray, inputs))
+        results = jax.pure_callback(_keeping_errors(perform), results, *map(jnp.asarray, inputs))
         return results if len(results) > 1 else results[0]
 
     return call
+
+
+class _InUsersCode(Exception):
+    """Stands for an exception of a user's Op inside JAX, which has the text of exceptions only."""
+
+
+_errors, _numbers = {}, itertools.count()
+
+
+def _keeping_errors(function):
+    @wraps(function)
+    def call(*args):
+        try:
+            return function(*args)
+        except Exception as error:
+            number = next(_numbers)
+            _errors[number] = error
+            raise _InUsersCode(f"error {number} of an Op's perform or impl: {error!r}") from None
+
+    return call
+
+
+def error_of_user(error):
+    """The exception that a user's Op ended in, for what JAX made of it; None if it is another one's."""
+    number = re.search(r"error (\d+) of an Op's perform or impl", str(error))
+    return _errors.pop(int(number[1]), None) if number else None
+
+
+# JAX would print each of them, besides raising it.
+logging.getLogger("jax._src.callback").addFilter(
+    lambda record: not (record.exc_info and isinstance(record.exc_info[1], _InUsersCode))
+)
 
 
 def _lengths(op, node, inputs):

@@ -155,3 +155,34 @@ def test_a_function_as_an_op_is_called_likewise():
     f = theano.function([x, y], larger(x, y) * 2)
     a, b = np.eye(2, dtype="float32"), np.full((2, 2), 0.5, "float32")
     np.testing.assert_array_equal(f(a, b), np.maximum(a, b) * 2)
+
+
+class Refused(Op):
+    """An Op that has an error of its own."""
+
+    __props__ = ()
+
+    def make_node(self, x):
+        return Apply(self, [x], [x.type()])
+
+    def perform(self, node, inputs, output_storage):
+        if inputs[0].sum() > 0:
+            raise KeyError("too large")
+        output_storage[0][0] = inputs[0]
+
+    def infer_shape(self, *arguments):
+        return arguments[-1]
+
+
+def test_an_error_in_perform_comes_out_as_it_is_and_changes_nothing(capfd):
+    x, s = T.fvector(), theano.shared(np.float32(1))
+    f = theano.function([x], Refused()(x) + s, updates={s: s + 1})
+    good, bad = np.array([-1, 0], "float32"), np.array([1, 2], "float32")
+    with pytest.raises(KeyError, match="too large"):
+        f(bad)
+    np.testing.assert_array_equal(f(good), [0, 1])
+    for call in (lambda: f(bad), lambda: f.each(np.stack([good, bad]))):
+        with pytest.raises(KeyError, match="too large"):
+            call()
+    assert s.get_value() == 2 and f.compilations <= 2
+    assert "too large" not in capfd.readouterr().err

@@ -336,13 +336,16 @@ def test_multinomial_counts_of_one_vector_have_the_size_that_is_asked_for(mode):
     np.testing.assert_allclose(many.mean(axis=0), 2 * p, atol=5 * np.sqrt(0.42 / 5000))
 
 
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("streams", [MRG_RandomStreams, RandomStreams])
-def test_a_size_may_be_a_vector_with_a_number_of_axes(streams):
+def test_a_size_may_be_a_vector_with_a_number_of_axes(streams, mode):
     size = T.lvector()
     numbers = streams(1).uniform(size=size, ndim=2)
     assert numbers.broadcastable == (False, False)
-    f = theano.function([size], numbers, mode="FAST_COMPILE")
+    f = theano.function([size], numbers, mode=mode)
     assert f([3, 4]).shape == (3, 4) and f([2, 1]).shape == (2, 1)
+    with pytest.raises(IndexError):
+        f([3])
 
 
 def test_without_a_size_numbers_have_the_shape_of_their_parameters():
