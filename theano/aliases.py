@@ -6,7 +6,6 @@ PyTensor's own objects, so that no class exists twice. PyTensor's modules are lo
 
 import importlib
 import sys
-from functools import partial
 from importlib.machinery import ModuleSpec
 from importlib.util import module_from_spec
 from pathlib import Path
@@ -16,8 +15,14 @@ from theano.absent import ABSENT, nearest, stand_in
 
 __all__ = ["MODULES", "let_absent_names_say_so"]
 
-# Each of Theano's modules, and where PyTensor has what was in it; the first that has a name gives it.
+# Each of Theano's modules, and where PyTensor has what was in it; the first that has a name gives it. Modules
+# that are written here are among them where PyTensor has more of what they held.
 MODULES = {
+    "theano": "compile.builders compile.io gradient graph.basic graph.fg graph.op graph.type link.basic "
+    "raise_op",
+    "theano.compile": "compile.builders compile.io compile.maker compile.mode compile.ops "
+    "compile.debug.debugmode compile.debug.monitormode compile.debug.profiling compile.sharedvalue gradient "
+    "graph.null_type",
     "theano.compile.builders": "compile.builders",
     "theano.compile.debugmode": "compile.debug.debugmode compile.debug",
     "theano.compile.io": "compile.io",
@@ -27,6 +32,9 @@ MODULES = {
     "theano.compile.ops": "compile.ops",
     "theano.compile.pfunc": "compile.maker compile.rebuild",
     "theano.compile.profiling": "compile.debug.profiling",
+    "theano.gof": "graph.basic graph.fg graph.op graph.type graph.features graph.traversal graph.utils "
+    "graph.rewriting.basic graph.rewriting.db graph.destroyhandler link.basic link.c.basic link.c.op "
+    "link.c.type",
     "theano.gof.destroyhandler": "graph.destroyhandler",
     "theano.gof.fg": "graph.fg graph.utils",
     "theano.gof.null_type": "graph.null_type",
@@ -37,6 +45,7 @@ MODULES = {
     "theano.gof.type": "graph.type link.c.type",
     "theano.gof.unify": "graph.rewriting.unify",
     "theano.gof.utils": "graph.utils",
+    "theano.gradient": "gradient",
     "theano.misc": "misc",
     "theano.misc.pkl_utils": "misc.pkl_utils",
     "theano.misc.ordered_set": "misc.ordered_set",
@@ -55,6 +64,8 @@ MODULES = {
     "theano.sparse.sharedvar": "sparse.sharedvar",
     "theano.sparse.type": "sparse.type",
     "theano.sparse.utils": "sparse.utils",
+    "theano.tensor": "tensor.basic tensor.math tensor.type tensor.subtensor tensor.extra_ops tensor.sort "
+    "raise_op",
     "theano.tensor.basic": "tensor.basic tensor.math tensor.shape tensor.type tensor.subtensor tensor",
     "theano.tensor.blas": "tensor.blas",
     "theano.tensor.elemwise": "tensor.elemwise tensor.math",
@@ -63,7 +74,7 @@ MODULES = {
     "theano.tensor.fourier": "tensor.fourier",
     "theano.tensor.inplace": "tensor.inplace",
     "theano.tensor.nlinalg": "tensor.nlinalg tensor.linalg",
-    "theano.tensor.opt": "tensor.rewriting.basic tensor.rewriting.math tensor.rewriting.shape",
+    "theano.tensor.opt": "tensor.rewriting.basic tensor.rewriting.math tensor.rewriting.shape raise_op",
     "theano.tensor.raw_random": "tensor.random.basic tensor.random.op",
     "theano.tensor.sharedvar": "tensor.sharedvar",
     "theano.tensor.slinalg": "tensor.slinalg tensor.linalg",
@@ -101,17 +112,25 @@ class _Alias(ModuleType):
             home, _, other = name_ours.partition(":")
             found = getattr(importlib.import_module(home), other or name)
         else:
-            found = self._find(name)
+            found = _find(self.__name__, name)
         setattr(self, name, found)
         return found
 
-    def _find(self, name):
-        for home in MODULES.get(self.__name__, "").split():
-            try:
-                return getattr(importlib.import_module(f"pytensor.{home}"), name)
-            except (ImportError, AttributeError):
-                continue
-        return stand_in(self.__name__, name)
+
+def _find(module, name):
+    """A name that a module of Theano's had: PyTensor's, a module below it, or what stands in for it."""
+    for home in MODULES.get(module, "").split():
+        try:
+            return getattr(importlib.import_module(f"pytensor.{home}"), name)
+        except (ImportError, AttributeError):
+            continue
+    try:
+        return stand_in(module, name)
+    except AttributeError:
+        below = f"{module}.{name}"
+        if below in MODULES or below in ABSENT:
+            return importlib.import_module(below)
+        raise
 
 
 class _Finder:
@@ -139,15 +158,24 @@ class _Finder:
 def let_absent_names_say_so():
     """Give the modules that are written here the names that Theano's had and they do not have."""
     root = Path(__file__).parent
-    for name in ABSENT:
+    for name in {**MODULES, **ABSENT}:
         file = root.joinpath(*name.split(".")[1:])
         if file.with_suffix(".py").exists() or (file / "__init__.py").exists():
-            importlib.import_module(name).__getattr__ = partial(stand_in, name)
+            importlib.import_module(name).__getattr__ = _finder_of(name)
     for name in {*MODULES, *ABSENT} - {*sys.modules}:
         package, _, own = name.rpartition(".")
         if own in vars(sys.modules.get(package, object)):
             # A function, like ``tensor.sort``: Python would put a module that is loaded later in its place.
             sys.modules[name] = module_from_spec(_Finder.find_spec(name))
+
+
+def _finder_of(module):
+    def find(name):
+        if name.startswith("__"):
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        return _find(module, name)
+
+    return find
 
 
 sys.meta_path.append(_Finder)

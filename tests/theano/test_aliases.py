@@ -7,6 +7,7 @@ import importlib
 import json
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytensor
 import pytest
@@ -25,6 +26,8 @@ def test_every_name_of_every_module_is_here_or_names_what_is_nearest():
         assert sys.modules[module] is home is importlib.import_module(module)
         for name in (kinds["class"] + " " + kinds["function"]).split():
             found = getattr(home, name)
+            # A module of that name must not stand in a function's place, as ``tensor.var`` did.
+            assert not isinstance(found, ModuleType), (module, name)
             if getattr(found, "__doc__", None) and found.__doc__.startswith("Not here; nearest is"):
                 absent.append((module, name))
                 with pytest.raises(NotImplementedError, match=f"{module}.{name} .* nearest is ."):
@@ -50,6 +53,12 @@ def test_a_name_that_theano_did_not_have_either_is_an_attribute_error():
         assert not hasattr(module, "no_such_name")
     with pytest.raises(ModuleNotFoundError):
         importlib.import_module("theano.no_such_module")
+
+
+def test_what_theano_s_packages_showed_of_their_modules_is_there():
+    assert theano.OpFromGraph is theano.compile.OpFromGraph is pytensor.compile.builders.OpFromGraph
+    assert theano.subgraph_grad is pytensor.gradient.subgraph_grad
+    assert theano.tensor.opt.Assert is pytensor.raise_op.Assert
 
 
 def test_an_absent_class_serves_to_ask_for_types():

@@ -39,3 +39,12 @@ def test_the_right_product_of_a_linear_function_still_has_its_variable_as_an_inp
         np.testing.assert_array_equal(result, expected)
     of_another = theano.function([x, v, other], T.Rop(2 * x, [x, other], [v, v]), on_unused_input="ignore")
     np.testing.assert_array_equal(of_another(point, tangent, point), 2 * tangent)
+
+
+def test_right_products_of_a_sum_have_the_terms_of_all_inputs():
+    x, y, a, b = T.fvectors(*"xyab")
+    products = theano.Rop([x + y, x * y, x], [x, y], [a, b])
+    values = [np.array(v, "float32") for v in ([1, 2], [3, 5], [7, 11], [13, 17])]
+    f = theano.function([x, y, a, b], [*products, theano.Rop(x - y, [x, y], [a, b])])
+    for result, expected in zip(f(*values), [[20, 28], [34, 89], [7, 11], [-6, -6]], strict=True):
+        np.testing.assert_array_equal(result, expected)

@@ -26,6 +26,7 @@ from pytensor.graph.basic import Variable
 from pytensor.graph.fg import FunctionGraph
 from pytensor.graph.replace import clone_replace
 from pytensor.graph.traversal import ancestors, get_var_by_name
+from pytensor.graph.utils import MissingInputError
 from pytensor.link.basic import Container
 from pytensor.scan.op import Scan
 from pytensor.tensor.type import TensorType
@@ -146,9 +147,10 @@ def function(
         An input is not part of the graph.
     TypeError
         An update does not fit its shared variable, or an argument is not of the form told above.
+    MissingInput
+        The outcome depends on a variable which is no input; a ``ValueError``, too.
     ValueError
-        Two updates or givens of one variable, an outcome that depends on a variable which is no input, or a
-        word that ``mode`` or ``on_unused_input`` does not take.
+        Two updates or givens of one variable, or a word that ``mode`` or ``on_unused_input`` does not take.
     """
     if not isinstance(inputs, list | tuple):
         raise TypeError(f"The inputs of a function come in a list; got {type(inputs).__name__}")
@@ -660,6 +662,10 @@ class _Storage:
         self._container._option.value = value
 
 
+class MissingInput(MissingInputError, ValueError):
+    """The graph depends on a variable that is no input of the function."""
+
+
 _ON_UNUSED = ("raise", "warn", "ignore")
 
 
@@ -848,7 +854,8 @@ def _check_updates(updates):
         if not isinstance(variable, SharedVariable):
             raise TypeError(f"An update stores into a shared variable; got {variable!r}")
         if not isinstance(expression, Variable):
-            expression = pytensor.tensor.as_tensor_variable(expression)
+            value = variable.type.filter(expression, allow_downcast=None)
+            expression = variable.type.constant_type(type=variable.type, data=value)
         try:
             checked[variable] = variable.type.filter_variable(expression, allow_convert=True)
         except TypeError as error:
@@ -912,7 +919,7 @@ def _check_inputs(inputs, expressions, on_unused):
         and not isinstance(v, pytensor.graph.basic.Constant)
     ]
     if missing:
-        raise ValueError(f"The outputs depend on {missing[0]}, which is neither an input nor shared")
+        raise MissingInput(f"The outputs depend on {missing[0]}, which is neither an input nor shared")
 
 
 def _join_aliases(updated, expressions):

@@ -16,7 +16,7 @@ from pytensor.tensor.subtensor import Subtensor
 
 import theano.tensor.signal as signal  # `from theano.tensor` would find PyTensor's
 from theano.gradient import Lop, Rop
-from theano.tensor import nnet, shared_randomstreams, var
+from theano.tensor import nnet, shared_randomstreams
 from theano.tensor.var import TensorConstant, TensorVariable
 
 __all__ = [name for name in dir(pytensor.tensor) if not name.startswith("_")] + [
@@ -47,9 +47,9 @@ __all__ = [name for name in dir(pytensor.tensor) if not name.startswith("_")] + 
     "sgn",
     "shared_randomstreams",
     "signal",
+    "split",
     "stack",
     "unbroadcast",
-    "var",
     "verify_grad",
 ]
 
@@ -57,6 +57,8 @@ abs_ = abs
 inv = reciprocal
 sgn = sign  # noqa: F405
 float_dtypes = tuple(t.dtype for t in float_types)
+# The function, in whose place Python has put the module of that name when it was imported.
+var = pytensor.tensor.var
 
 
 def stack(*tensors, axis=0):
@@ -64,6 +66,11 @@ def stack(*tensors, axis=0):
     if isinstance(tensors[0], list | tuple):
         return _stack(*tensors) if len(tensors) > 1 else _stack(tensors[0], axis)
     return _stack(tensors, axis)
+
+
+def split(x, splits_size, n_splits, axis=0):
+    """Cut ``x`` along an axis into ``n_splits`` parts of lengths ``splits_size``."""
+    return pytensor.tensor.split(x, splits_size, n_splits=n_splits, axis=axis)
 
 
 def flatten(x, ndim=None, outdim=None):

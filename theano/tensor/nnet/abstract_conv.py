@@ -36,6 +36,7 @@ __all__ = [
     "conv3d",
     "conv3d_grad_wrt_inputs",
     "conv3d_grad_wrt_weights",
+    "get_conv_output_shape",
     "separable_conv2d",
     "separable_conv3d",
 ]
@@ -212,6 +213,11 @@ class Correlation(_Geometry):
 
     def perform(self, node, inputs, output_storage):
         image, kernel = self.first(inputs[0]), inputs[1]
+        if image.shape[1] != kernel.shape[1] * self.groups:
+            raise ValueError(
+                f"A convolution of {image.shape[1]} channels in {self.groups} group(s) met kernels of "
+                f"{kernel.shape[1]}"
+            )
         out = self.output_lengths(image.shape[2:], kernel.shape[2:])
         total = np.zeros((len(image), self.groups, len(kernel) // self.groups, *out), node.outputs[0].dtype)
         filters = self.split(kernel, 0)
@@ -430,6 +436,14 @@ def conv3d(
     """Convolve volumes with filters; see :func:`conv2d`."""
     geometry = _geometry(3, border_mode, subsample, filter_dilation, num_groups, kwargs)
     return _convolve(3, input, filters, input_shape, filter_shape, geometry, filter_flip)
+
+
+def get_conv_output_shape(image_shape, kernel_shape, border_mode, subsample, filter_dilation=None):
+    """Lengths of a convolution's output, None where they are not known: ``(batch, filters, ...)``."""
+    ndim = len(image_shape) - 2
+    geometry = _geometry(ndim, border_mode, subsample, filter_dilation or (1,) * ndim, 1, {})
+    lengths = Correlation(*geometry).output_lengths(image_shape[2:], kernel_shape[2:])
+    return (image_shape[0], kernel_shape[0], *lengths)
 
 
 def conv2d_grad_wrt_inputs(

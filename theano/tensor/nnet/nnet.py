@@ -158,7 +158,7 @@ def crossentropy_softmax_1hot_with_bias(x, b, y_idx, **kwargs):
 def crossentropy_softmax_argmax_1hot_with_bias(x, b, y_idx, **kwargs):
     """Cross-entropy of ``softmax(x + b)`` against classes, ``softmax(x + b)``, and the likeliest classes."""
     loss, probabilities, _, classes = _crossentropy_softmax(x + b, y_idx)
-    return loss, probabilities, classes
+    return loss, probabilities, classes.astype(pt.as_tensor_variable(y_idx).dtype)
 
 
 def crossentropy_softmax_max_and_argmax_1hot(x, y_idx, **kwargs):
