@@ -33,9 +33,9 @@ def shapes(tmp_path, monkeypatch):
     rng, bunch = np.random.default_rng(0), load_digits()
     for k, name in enumerate(CLASSES):
         (tmp_path / "shapes" / name).mkdir(parents=True)
-        for i, digit in enumerate(bunch.images[bunch.target == k][:60]):
-            clutter(rng, digit).save(tmp_path / "shapes" / name / f"{i:02}.png")
-    clutter(rng, bunch.images[bunch.target == 0][100]).save(tmp_path / "new.png")
+        for i, digit in enumerate(bunch.images[bunch.target == k][:150]):
+            clutter(rng, digit).save(tmp_path / "shapes" / name / f"{i:03}.png")
+    clutter(rng, bunch.images[bunch.target == 0][-1]).save(tmp_path / "new.png")
 
 
 def test_the_tutorial_goes_from_pictures_to_a_classified_one(shapes, capsys, monkeypatch):
@@ -50,7 +50,7 @@ def test_the_tutorial_goes_from_pictures_to_a_classified_one(shapes, capsys, mon
         names = {}
         exec(compile(training, "own_images.md", "exec"), names)
         rows = capsys.readouterr().out.count("'valid_error': ")
-    assert "5 classes in shapes" in printed["data"][0] and "300 48x48 rgb" in printed["data"][0]
+    assert "5 classes in shapes" in printed["data"][0] and "750 48x48 rgb" in printed["data"][0]
     errors = [float(re.match(r"error ([\d.]+)%", text)[1]) for text in printed["test"]]
     # Of five classes, chance is wrong on 80%.
     assert max(errors) < 40 and abs(errors[0] - errors[1]) < 10
