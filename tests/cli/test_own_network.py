@@ -123,6 +123,13 @@ def test_what_the_engine_cannot_run_is_said_before_training_if_wanted(place, cap
         (["train"], "expected the name of a dataset, or your own images with --images; neither is given"),
         (["train", "mnist", "--images", "mine.npz"], "with --images; both are given"),
         (["train", "--images", "mine.npz"], "--images needs a network; name one with --net"),
+        *(
+            (
+                ["train", "--images", "mine.npz", "--net", "nets.py:build", *option],
+                f"{option[0]} is for folders",
+            )
+            for option in (["--size", "4x4"], ["--color", "grey"], ["--skip-bad"])
+        ),
         (["train", "--images", "none", "--net", "nets.py:build"], "none: not found; images come as a folder"),
         (
             ["train", "--images", "mine.npz", "--net", "nets.py:build", "--set", "depth=3"],

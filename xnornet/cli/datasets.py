@@ -71,12 +71,25 @@ def load_dataset(arguments, log, whiten=None, input_shape=None):
     Returns
     -------
     Dataset
+
+    Raises
+    ------
+    UsageError
+        An option is of no use for these images.
+    DataError
+        As `xnornet.data.load` and `xnornet.data.load_images`.
     """
     from xnornet import data
     from xnornet.data.pictures import color_of
 
     if arguments.images is None:
         return data.load(arguments.dataset, arguments.data, whiten=whiten)
+    for option in ("size", "color", "skip_bad"):
+        if getattr(arguments, option, None) and arguments.images.endswith(".npz"):
+            raise UsageError(
+                f"--{option.replace('_', '-')} is for folders of pictures; the arrays of {arguments.images} "
+                "are used as they are, so leave it out"
+            )
     if input_shape is None:
         size, color = arguments.size, arguments.color
     else:
