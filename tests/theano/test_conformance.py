@@ -32,7 +32,6 @@ def check(ours):
 
 
 def test_expressions_give_the_same_values_types_and_errors():
-    # Of some, mostly convolutions, Theano without a C compiler had no answer.
     expressions = [e for e in dict.fromkeys(conformance.EXPRESSIONS) if e in THEIRS]
     assert len(expressions) > 1500 and {*expressions, *conformance.PROGRAMS} == {*THEIRS}
     expressions = expressions[:: extent.few_or_all(5, 1)]
