@@ -83,7 +83,7 @@ def test_a_bias_is_added_before_or_after_the_scales():
 def test_values_beyond_the_calibration_saturate():
     network = DenseLayer(InputLayer((None, 1, 2, 2)), 3, W=lasagne.init.Constant(1), nonlinearity=None)
     images = np.array([[[[1, 1], [1, 1]]], [[[-1, -1], [-1, -1]]]], "float32")
-    *_, scores = assert_exact(quantize(network, np.array([[[[1, 0], [0, 0]]]])), images)
+    *_, scores = assert_exact(quantize(network, np.array([[[[1.0, 0], [0, 0]]]])), images)
     limit = 2**15 - 1
     assert set(np.abs(scores).ravel()) == {limit}
     np.testing.assert_array_equal(scores[0], -scores[1])

@@ -145,7 +145,7 @@ REFUSED = {
     "backwards": (lambda: SliceLayer(source(), slice(None, None, -1)), "negative step; use a positive one"),
     "dimshuffle": (
         lambda: lasagne.layers.DimshuffleLayer(source(), (0, 2, 3, 1)),
-        "DimshuffleLayer: it has no exact form; use one of BatchNormLayer, .*XNORDenseLayer",
+        "DimshuffleLayer: it has no exact form; use one of .*BatchNormLayer, .*XNORDenseLayer",
     ),
     "tanh": (
         bent(lasagne.nonlinearities.tanh),

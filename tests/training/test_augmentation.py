@@ -10,7 +10,7 @@ import theano
 import theano.tensor as T
 from xnornet import data
 from xnornet.catalog import NETWORKS_OF
-from xnornet.training.augmentation import AUGMENTATIONS, Augmentation
+from xnornet.training.augmentation import AUGMENTATIONS, Augmentation, augmentation_of
 
 
 def looped(images, draws, padding, fill, hole):
@@ -67,6 +67,12 @@ def test_every_dataset_has_one_and_only_photographs_of_things_are_mirrored_and_g
     assert set(AUGMENTATIONS) == set(NETWORKS_OF)
     assert [name for name, a in AUGMENTATIONS.items() if a.flip] == ["cifar10"]
     assert [name for name, a in AUGMENTATIONS.items() if a.hole] == ["cifar10"]
+
+
+@pytest.mark.parametrize(("height", "width", "padding"), [(48, 64, 4), (8, 5, 1), (96, 96, 8)])
+def test_images_of_the_users_own_are_moved_by_a_twelfth_and_not_mirrored(height, width, padding):
+    split = data.Split(np.zeros((1, 3, height, width), "float32"), np.zeros(1, "int32"))
+    assert augmentation_of(data.Dataset("faces", 1, split, split, split)) == Augmentation(padding)
 
 
 @pytest.mark.parametrize("name", AUGMENTATIONS)

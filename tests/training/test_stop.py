@@ -361,12 +361,6 @@ def test_two_runs_do_not_write_to_the_same_place(digits, tmp_path):
     assert [file.name for file in tmp_path.glob(".*")] == [".net.npz.lock"]
 
 
-def test_images_that_have_no_augmentation_are_told(digits, tmp_path):
-    with pytest.raises(TrainingError, match="no augmentation for 'faces', only for digits"):
-        go(dataclasses.replace(digits, name="faces"), tmp_path / "net.npz")
-    assert [file.name for file in tmp_path.iterdir()] == [".net.npz.lock"]
-
-
 def test_a_checkpoint_that_cannot_be_read_is_not_told_to_be_deleted(digits, begun, monkeypatch):
 
     def stale(*args, **options):
