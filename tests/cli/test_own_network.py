@@ -200,7 +200,9 @@ def test_a_packed_model_no_longer_needs_the_file_and_classifies(place, weights, 
     (place / "bad.png").write_bytes(b"no")
     capsys.readouterr()
     assert main(["classify", "--model", "p.npz", "--json", "--skip-bad", "--top", "9", "."]) == 0
-    (result,) = json.loads(capsys.readouterr().out)["pictures"]
+    printed = json.loads(capsys.readouterr().out)
+    (result,), (bad,) = printed["pictures"], printed["left_out"]
+    assert bad.startswith("bad.png: is no picture")
     assert result["file"] == "one.png" and set(result["scores"]) == {"a", "b", "c"}
     assert result["class"] == max(result["scores"], key=result["scores"].get)
     assert main(["classify", "--model", "p.npz", "bad.png"]) == 1

@@ -31,16 +31,16 @@ def _classify(arguments, log, started):
     model = engine.load(arguments.model)
     if len(model.input_shape) != 3 or color_of(model.input_shape[0]) is None:
         raise UsageError(f"{arguments.model}: takes {model.input_shape}, and pictures have 1 or 3 channels")
-    results, files = [], _files(arguments.pictures)
+    results, left_out, files = [], [], _files(arguments.pictures)
     for i in range(0, len(files), BATCH):
-        results += _results(arguments, model, files[i : i + BATCH], log)
+        results += _results(arguments, model, files[i : i + BATCH], left_out, log)
     if arguments.json:
-        log(json.dumps({"model": str(arguments.model), "pictures": results}))
+        log(json.dumps({"model": str(arguments.model), "pictures": results, "left_out": left_out}))
     return 0
 
 
-def _results(arguments, model, files, log):
-    """What the model finds on some pictures; printed at once unless as JSON."""
+def _results(arguments, model, files, left_out, log):
+    """What the model finds on some pictures; printed at once unless as JSON. Adds to those left out."""
     import numpy as np
 
     from xnornet.data.pictures import color_of, read_picture
@@ -54,6 +54,7 @@ def _results(arguments, model, files, log):
         except DataError as error:
             if not arguments.skip_bad:
                 raise DataError(f"{error}, or leave it out with --skip-bad") from error
+            left_out.append(str(error))
             if not arguments.json:
                 log(f"left out: {error}")
     if not read:
