@@ -211,6 +211,15 @@ def test_a_packed_model_no_longer_needs_the_file_and_classifies(place, weights, 
     assert "was trained on mine, not digits" in error_line(capsys)
 
 
+def test_a_run_does_not_go_on_with_a_file_that_has_changed(place, capsys):
+    argv = ["train", "--images", "mine.npz", "--net", "nets.py:build", "--out", "m.npz"]
+    assert main([*argv, "--max-minutes", "1e-9"]) == 0
+    (place / "nets.py").write_text(NET + "# another one\n")
+    line, _ = refuses(capsys, *argv, "--resume")
+    assert "m.checkpoint.npz: belongs to a run of another version of nets.py:build" in line
+    assert (place / "m.checkpoint.npz").exists()
+
+
 def test_images_of_other_classes_are_refused(place, weights, capsys):
     np.savez("mine.npz", **{**np.load("mine.npz"), "class_names": ["x", "y", "z"]})
     line, _ = refuses(capsys, "test", "--images", "mine.npz", "--model", "m.npz")

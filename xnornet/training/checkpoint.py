@@ -171,6 +171,11 @@ def load_checkpoint(out, identity, state):
     header = _read_header(path)
     for key, wanted in identity.items():
         found = header["identity"].get(key)
+        if found != wanted and key == "network_md5":
+            raise ModelError(
+                f"{path}: belongs to a run of another version of {identity['network']}; bring its file back "
+                "to what it was, or delete the checkpoint to start over"
+            )
         if found != wanted:
             raise ModelError(
                 f"{path}: belongs to a run with {key}={found!r}, not {wanted!r}; resume with the options "
