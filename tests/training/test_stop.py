@@ -123,7 +123,7 @@ with in_place_of_ours():
 
 def run_until_a_checkpoint(out, stop, delay=0.0):
     options = ["--set", "num_units=32", "--batch-size", "5", "--epochs", "4"]
-    command = [sys.executable, "-c", PROGRAM, "--out", str(out), *options]
+    command = [sys.executable, "-W", "ignore:pkg_resources", "-c", PROGRAM, "--out", str(out), *options]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 120
     while not checkpoint_path(out).exists() and time.monotonic() < deadline:
