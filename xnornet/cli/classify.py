@@ -85,7 +85,7 @@ def _sentence(result):
 
 def _files(paths):
     """The pictures that are named, and those in folders that are, below them too."""
-    from xnornet.data.pictures import SUFFIXES
+    from xnornet.data.pictures import is_picture
 
     files = []
     for path in paths:
@@ -93,7 +93,7 @@ def _files(paths):
             files.append(path)
             continue
         below = sorted(Path(top, name) for top, _, names in os.walk(path) for name in names)
-        found = [file for file in below if file.suffix.lower() in SUFFIXES and not file.name.startswith(".")]
+        found = [file for file in below if is_picture(file)]
         if not found:
             raise UsageError(f"{path}: has no pictures")
         files += found

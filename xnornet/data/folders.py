@@ -14,7 +14,7 @@ import numpy as np
 from xnornet.archives import read_array_headers, write_atomically
 from xnornet.data.arrays import SPLITS, check_class_names, own_name, split_rows
 from xnornet.data.dataset import Dataset, Pixels, Split
-from xnornet.data.pictures import SUFFIXES, channels_of, measure, read_picture, size_text
+from xnornet.data.pictures import channels_of, is_picture, measure, read_picture, size_text
 from xnornet.errors import DataError, ModelError, WriteError
 
 __all__ = ["Listing", "from_folder", "list_pictures", "progress"]
@@ -164,11 +164,7 @@ def _folders(folder):
 def _of_classes(folder):
     """Pictures by the name of their class."""
     found = {
-        path.name: sorted(
-            file
-            for file in path.iterdir()
-            if file.suffix.lower() in SUFFIXES and not file.name.startswith(".") and file.is_file()
-        )
+        path.name: sorted(file for file in path.iterdir() if is_picture(file) and file.is_file())
         for path in _folders(folder)
     }
     if not found:

@@ -11,7 +11,7 @@ import numpy as np
 from xnornet.catalog import COLORS
 from xnornet.errors import DataError
 
-__all__ = ["SUFFIXES", "channels_of", "color_of", "measure", "read_picture", "size_text"]
+__all__ = ["channels_of", "color_of", "is_picture", "measure", "read_picture", "size_text"]
 
 SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 
@@ -37,6 +37,11 @@ def color_of(channels):
 def size_text(size):
     """A size ``(height, width)`` as options have it: ``48x64``."""
     return "x".join(map(str, size))
+
+
+def is_picture(file):
+    """Whether a file's name is that of a picture, and not hidden."""
+    return file.suffix.lower() in SUFFIXES and not file.name.startswith(".")
 
 
 def measure(file):
