@@ -154,7 +154,7 @@ def test_a_wrong_model_is_one_line_and_no_file(tmp_path, capsys, content, line):
 def test_the_model_is_not_overwritten(packed, tmp_path, capsys):
     model = shutil.copy(packed, tmp_path / "model.onnx")
     assert export(model, "onnx", model) == 1
-    assert "would take the place of the model" in error_line(capsys)
+    assert f"would take the place of {model}" in error_line(capsys)
     assert model.read_bytes() == packed.read_bytes()
 
 

@@ -11,7 +11,7 @@ from xnornet import data, engine
 from xnornet.data import Whitening, preprocessing_of, save_whitening
 from xnornet.engine import Engine
 from xnornet.errors import ModelError
-from xnornet.graph import load_packed, save_packed
+from xnornet.graph import Graph, load_packed, save_packed
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
 RANGE = {"full_scale": 127 / 128, "whitening": None}
@@ -105,6 +105,12 @@ def test_what_are_no_pixels_is_refused_with_the_remedy(wrong, words):
 def test_a_header_that_does_not_tell_enough_is_named(pixels, info, words):
     with pytest.raises(ModelError, match=words):
         Engine(GRAPH, info=info).classify(pixels)
+
+
+def test_scores_that_are_not_one_for_each_class_are_refused(pixels):
+    maps = Graph.chain(GRAPH.input_shape, GRAPH.operations[:2])
+    with pytest.raises(ModelError, match=r"scores of shape \(\d+, \d+, \d+\) .* not one for each class"):
+        Engine(maps, info={"preprocessing": RANGE}).classify(pixels)
 
 
 @pytest.mark.parametrize("name", ["digits_mlp", "mnist_convnet", "cifar10_convnet"])

@@ -100,12 +100,24 @@ def in_single_precision():
 
 
 def check_out_file(arguments, suffix):
-    """Find out beforehand whether the file of --out can be written, and costs nobody the model."""
+    """Find out beforehand whether the file of --out can be written, and costs nobody the model.
+
+    Parameters
+    ----------
+    arguments : argparse.Namespace
+        With ``out`` and ``model``.
+    suffix : str
+        Of the file's name. Beside an ``.npz`` file a whitening may be written.
+
+    Raises
+    ------
+    UsageError
+        It cannot, or would take the place of the model.
+    """
+    from xnornet.data import whitening_path
     from xnornet.disk import probe
 
-    out = arguments.out
-    if out.is_dir():
-        raise UsageError(f"--out {out}: is a folder; it takes the name of an {suffix} file")
+    out, model = arguments.out, arguments.model
     if out.suffix != suffix:
         raise UsageError(f"--out is {out}; it takes the name of an {suffix} file")
     try:
@@ -113,5 +125,9 @@ def check_out_file(arguments, suffix):
     except OSError as error:
         reason = f"cannot be written ({error.strerror}); choose another place"
         raise UsageError(f"--out {out}: {reason}") from error
-    if os.path.realpath(out) == os.path.realpath(arguments.model):
-        raise UsageError(f"--out {out}: would take the place of the model; choose another name")
+    if out.is_dir():
+        raise UsageError(f"--out {out}: is a folder; it takes the name of an {suffix} file")
+    for own in (model, whitening_path(model)):
+        for written in (out, whitening_path(out)) if suffix == ".npz" else (out,):
+            if os.path.realpath(written) == os.path.realpath(own):
+                raise UsageError(f"--out {out}: would take the place of {own}; choose another name")

@@ -1,7 +1,6 @@
 """The command that packs."""
 
 import json
-import os
 from pathlib import Path
 
 from xnornet.catalog import NETWORKS_OF
@@ -15,7 +14,7 @@ from xnornet.cli.models import (
     load_model,
     quantized,
 )
-from xnornet.cli.options import positive
+from xnornet.cli.options import check_out_file, positive
 from xnornet.errors import ModelError, UsageError
 
 __all__ = ["add_pack"]
@@ -59,7 +58,11 @@ def _pack(arguments, log, started):
     if is_packed(arguments.model):
         raise UsageError(f"{arguments.model}: is packed already; pack the weights that training saved")
     read_array_headers(arguments.model)
-    _check_out(arguments)
+    check_out_file(arguments, ".npz")
+    if arguments.out.exists() and not is_packed(arguments.out):
+        raise UsageError(
+            f"--out {arguments.out}: is there, and is no packed model; delete it, or choose another name"
+        )
     loaded = load_model(arguments, log)
     images = loaded.dataset.train.images[: arguments.no]
     model = quantized(arguments, loaded, images)
@@ -84,31 +87,6 @@ def _pack(arguments, log, started):
     result = _result(arguments, loaded, len(images))
     log(json.dumps(result) if arguments.json else _sentence(result))
     return 0
-
-
-def _check_out(arguments):
-    """Find out beforehand whether the packed model can be written, and costs nobody another file."""
-    from xnornet.data import whitening_path
-    from xnornet.disk import probe
-    from xnornet.graph import is_packed
-
-    out, model = arguments.out, arguments.model
-    if out.suffix != ".npz":
-        raise UsageError(f"--out is {out}; it takes the name of an .npz file")
-    try:
-        probe(out)
-    except OSError as error:
-        raise UsageError(
-            f"--out {out}: cannot be written ({error.strerror}); choose another place"
-        ) from error
-    if out.is_dir():
-        raise UsageError(f"--out {out}: is a folder; it takes the name of an .npz file")
-    for own in (model, whitening_path(model)):
-        for written in (out, whitening_path(out)):
-            if os.path.realpath(written) == os.path.realpath(own):
-                raise UsageError(f"--out {out}: would take the place of {own}; choose another name")
-    if out.exists() and not is_packed(out):
-        raise UsageError(f"--out {out}: is there, and is no packed model; delete it, or choose another name")
 
 
 def _result(arguments, loaded, images):

@@ -175,7 +175,10 @@ class Engine:
     def class_names(self):
         from xnornet.data.preprocessing import class_names_of
 
-        names, (count,) = class_names_of(self.info), self._plan.output_shape
+        names, shape = class_names_of(self.info), self._plan.output_shape
+        if len(shape) != 1:
+            raise ModelError(f"the model gives scores of shape {shape} for an image, not one for each class")
+        (count,) = shape
         if names is None:
             return tuple(map(str, range(count)))
         if len(names) != count:
@@ -207,11 +210,12 @@ class Engine:
         ValueError
             Pixels of another shape or type.
         ModelError
-            The model does not tell how its pixels were scaled.
+            The model does not tell how its pixels were scaled, or has not one score for each class.
         """
         pixels, alone = self._batch(pixels)
+        known = self.class_names
         scores = self.q_out.dequantize(self.run(self._prepare(pixels)))
-        names = [self.class_names[k] for k in scores.argmax(axis=1)]
+        names = [known[k] for k in scores.argmax(axis=1)]
         return (names[0], scores[0]) if alone else (names, scores)
 
     def _batch(self, pixels):
