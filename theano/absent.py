@@ -415,8 +415,8 @@ SliceType SpecifyShape Split SubtensorPrinter Sum Tensor TensorConstantSignature
 Tile Tri Type numeric_grad | adv_index_broadcastable_pattern advanced_boolean_inc_subtensor
 advanced_boolean_set_subtensor advanced_boolean_subtensor advanced_inc_subtensor
 advanced_inc_subtensor1 advanced_set_subtensor advanced_set_subtensor1 advanced_subtensor
-advanced_subtensor1 alloc_validate_shape argtopk as_index_variable as_int_none_variable batched_dot
-batched_tensordot check_advanced_indexing_dimensions check_and_normalize_axes check_and_reject_bool
+advanced_subtensor1 alloc_validate_shape argtopk as_index_variable as_int_none_variable
+check_advanced_indexing_dimensions check_and_normalize_axes check_and_reject_bool
 check_equal_numpy consider_constant constructor default div_proxy extract_constant
 get_canonical_form_slice get_idx_list grad_not_implemented grad_undefined hashtype inc_code int32
 int32_t irecv isend join_ key_to_cmp load makeKeepDims make_constant min_informative_str mod_check
@@ -424,10 +424,10 @@ mpi_send_wait_cmp mpi_send_wait_key mpi_tag_cmp mpi_tag_key numpy_scalar pprint 
 register_transfer send setdefault topk topk_and_argtopk wmatrix
 
 theano.tensor.basic: Default EmptyConstantError Flatten MaxAndArgmax Mean ShapeError Tile Tri |
-alloc_validate_shape batched_dot batched_tensordot check_and_normalize_axes check_equal_numpy
+alloc_validate_shape check_and_normalize_axes check_equal_numpy
 constructor default div_proxy join_ numpy_scalar patternbroadcast setdefault unbroadcast
 
-theano.tensor.blas: GemmOptimizer Ger | batched_dot check_init_y ger ger_destructive res_is_a
+theano.tensor.blas: GemmOptimizer Ger | check_init_y ger ger_destructive res_is_a
 
 theano.tensor.blas_c: BaseBLAS CGemv CGer | cgemv_inplace cgemv_no_inplace cger_inplace
 cger_no_inplace check_force_gemv_init gemv_c_code ger_c_code

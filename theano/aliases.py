@@ -96,10 +96,12 @@ _OURS = {
     "theano.scan_module.scan": {"scan": "theano.scan_module"},
     "theano.scan_module.scan_checkpoints": {"scan_checkpoints": "theano.scan_module"},
     "theano.tensor.nnet.ctc": {"ctc": "theano.tensor.nnet"},
-    "theano.tensor.basic": {
-        n: "theano.tensor"
-        for n in ("TensorVariable", "abs_", "addbroadcast", "flatten", "inv", "sgn", "stack")
-    },
+    "theano.tensor.basic": dict.fromkeys(
+        ("TensorVariable", "abs_", "addbroadcast", "batched_dot", "batched_tensordot")
+        + ("flatten", "inv", "sgn", "stack"),
+        "theano.tensor",
+    ),
+    "theano.tensor.blas": {"batched_dot": "theano.tensor"},
 }
 
 
@@ -164,9 +166,12 @@ def let_absent_names_say_so():
             importlib.import_module(name).__getattr__ = _finder_of(name)
     for name in {*MODULES, *ABSENT} - {*sys.modules}:
         package, _, own = name.rpartition(".")
-        if own in vars(sys.modules.get(package, object)):
-            # A function, like ``tensor.sort``: Python would put a module that is loaded later in its place.
+        there = vars(sys.modules.get(package, object)).get(own)
+        if there is not None:
+            # Python would put a module that is loaded later in the place of a function, like ``tensor.sort``.
             sys.modules[name] = module_from_spec(_Finder.find_spec(name))
+        if isinstance(there, ModuleType):
+            setattr(sys.modules[package], own, sys.modules[name])
 
 
 def _finder_of(module):

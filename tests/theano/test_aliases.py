@@ -78,3 +78,11 @@ def test_a_module_takes_no_functions_place():
     assert theano.tensor.nnet.ctc is ctc
     assert theano.scan_module.scan is theano.scan
     assert callable(theano.scan_module.scan_checkpoints)
+
+
+def test_a_module_is_the_one_that_its_package_shows():
+    for name in NAMES:
+        module = importlib.import_module(name)
+        package, _, own = name.rpartition(".")
+        shown = getattr(importlib.import_module(package or name), own, module)
+        assert shown is module or not isinstance(shown, ModuleType), name

@@ -20,13 +20,15 @@ SPEC.loader.exec_module(conformance)
 THEIRS = json.loads(Path(__file__).with_name("conformance.json").read_text(encoding="utf-8"))
 # Where we differ on purpose, or as PyTensor does, by reason; docs/theano.md has them in words.
 DIFFERENCES = json.loads(Path(__file__).with_name("differences.json").read_text(encoding="utf-8"))
+# Newer PyTensors differ; in the gradient to a loop's sequence, they are right where Theano was not.
+BY_VERSION = {*DIFFERENCES.pop("PyTensor's versions differ")}
 DIFFERENT = {e for expressions in DIFFERENCES.values() for e in expressions}
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
 def check(ours):
-    found = {e: conformance.difference(THEIRS[e], a) for e, a in ours.items()}
+    found = {e: conformance.difference(THEIRS[e], a) for e, a in ours.items() if e not in BY_VERSION}
     assert {e: d for e, d in found.items() if d and e not in DIFFERENT} == {}
     assert {e for e, d in found.items() if d is None and e in DIFFERENT} == set()
 

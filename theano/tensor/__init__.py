@@ -4,6 +4,7 @@ import numpy as np
 import pytensor.tensor
 from pytensor.gradient import grad, hessian, jacobian, verify_grad
 from pytensor.graph.basic import Constant, Variable
+from pytensor.graph.replace import vectorize_graph
 from pytensor.scalar.basic import discrete_dtypes, float_types
 from pytensor.tensor import *  # noqa: F403
 from pytensor.tensor import extra_ops, random
@@ -33,6 +34,8 @@ __all__ = [name for name in dir(pytensor.tensor) if not name.startswith("_")] + 
     "Variable",
     "abs_",
     "addbroadcast",
+    "batched_dot",
+    "batched_tensordot",
     "discrete_dtypes",
     "extra_ops",
     "flatten",
@@ -88,6 +91,28 @@ def flatten(x, ndim=None, outdim=None):
         return x
     kept = [x.shape[i] for i in range(ndim - 1)]
     return x.reshape((*kept, pytensor.tensor.prod(x.shape[ndim - 1 :])))
+
+
+def batched_dot(a, b):
+    """``dot(a[i], b[i])`` for every ``i``, along a first axis; newer PyTensors have it no more."""
+    a, b = as_tensor_variable(a), as_tensor_variable(b)  # noqa: F405
+    if not a.ndim or not b.ndim:
+        raise TypeError("batched_dot takes tensors of at least one axis, which counts the products")
+    return _for_each(pytensor.tensor.dot, a, b)
+
+
+def batched_tensordot(x, y, axes=2):
+    """``tensordot(x[i], y[i])`` for every ``i``; axes that are named count from those of ``x`` and ``y``."""
+    x, y = as_tensor_variable(x), as_tensor_variable(y)  # noqa: F405
+    if not isinstance(axes, int):
+        axes = [[a % v.ndim - 1 for a in np.atleast_1d(given)] for given, v in zip(axes, (x, y), strict=True)]
+    return _for_each(lambda *one: pytensor.tensor.tensordot(*one, axes=axes), x, y)
+
+
+def _for_each(function, *tensors):
+    """A function of tensors without their first axis, for each entry of it."""
+    entries = [tensor[0].type() for tensor in tensors]
+    return vectorize_graph(function(*entries), replace=dict(zip(entries, tensors, strict=True)))
 
 
 def addbroadcast(x, *axes):
