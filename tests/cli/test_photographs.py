@@ -6,8 +6,9 @@ import json
 import numpy as np
 import pytest
 from ancestor_files import ancestor_arrays
+from small_networks import residual_net
 
-from xnornet import data
+from xnornet import data, networks
 from xnornet.cli import main
 from xnornet.data import Whitening
 
@@ -139,14 +140,14 @@ def test_augmentation_is_the_default_and_can_be_left_out(photographs, shallow, t
     assert "augmented" not in printed and "(exponential)" in printed
 
 
-@pytest.mark.long
-def test_a_residual_network_trains_and_is_tested_in_every_mode(photographs, tmp_path, capsys):
+def test_a_residual_network_trains_and_is_tested_in_every_mode(photographs, tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(networks.NETWORKS, "cifar10_resnet18", residual_net)
     out = tmp_path / "net.npz"
-    options = ["--net", "cifar10_resnet18", "--set", "width=0.02", "--batch-size", "40", "--epochs", "1"]
+    options = ["--net", "cifar10_resnet18", "--batch-size", "40", "--epochs", "1"]
     assert main(["train", *options, "--out", str(out)], dataset="cifar10") == 0
     told = capsys.readouterr().out.splitlines()[-1]
     header = json.loads(out.with_suffix(".json").read_text())
-    assert header["network"] == "cifar10_resnet18" and header["arguments"]["width"] == 0.02
+    assert header["network"] == "cifar10_resnet18"
     assert test_model(out) == 0
     assert f"test error {capsys.readouterr().out.split()[1]} " in told
     packed = tmp_path / "net.packed.npz"
