@@ -21,7 +21,7 @@ __all__ = [
     "train",
 ]
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"
 
 _ROOMS = {
     "Dataset": "xnornet.data",
