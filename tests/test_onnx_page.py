@@ -12,7 +12,7 @@ from xnornet.data.digits import LEVELS
 from xnornet.graph import Operation
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGE = (ROOT / "docs/onnx.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs/how_to/onnx.md").read_text(encoding="utf-8")
 
 for package in ("onnx", "onnxruntime", "qonnx"):
     pytest.importorskip(package, reason="pip install 'xnornet[qonnx]'")
@@ -27,7 +27,7 @@ def test_the_snippets_give_what_they_say(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     names = {"Absolute": Absolute}
     for i, block in enumerate(re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)):
-        exec(compile(block, f"docs/onnx.md, block {i}", "exec"), names)
+        exec(compile(block, f"docs/how_to/onnx.md, block {i}", "exec"), names)
     assert capsys.readouterr().out.split() == [
         word for line in re.findall(r"print\(.*  # (.*)", PAGE) for word in line.split()
     ]

@@ -7,7 +7,7 @@ import pytest
 
 from xnornet.graph import operation
 
-PAGE = (Path(__file__).resolve().parents[1] / "docs/operations.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).resolve().parents[1] / "docs/how_to/operations.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture(autouse=True)
@@ -21,7 +21,7 @@ def test_an_operation_is_added_as_the_page_says(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names = {}
     for i, block in enumerate(re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)):
-        exec(compile(block, f"docs/operations.md, block {i}", "exec"), names)
+        exec(compile(block, f"docs/how_to/operations.md, block {i}", "exec"), names)
     assert names["graph"].operations[1].kind == "absolute"
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 import theano
 from xnornet.cli import main
 
-PAGE = (Path(__file__).resolve().parents[1] / "docs/own_images.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).resolve().parents[1] / "docs/tutorials/own_images.md").read_text(encoding="utf-8")
 CLASSES = ("zero", "one", "two", "three", "four")
 
 

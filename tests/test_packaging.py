@@ -17,10 +17,19 @@ import xnornet
 ROOT = Path(__file__).resolve().parents[1]
 STEM = f"xnornet-{xnornet.__version__}"
 NOT_SOURCE = shutil.ignore_patterns(
-    ".git", ".venv*", "runs", "build", "dist", "*.egg-info", ".hypothesis", ".pytest_cache", ".ruff_cache"
+    ".git",
+    ".venv*",
+    "_build",
+    "runs",
+    "build",
+    "dist",
+    "*.egg-info",
+    ".hypothesis",
+    ".pytest_cache",
+    ".ruff_cache",
 )
 # Of no use without the repository.
-ONLY_IN_THE_REPOSITORY = (".ci/", ".gitignore")
+ONLY_IN_THE_REPOSITORY = (".ci/", ".git", ".pre-commit-config.yaml")
 
 pytestmark = [
     pytest.mark.skipif(
@@ -131,7 +140,7 @@ def test_the_metadata_is_complete(wheel):
     for minor in (11, 12, 13):
         assert f"Programming Language :: Python :: 3.{minor}" in told.get_all("Classifier")
     assert told.get_all("Project-URL") == ["Paper, https://arxiv.org/abs/1603.05279"]
-    assert {"test", "cuda", "bench", "onnx", "qonnx"} == set(told.get_all("Provides-Extra"))
+    assert {"test", "cuda", "bench", "docs", "onnx", "qonnx"} == set(told.get_all("Provides-Extra"))
     assert (ROOT / "README.md").read_text().strip() in text
 
 

@@ -24,14 +24,3 @@ def test_the_examples_train_a_net_quantize_and_pack_it(capsys, tmp_path, monkeyp
     names["images"] = names["digits"].test.images
     exec(compile(packed, "README.md", "exec"), names)
     assert (names["classes"] == classes).all()
-
-
-def test_the_table_of_fixed_point_is_right():
-    from xnornet.fixedpoint import Q
-
-    rows = re.findall(r"\| `Q\((\d+), (-?\d+)\)` \| (\d+) \| 1/(\d+) \|.*\| (\d+).*\| ([\d.]+) \|", README)
-    assert len(rows) == 3
-    for bits, int_bits, f, steps, n, value in rows:
-        q = Q(int(bits), int(int_bits))
-        assert (q.f, 2**q.f, int(q.quantize(0.3))) == (int(f), int(steps), int(n))
-        assert abs(q.dequantize(int(n)) - float(value)) < 1e-6

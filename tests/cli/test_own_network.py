@@ -1,6 +1,6 @@
 """Networks and images of the user's own in the commands: what is named before anything is trained.
 
-docs/own_images.md, which a test runs, goes through the commands when nothing is wrong.
+docs/tutorials/own_images.md, which a test runs, goes through the commands when nothing is wrong.
 """
 
 import json

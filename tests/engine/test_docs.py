@@ -1,4 +1,4 @@
-"""The worked layer of docs/engine.md comes out of the engine as it is worked there."""
+"""The examples of docs/concepts/fixed_point.md are right."""
 
 import re
 from pathlib import Path
@@ -9,7 +9,7 @@ from xnornet.engine import Engine
 from xnornet.fixedpoint import Q
 from xnornet.graph import XNOR, Flatten, Graph, Quantize, Signs, Window
 
-TEXT = (Path(__file__).resolve().parents[2] / "docs/engine.md").read_text(encoding="utf-8")
+TEXT = (Path(__file__).resolve().parents[2] / "docs/concepts/fixed_point.md").read_text(encoding="utf-8")
 
 
 def row(name):
@@ -35,3 +35,12 @@ def test_the_worked_layer():
     first = re.search(r"output  = .* =\s+(\d+) ", TEXT)[1]
     others = re.search(r"The other two outputs are (-?\d+) and (-?\d+)", TEXT).groups()
     assert found == [int(first), *map(int, others)]
+
+
+def test_the_table_of_fixed_point_is_right():
+    rows = re.findall(r"\| `Q\((\d+), (-?\d+)\)` \| (\d+) \| 1/(\d+) \|.*\| (\d+).*\| ([\d.]+) \|", TEXT)
+    assert len(rows) == 3
+    for bits, int_bits, f, steps, n, value in rows:
+        q = Q(int(bits), int(int_bits))
+        assert (q.f, 2**q.f, int(q.quantize(0.3))) == (int(f), int(steps), int(n))
+        assert abs(q.dequantize(int(n)) - float(value)) < 1e-6

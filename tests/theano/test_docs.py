@@ -1,4 +1,4 @@
-"""The programs of docs/theano.md run, and do what it says they do."""
+"""The programs of docs/how_to/theano.md run, and do what it says they do."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 
-TEXT = (Path(__file__).resolve().parents[2] / "docs/theano.md").read_text(encoding="utf-8")
+TEXT = (Path(__file__).resolve().parents[2] / "docs/how_to/theano.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.filterwarnings("error:.*JAX cannot")
@@ -16,7 +16,7 @@ def test_an_old_program_trains_after_five_lines_have_changed(capsys):
     removed = [line for line in patch.splitlines() if line.startswith("-")]
     assert len(removed) == 5
     program = "\n".join(line[1:] for line in patch.splitlines() if line not in removed)
-    exec(compile(program, "docs/theano.md", "exec"), {})
+    exec(compile(program, "docs/how_to/theano.md", "exec"), {})
     losses = [float(line.split()[1]) for line in capsys.readouterr().out.splitlines()]
     assert len(losses) == 10 and losses[-1] < 0.2 < losses[0]
 
@@ -26,7 +26,7 @@ def names():
     """What the two programs about PyTensor and JAX define, each run in turn."""
     names = {}
     for program in re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL):
-        exec(compile(program, "docs/theano.md", "exec"), names)
+        exec(compile(program, "docs/how_to/theano.md", "exec"), names)
     return names
 
 

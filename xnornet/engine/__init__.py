@@ -1,7 +1,7 @@
 """The integer engine: packed models run on bits, equal to the simulation bit for bit.
 
-It imports neither Theano nor Lasagne nor JAX. How the arithmetic and the file work is told in
-``docs/engine.md``.
+It imports neither Theano nor Lasagne nor JAX. ``docs/concepts/engine.md`` explains how it works, and
+``docs/reference/packed_file.md`` describes the file.
 """
 
 import xnornet.versions  # noqa: F401  # isort: skip  (before anything imports Numba)

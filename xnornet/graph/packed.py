@@ -1,8 +1,8 @@
 """The packed model file: a graph as bits and 16-bit words, which is what ships and what runs.
 
 The file is an ``.npz`` whose members are stored as they are: ``header.json``, and arrays such as
-``node3.alpha.npy``, ``alpha`` of node 3, of 16-bit integers or the bytes of signs. docs/engine.md describes
-it field by field.
+``node3.alpha.npy``, ``alpha`` of node 3, of 16-bit integers or the bytes of signs.
+``docs/reference/packed_file.md`` describes it field by field.
 
 Version 1 had a chain, ``layers``, instead of ``nodes``: without inputs, names, groups and dilations, with
 ``outputs`` and ``inputs`` or ``channels`` instead of lengths, and members ``layer3.alpha.npy``. A bias that

@@ -1,7 +1,8 @@
 """The networks that ship: one function each, from an input variable to Lasagne's output layer.
 
-They leave ``K`` and ``beta`` out unless told otherwise: these make training and the engine slower, and made
-none better that was tried (docs/recipes.md). Losses, optimizers and epochs are left to ``xnornet.training``.
+They leave ``K`` and ``beta`` out by default: these make training and the engine slower, and made no network
+better that was tried (``docs/measurements/recipes.md``). Losses, optimizers and epochs are left to
+``xnornet.training``.
 
 Every function returns the Layer of the scores, ``(batch, num_classes)``, and raises ValueError for a
 ``width`` that is not a positive number, or for images that are too small. A parameter has the same meaning

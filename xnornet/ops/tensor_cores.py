@@ -1,8 +1,8 @@
 """Products of signs on a GPU's tensor cores: parts of 8 bits times signs, summed in float32.
 
-Each way is the fastest of those that were measured (docs/performance.md). Forward, signs are multiplied as
-int8. In the gradients a sign is a bfloat16, and so is each part of a real number, so that products are exact.
-Gradients to filters, and convolutions that cuDNN does not take, are products of matrices, of which one holds
+Each way is the fastest of those that were measured. Forward, signs are multiplied as int8. In the gradients
+a sign is a bfloat16, and so is each part of a real number, so that products are exact. Gradients to filters,
+and convolutions that cuDNN does not take, are products of matrices, of which one holds
 the elements of each window in a row.
 """
 

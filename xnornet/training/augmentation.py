@@ -96,7 +96,7 @@ class Augmentation:
 
 
 # A digit lies on black, and mirrored it is no digit. CIFAR-10's are for long runs: short ones learn more from
-# less (docs/recipes.md).
+# less (docs/measurements/recipes.md).
 AUGMENTATIONS = {
     "digits": Augmentation(1, fill=-FULL_SCALE),
     "mnist": Augmentation(1, fill=-FULL_SCALE),
