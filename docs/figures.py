@@ -28,7 +28,9 @@ BLUE, ORANGE, GREY = "#2b6cb0", "#dd6b20", "#a0aec0"
 
 matplotlib.use("svg")
 # The same drawing gives the same file.
-matplotlib.rcParams.update({"svg.hashsalt": "xnornet", "font.size": 10, "figure.facecolor": "white"})
+matplotlib.rcParams.update(
+    {"svg.hashsalt": "xnornet", "svg.fonttype": "none", "font.size": 10, "figure.facecolor": "white"}
+)
 
 
 def smooth(stroke, points=200):
