@@ -1,6 +1,7 @@
 """Who imports whom: down the list of rooms only."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,14 @@ def room_of(path):
 
 
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE or path.stem != "__init__")
+
+
+def test_the_map_for_contributors_has_the_same_rooms():
+    page = (PACKAGE.parent / "docs/contributing/design.md").read_text(encoding="utf-8")
+    rooms, tools = re.findall(r"```text\n(.*?)```", page, re.DOTALL)
+    scripts, *rooms = [line.split()[0] for line in rooms.splitlines()]
+    assert scripts == "train/" and rooms == [room for room in ROOMS if room != "__main__"]
+    assert set(tools.split()) == TOOLS
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
