@@ -16,7 +16,7 @@ ROOMS = [
 
 # What everyone may import: these import none of the rooms.
 TOOLS = {
-    *["archives", "catalog", "disk", "errors", "machine_code", "threads", "vectors", "versions"],
+    *["archives", "catalog", "disk", "errors", "machine_code", "memory", "threads", "vectors", "versions"],
     "xla_programs",
 }
 

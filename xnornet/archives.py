@@ -15,8 +15,10 @@ __all__ = [
     "read_array_header",
     "read_array_headers",
     "read_arrays",
+    "read_npy_header",
     "told_in_one_line",
     "write_atomically",
+    "write_rows",
 ]
 
 
@@ -139,15 +141,40 @@ def told_in_one_line(path):
 def read_array_header(archive, member):
     """Shape and type that an array's header tells, if it has as many bytes as they take."""
     with archive.open(member) as file:
-        version = np.lib.format.read_magic(file)
-        read = {
-            (1, 0): np.lib.format.read_array_header_1_0,
-            (2, 0): np.lib.format.read_array_header_2_0,
-        }.get(version)
-        if read is None:
-            raise ValueError(f"{member} is of .npy version {version}")
-        shape, _, dtype = read(file)
+        shape, _, dtype = read_npy_header(file)
         told = archive.getinfo(member).file_size - file.tell()
     if not dtype.hasobject and told != math.prod(shape) * dtype.itemsize:
         raise ValueError(f"{member} of shape {shape} has {told} bytes")
     return shape, dtype
+
+
+def read_npy_header(file):
+    """Shape, whether it is in Fortran order, and type of the array that begins in an open file."""
+    version = np.lib.format.read_magic(file)
+    read = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }.get(version)
+    if read is None:
+        raise ValueError(f"the array is of .npy version {version}")
+    return read(file)
+
+
+def write_rows(archive, name, shape, dtype, rows):
+    """Write an array into an open ``zipfile.ZipFile`` row by row, without ever having it in memory.
+
+    Parameters
+    ----------
+    archive : zipfile.ZipFile
+        Open for writing.
+    name : str
+    shape : tuple of int
+    dtype : dtype
+    rows : iterable of arrays
+        As many as ``shape`` tells, of that type.
+    """
+    with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+        header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        for row in rows:
+            file.write(np.ascontiguousarray(row, dtype))

@@ -10,13 +10,17 @@ from pathlib import Path, PurePosixPath
 
 from xnornet.errors import ThreadsError
 
-__all__ = ["MOST_THREADS", "available_cores", "default_threads"]
+__all__ = ["MOST_THREADS", "available_cores", "control_groups", "default_threads", "file_text"]
 
 # More threads than cores are of use for tests only.
 MOST_THREADS = 256
 
-# Where control groups are mounted that may hold a quota: version 2, alone or beside version 1, and version 1.
-MOUNTS = ("sys/fs/cgroup", "sys/fs/cgroup/unified"), ("sys/fs/cgroup/cpu", "sys/fs/cgroup/cpu,cpuacct")
+# Where control groups are mounted that may hold a limit: version 2, alone or beside version 1, and version 1.
+VERSION_2 = ("sys/fs/cgroup", "sys/fs/cgroup/unified")
+VERSION_1 = {
+    "cpu": ("sys/fs/cgroup/cpu", "sys/fs/cgroup/cpu,cpuacct"),
+    "memory": ("sys/fs/cgroup/memory",),
+}
 
 
 def default_threads(root="/"):
@@ -59,18 +63,18 @@ def available_cores(root="/"):
         cores = len(os.sched_getaffinity(0))
     else:
         cores = os.cpu_count() or 1
-    return max(1, min([cores, *map(int, _quotas(Path(root)))]))
+    quotas = (quota for group in control_groups(Path(root), "cpu") for quota in _quota(group))
+    return max(1, min([cores, *map(int, quotas)]))
 
 
-def _quotas(root):
-    """Cores that each control group around this process allows, of those that set a limit."""
-    for line in _text(root / "proc/self/cgroup").splitlines():
+def control_groups(root, controller):
+    """Folders of the control groups around this process that may limit its ``cpu`` or its ``memory``."""
+    for line in file_text(root / "proc/self/cgroup").splitlines():
         _, controllers, path = (line.split(":", 2) + ["", ""])[:3]
-        if controllers and "cpu" not in controllers.split(","):
+        if controllers and controller not in controllers.split(","):
             continue
-        for mount in MOUNTS[bool(controllers)]:
-            for group in _groups(root / mount, path):
-                yield from _quota(group)
+        for mount in VERSION_1[controller] if controllers else VERSION_2:
+            yield from _groups(root / mount, path)
 
 
 def _groups(mount, path):
@@ -86,9 +90,10 @@ def _groups(mount, path):
 
 def _quota(group):
     """The limit that a group sets, as one number or none."""
-    numbers = _text(group / "cpu.max").split()
+    numbers = file_text(group / "cpu.max").split()
     if not numbers:
-        numbers = [*_text(group / "cpu.cfs_quota_us").split(), *_text(group / "cpu.cfs_period_us").split()]
+        files = (group / f"cpu.cfs_{name}_us" for name in ("quota", "period"))
+        numbers = [number for file in files for number in file_text(file).split()]
     try:
         quota, period = map(int, numbers)
     except ValueError:
@@ -97,7 +102,8 @@ def _quota(group):
         yield quota / period
 
 
-def _text(path):
+def file_text(path):
+    """Contents of a file of the system's, empty if it cannot be read."""
     try:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError:

@@ -74,6 +74,8 @@ def add_test(command, dataset):
 def _test(arguments, log, started):
     import numpy as np
 
+    from xnornet.data.stored import chosen
+
     if arguments.report is not None:
         from xnornet.report import report_folder
 
@@ -88,7 +90,7 @@ def _test(arguments, log, started):
             f"--no is {count}; it takes 1 to {len(dataset.test)}, the number of test images of {dataset.name}"
         )
     begun = time.monotonic()
-    images, labels = dataset.test.images[:count], dataset.test.labels[:count]
+    images, labels = chosen(dataset.test.images, slice(count)), dataset.test.labels[:count]
     scores, q_out = _scores(arguments, loaded, images)
     wrong = int(np.sum(scores.argmax(axis=1) != labels))
     result = {
@@ -153,13 +155,17 @@ def _packed_scores(arguments, graph, images):
         engine = Engine(graph, threads)
     except ValueError as error:
         raise UsageError(f"--{error}") from error
+    scores, beyond = [], 0
     starts = tqdm(range(0, len(images), arguments.batch_size), unit="batch", leave=False, disable=None)
     with warnings.catch_warnings():
         # Of all images at once, and not of each batch.
         warnings.simplefilter("ignore", Saturation)
-        scores = np.concatenate([engine.run(images[i : i + arguments.batch_size]) for i in starts])
-    warn_of_saturation(graph, count_beyond(graph, images), images.size)
-    return scores
+        for i in starts:
+            batch = images[i : i + arguments.batch_size]
+            scores.append(engine.run(batch))
+            beyond += count_beyond(graph, batch)
+    warn_of_saturation(graph, beyond, images.size)
+    return np.concatenate(scores)
 
 
 def _report(arguments, loaded, scores, images):

@@ -96,7 +96,7 @@ def load_images(path, size=None, color=None, skip_bad=False, whiten=None, report
     if not path.is_dir() and path.suffix != ".npz":
         found = "is neither" if path.exists() else "not found"
         raise DataError(f"{path}: {found}; images come as a folder of pictures or as an .npz file")
-    dataset = from_folder(path, size, color, skip_bad, report) if path.is_dir() else load_npz(path)
+    dataset = from_folder(path, size, color, skip_bad, report) if path.is_dir() else load_npz(path, report)
     return _whitened(dataset, whiten)
 
 

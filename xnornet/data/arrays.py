@@ -3,12 +3,18 @@
 Folders of pictures are left to `xnornet.data.folders`.
 """
 
+import math
+import shutil
+import zipfile
+import zlib
+
 import numpy as np
 
-from xnornet.archives import read_array_headers
+from xnornet.archives import read_array_headers, told_in_one_line, write_atomically
 from xnornet.catalog import COLORS, NETWORKS_OF
 from xnornet.data.dataset import Dataset, Pixels, Split
-from xnornet.errors import DataError, ModelError
+from xnornet.data.stored import Stored, chosen, in_parts, stays_on_disk
+from xnornet.errors import DataError, ModelError, WriteError
 
 __all__ = ["check_class_names", "from_arrays", "load_npz", "own_name", "split_rows"]
 
@@ -133,8 +139,8 @@ def from_arrays(
                 "validation. Give X_valid and y_valid, or more images"
             ) from error
         splits = {
-            "train": (images[train], labels[train]),
-            "valid": (images[valid], labels[valid]),
+            "train": (chosen(images, train), labels[train]),
+            "valid": (chosen(images, valid), labels[valid]),
             "test": splits["test"],
         }
     made = (
@@ -144,12 +150,17 @@ def from_arrays(
     return Dataset(own_name(name), len(class_names), *made, class_names)
 
 
-def load_npz(path):
+def load_npz(path, report=print):
     """Read an ``.npz`` file with ``X_train, y_train, X_test, y_test`` and more that `from_arrays` takes.
+
+    Images that are too large for memory stay in the file, or if that is compressed, in a copy beside it,
+    ``FILE.npz.cache.npz``, which serves as long as the file stays the same.
 
     Parameters
     ----------
     path : Path
+    report : callable
+        Called with each line for people to read.
 
     Returns
     -------
@@ -174,17 +185,74 @@ def load_npz(path):
     for name, header in headers.items():
         if header is None or header[1].hasobject:
             raise DataError(f"{path}: {name} holds objects, which are never loaded; save numbers or text")
+    images = {name: header for name, header in headers.items() if name.startswith("X_")}
+    on_disk = {}
+    if stays_on_disk(sum(math.prod(shape) * dtype.itemsize for shape, dtype in images.values())):
+        try:
+            source = _uncompressed(path, report)
+            on_disk = {name: Stored(source, name) for name in images}
+        except ModelError as error:
+            raise DataError(str(error)) from error
     with np.load(path, allow_pickle=False) as file:
-        arrays = {name: file[name] for name in headers}
+        arrays = {name: on_disk[name] if name in on_disk else file[name] for name in headers}
     try:
         return from_arrays(**arrays, name=path.stem)
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
 
 
+def _uncompressed(path, report):
+    """The file itself, or where its images are compressed a file beside it in which they are not."""
+    with told_in_one_line(path), zipfile.ZipFile(path) as archive:
+        images = [m for m in archive.infolist() if m.filename.startswith("X_")]
+    if all(member.compress_type == zipfile.ZIP_STORED for member in images):
+        return path
+    copy, stat = path.with_name(f"{path.name}.cache.npz"), path.stat()
+    key = f"{stat.st_size} {stat.st_mtime_ns}"
+    if _key_of(copy) == key:
+        return copy
+    report(f"{path}: is larger than memory and compressed; its images are unpacked once, into {copy}")
+
+    def write(file):
+        with zipfile.ZipFile(path) as packed, zipfile.ZipFile(file, "w") as unpacked:
+            for member in images:
+                with (
+                    packed.open(member) as source,
+                    unpacked.open(member.filename, "w", force_zip64=True) as target,
+                ):
+                    shutil.copyfileobj(source, target, 1 << 20)
+            with unpacked.open("key.npy", "w") as target:
+                np.lib.format.write_array(target, np.array(key))
+
+    try:
+        write_atomically(copy, write)
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+        raise DataError(f"{path}: should be a whole .npz file; it is damaged ({error})") from error
+    except WriteError as error:
+        reason = error.__cause__.strerror or error.__cause__
+        raise DataError(
+            f"{path}: is larger than memory and compressed, and {copy}, its unpacked images, cannot be "
+            f"written ({reason}); make room there, or save the file with numpy.savez"
+        ) from error
+    return copy
+
+
+def _key_of(path):
+    """What an unpacked copy was made from, None if there is none or it is damaged."""
+    if not path.is_file():
+        return None
+    try:
+        read_array_headers(path)
+        with np.load(path, allow_pickle=False) as file:
+            return str(file["key"])
+    except (ModelError, OSError, ValueError, KeyError):
+        return None
+
+
 def _images(name, X):
-    """Images as bytes, or as float32 numbers in [-1, 1]."""
-    X = np.asarray(X)
+    """Images as bytes, or as float32 numbers in [-1, 1]; those on disk stay there."""
+    if not isinstance(X, Stored):
+        X = np.asarray(X)
     if X.ndim == 3:
         X = X[:, np.newaxis]
     if X.ndim != 4:
@@ -197,10 +265,11 @@ def _images(name, X):
             f"{name}.transpose(0, 3, 1, 2)"
         )
     if X.dtype == np.uint8:
-        return np.ascontiguousarray(X)
+        return X if isinstance(X, Stored) else np.ascontiguousarray(X)
     if X.dtype.kind in "iu":
-        if X.min() < 0 or X.max() > 255:
-            raise DataError(f"{name}: expected pixels from 0 to 255; found {X.min()} to {X.max()}")
+        low, high = np.array([(part.min(), part.max()) for part in in_parts(X)]).T
+        if low.min() < 0 or high.max() > 255:
+            raise DataError(f"{name}: expected pixels from 0 to 255; found {low.min()} to {high.max()}")
         return X.astype(np.uint8)
     if X.dtype.kind != "f":
         raise DataError(f"{name}: expected bytes or real numbers; found {X.dtype}. Convert it to uint8")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from xnornet.data.stored import chosen
 from xnornet.disk import user_cache
 from xnornet.errors import DataError
 
@@ -41,7 +42,7 @@ class Pixels:
 
     Parameters
     ----------
-    bytes : uint8 array, ``(n, channels, height, width)``
+    bytes : uint8 array or Stored, ``(n, channels, height, width)``
     preprocess : callable, optional
         From some of them to float32 numbers of the same shape, in [-1, 1]; `scale_bytes` by default.
 
@@ -63,6 +64,14 @@ class Pixels:
     def __len__(self):
         return len(self.bytes)
 
+    @property
+    def size(self):
+        return math.prod(self.shape)
+
+    def chosen(self, rows):
+        """The images of the given rows, as they are kept."""
+        return Pixels(chosen(self.bytes, rows), self.preprocess)
+
     def __getitem__(self, rows):
         """Images of the given rows: a slice, indices or a mask."""
         return self.preprocess(self.bytes[rows])
@@ -80,7 +89,7 @@ class Split:
 
     Attributes
     ----------
-    images : float32 array or Pixels, ``(n, channels, height, width)``, in [-1, 1]
+    images : float32 array, Pixels or Stored, ``(n, channels, height, width)``, in [-1, 1]
     labels : int32 array, ``(n,)``, from 0
     """
 

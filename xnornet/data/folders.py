@@ -6,21 +6,23 @@ How one picture is read is left to `xnornet.data.pictures`.
 import hashlib
 import json
 import math
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from xnornet.archives import read_array_headers, write_atomically
+from xnornet.archives import read_array_headers, write_atomically, write_rows
 from xnornet.data.arrays import SPLITS, check_class_names, own_name, split_rows
 from xnornet.data.dataset import Dataset, Pixels, Split
 from xnornet.data.pictures import channels_of, is_picture, measure, read_picture, size_text
+from xnornet.data.stored import Stored, chosen, stays_on_disk
 from xnornet.errors import DataError, ModelError, WriteError
 
 __all__ = ["Listing", "from_folder", "list_pictures", "progress"]
 
 # What is kept is read again where this differs.
-READER = 1
+READER = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +100,8 @@ def from_folder(folder, size=None, color=None, skip_bad=False, report=print, see
     """A dataset of the pictures of a folder.
 
     They are read once: the bytes are kept beside the folder in ``FOLDER.cache.npz`` (with ``size`` or
-    ``color`` as a part of the name), as long as names, sizes and times of the files stay the same.
+    ``color`` as a part of the name), as long as names, sizes and times of the files stay the same. What is
+    too large for memory is read from there, a batch at a time.
 
     Parameters
     ----------
@@ -129,8 +132,7 @@ def from_folder(folder, size=None, color=None, skip_bad=False, report=print, see
     cache, key = _cache_path(folder, size, color), _key(listing, size, color)
     found = _cached(cache, key)
     if found is None:
-        found = _read(listing, size, color, skip_bad)
-        _keep(cache, key, *found, report)
+        found = _read(listing, size, color, skip_bad, cache, key, report)
     pixels, bad = found
     if bad and not skip_bad:
         raise DataError(f"{next(iter(bad.values()))}, or leave it out with --skip-bad")
@@ -142,7 +144,8 @@ def from_folder(folder, size=None, color=None, skip_bad=False, report=print, see
         _check_left(listing, good)
     ends = np.cumsum(good)[np.cumsum(listing.counts) - 1]
     labels = np.split(listing.labels[good], ends[:-1])
-    splits = (Split(Pixels(own), k) for own, k in zip(np.split(pixels, ends[:-1]), labels, strict=True))
+    rows = np.split(np.flatnonzero(good), ends[:-1])
+    splits = (Split(Pixels(_part(pixels, own)), k) for own, k in zip(rows, labels, strict=True))
     name = own_name(folder.resolve().name)
     return Dataset(name, len(listing.class_names), *splits, listing.class_names)
 
@@ -209,8 +212,17 @@ def _dealt(folder, classes, splits, seed):
     }
 
 
-def _read(listing, size, color, skip_bad):
-    """Bytes of all pictures that can be read, and what is wrong with the others, by name."""
+def _part(pixels, rows):
+    """Pictures of ascending rows; in memory without a copy, where none is left out between them."""
+    whole = rows[-1] - rows[0] == len(rows) - 1
+    return chosen(pixels, slice(rows[0], rows[-1] + 1) if whole else rows)
+
+
+def _read(listing, size, color, skip_bad, cache, key, report):
+    """Bytes of all pictures, zeros for those that cannot be read, and what is wrong with these, by name.
+
+    They are kept in the cache, and stay there where they are too large for memory.
+    """
     folder, bad, measured = listing.folder, {}, []
     for file in progress(listing.files, f"measuring {folder.name}"):
         try:
@@ -232,26 +244,38 @@ def _read(listing, size, color, skip_bad):
                     f"{file}: is {size_text(found[0])} pixels (height x width), others are "
                     f"{size_text(size)}; fit all to one size with --size {size_text(size)}"
                 )
-    pixels, count = _room(folder, (len(known), channels_of(color), *size)), 0
-    for file, found in zip(progress(listing.files, f"reading {folder.name}"), measured, strict=True):
-        if found is None:
-            continue
+    shape = (len(measured), channels_of(color), *size)
+    pictures = _pictures(listing, measured, size, color, skip_bad, bad)
+    if not stays_on_disk(math.prod(shape)):
+        pixels = np.empty(shape, np.uint8)
+        for row, picture in enumerate(pictures):
+            pixels[row] = picture
         try:
-            pixels[count] = read_picture(file, size, color)
-            count += 1
-        except DataError as error:
-            _note(bad, listing, file, error, skip_bad)
-    return pixels[:count], bad
-
-
-def _room(folder, shape):
+            _keep(cache, key, shape, pixels, bad)
+        except WriteError:
+            report(f"{cache}: cannot be written, so the pictures will be read again next time")
+        return pixels, bad
     try:
-        return np.empty(shape, np.uint8)
-    except MemoryError as error:
+        _keep(cache, key, shape, pictures, bad)
+    except WriteError as error:
         raise DataError(
-            f"{folder}: its pictures take {math.prod(shape) / 1e9:.1f} GB of memory, which there is not; fit "
-            "them to a smaller --size"
+            f"{folder}: its pictures are larger than memory, and {cache} ({math.prod(shape) / 1e9:.3g} GB) "
+            f"cannot be written ({error.__cause__.strerror}); make room there, or choose a smaller --size"
         ) from error
+    return Stored(cache, "pixels"), bad
+
+
+def _pictures(listing, measured, size, color, skip_bad, bad):
+    """The bytes of each picture, zeros for those that cannot be read, which are noted."""
+    nothing = np.zeros((channels_of(color), *size), np.uint8)
+    for file, found in zip(progress(listing.files, f"reading {listing.folder.name}"), measured, strict=True):
+        picture = nothing
+        if found is not None:
+            try:
+                picture = read_picture(file, size, color)
+            except DataError as error:
+                _note(bad, listing, file, error, skip_bad)
+        yield picture
 
 
 def _note(bad, listing, file, error, skip_bad):
@@ -293,21 +317,26 @@ def _cached(path, key):
     if not path.is_file():
         return None
     try:
-        if set(read_array_headers(path)) != {"pixels", "key", "bad"}:
+        headers = read_array_headers(path)
+        if set(headers) != {"pixels", "key", "bad"}:
             return None
         with np.load(path, allow_pickle=False) as file:
             if str(file["key"]) != key:
                 return None
-            return file["pixels"], json.loads(str(file["bad"]))
+            stored = stays_on_disk(math.prod(headers["pixels"][0]))
+            return Stored(path, "pixels") if stored else file["pixels"], json.loads(str(file["bad"]))
     # A damaged file is written anew.
     except (ModelError, OSError, ValueError):
         return None
 
 
-def _keep(path, key, pixels, bad, report):
-    try:
-        write_atomically(
-            path, lambda file: np.savez(file, pixels=pixels, key=np.array(key), bad=np.array(json.dumps(bad)))
-        )
-    except WriteError:
-        report(f"{path}: cannot be written, so the pictures will be read again next time")
+def _keep(path, key, shape, pictures, bad):
+    """Write the pictures one by one; ``bad`` is what is known by then."""
+
+    def write(file):
+        with zipfile.ZipFile(file, "w") as archive:
+            write_rows(archive, "pixels", shape, np.dtype(np.uint8), pictures)
+            for name, text in (("key", key), ("bad", json.dumps(bad))):
+                write_rows(archive, name, (), np.array(text).dtype, [np.array(text)])
+
+    write_atomically(path, write)

@@ -16,6 +16,7 @@ import theano
 import xnornet
 from xnornet.archives import read_arrays, write_atomically
 from xnornet.data.dataset import Pixels
+from xnornet.data.stored import in_parts
 from xnornet.disk import exclusive
 from xnornet.errors import ModelError
 from xnornet.ops import computed_by, instruction_set
@@ -98,11 +99,10 @@ def environment():
 
 def count_and_sum(split):
     """Number of images, and a checksum of them and their labels."""
-    images = split.images.bytes if isinstance(split.images, Pixels) else split.images
-    return [
-        len(split),
-        zlib.crc32(np.ascontiguousarray(split.labels), zlib.crc32(np.ascontiguousarray(images))),
-    ]
+    checksum = 0
+    for part in in_parts(split.images.bytes if isinstance(split.images, Pixels) else split.images):
+        checksum = zlib.crc32(np.ascontiguousarray(part), checksum)
+    return [len(split), zlib.crc32(np.ascontiguousarray(split.labels), checksum)]
 
 
 @contextmanager

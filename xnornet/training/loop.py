@@ -301,6 +301,7 @@ class _Run:
             inputs.append(draws.reshape(*batches.shape, -1))
         self.steps.set_lr(self.recipe.lr_at(epoch))
         done = len(self.tally.losses)
+        self.steps.expect(batches[done:])
         together = self.steps.together(len(batches))
         bar = {"total": batches.size, "initial": done * size, "unit": "img", "ncols": 100, "leave": False}
         with tqdm(desc=f"epoch {epoch + 1}/{self.recipe.epochs}", disable=None, **bar) as bar:

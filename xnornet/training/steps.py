@@ -13,6 +13,7 @@ from xnornet.data.dataset import Pixels, scale_bytes
 from xnornet.errors import TrainingError
 from xnornet.layers import clip_weights
 from xnornet.ops import gradients_in
+from xnornet.training.ahead import Ahead, reads_ahead
 
 __all__ = ["Steps", "cross_entropy", "on_device", "squared_hinge"]
 
@@ -87,7 +88,7 @@ class Steps:
     arguments : dict
         Options of the network.
     dataset : Dataset
-        Its training split is moved to the device, and steps send indices.
+        Its training split is moved to the device, and steps send indices; or images, if it is too large.
     recipe : Recipe
         What is minimized, and how.
     augmentation : Augmentation, optional
@@ -133,17 +134,21 @@ class Steps:
             loss = cross_entropy(scores, labels, dataset.num_classes, recipe.label_smoothing)
         errors = T.neq(scores.argmax(axis=1), labels).sum()
         updates = self._updates(loss, recipe)
-        inputs = rows, draws = T.ivector("rows"), T.imatrix("draws")
-        stored, numbers = on_device(dataset.train.images)
-        classes = theano.shared(dataset.train.labels, borrow=True)
-        batch = numbers(rows)
-        if augmentation is None:
-            inputs = inputs[:1]
+        rows, draws = T.ivector("rows"), T.imatrix("draws")
+        inputs = [rows] if augmentation is None else [rows, draws]
+        self._ahead = Ahead(dataset.train.images) if reads_ahead(dataset.train.images) else None
+        if self._ahead is None:
+            stored, numbers = on_device(dataset.train.images)
+            batch = numbers(rows)
         else:
+            stored, batch = self._ahead.shared, self._ahead.numbers
+            inputs.append(self._ahead.batch)
+        classes = theano.shared(dataset.train.labels, borrow=True)
+        if augmentation is not None:
             batch = augmentation.apply(batch, draws)
         self._data = (*stored, classes)
         return theano.function(
-            list(inputs),
+            inputs,
             [loss, errors],
             updates=clip_weights(updates, self.layer),
             givens={images: batch.astype(images.dtype), labels: classes[rows]},
@@ -167,8 +172,14 @@ class Steps:
 
     def step(self, rows, *draws):
         """Train on the images of the given rows, changed as drawn. Returns loss and number of errors."""
-        loss, errors = self._step(rows.astype(np.int32), *draws)
+        images = [] if self._ahead is None else [self._ahead.take(rows)]
+        loss, errors = self._step(rows.astype(np.int32), *draws, *images)
         return float(loss), int(errors)
+
+    def expect(self, batches):
+        """Prepare for steps on these rows, ``(batches, batch)``, in this order; others run too, slower."""
+        if self._ahead is not None:
+            self._ahead.expect(batches)
 
     def together(self, count):
         """How many of ``count`` steps a call best takes: a GPU would wait for the host between two calls.
@@ -177,15 +188,17 @@ class Steps:
         """
         if jax.default_backend() != "gpu":
             return 1
-        size = max(size for size in range(1, STEPS_TOGETHER + 1) if count % size == 0)
-        return size if size > STEPS_TOGETHER // 5 else min(count, STEPS_TOGETHER)
+        most = STEPS_TOGETHER if self._ahead is None else self._ahead.together(STEPS_TOGETHER)
+        size = max(size for size in range(1, most + 1) if count % size == 0)
+        return size if size > most // 5 else min(count, most)
 
     def steps(self, rows, *draws):
         """:meth:`step` for each entry of the arrays, in turn. Returns lists of losses and errors."""
         if len(rows) == 1:
             found = [self.step(rows[0], *(d[0] for d in draws))]
             return [list(column) for column in zip(*found, strict=True)]
-        losses, errors = self._step.each(rows.astype(np.int32), *draws)
+        images = [] if self._ahead is None else [np.stack([self._ahead.take(r) for r in rows])]
+        losses, errors = self._step.each(rows.astype(np.int32), *draws, *images)
         return losses.tolist(), errors.tolist()
 
     def finite(self):

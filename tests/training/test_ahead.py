@@ -1,0 +1,130 @@
+"""Images that are read ahead train the same weights as those on the device, bit for bit."""
+
+from types import SimpleNamespace
+
+import jax
+import numpy as np
+import pytest
+from small_networks import in_place_of_ours
+
+from xnornet.data.arrays import load_npz
+from xnornet.data.dataset import Pixels
+from xnornet.data.stored import is_stored
+from xnornet.errors import DataError, Stopped
+from xnornet.training import Recipe, train
+from xnornet.training.ahead import Ahead, reads_ahead
+from xnornet.training.augmentation import augmentation_of
+from xnornet.training.checkpoint import checkpoint_path
+from xnornet.training.steps import Steps
+
+RNG = np.random.default_rng(0)
+X = RNG.integers(0, 256, (200, 1, 8, 8)).astype(np.uint8)
+Y = np.arange(200) % 10
+RECIPE = Recipe(2, 30, 0.01, 0.001, augment=True)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_network():
+    with in_place_of_ours():
+        yield
+
+
+@pytest.fixture
+def load(tmp_path, monkeypatch):
+    """The same images, in memory or on disk."""
+
+    def load(on_disk, images=X):
+        np.savez(tmp_path / "mine.npz", X_train=images, y_train=Y, X_test=images[:20], y_test=Y[:20])
+        with monkeypatch.context() as patched:
+            patched.setattr("xnornet.data.stored.available_memory", lambda: 0 if on_disk else np.inf)
+            dataset = load_npz(tmp_path / "mine.npz")
+        assert is_stored(dataset.train.images) == on_disk
+        return dataset
+
+    return load
+
+
+def weights_of(out):
+    with np.load(out) as file:
+        return [file[name] for name in file.files]
+
+
+def test_a_run_gives_the_same_weights_and_may_be_resumed_on_either(load, tmp_path):
+    def go(name, on_disk, **options):
+        train(
+            "digits_mlp",
+            load(on_disk),
+            tmp_path / name,
+            RECIPE,
+            {"num_units": 16},
+            report=lambda line: None,
+            **options,
+        )
+
+    go("device.npz", on_disk=False)
+    go("disk.npz", on_disk=True)
+    resume = False
+    for on_disk in (True, False, True, True):
+        with pytest.raises(Stopped):
+            go("both.npz", on_disk, resume=resume, max_minutes=1e-9)
+        resume = True
+    assert checkpoint_path(tmp_path / "both.npz").exists()
+    go("both.npz", on_disk=True, resume=True)
+    wanted, *others = (weights_of(tmp_path / name) for name in ("device.npz", "disk.npz", "both.npz"))
+    for found in others:
+        assert all((a == b).all() for a, b in zip(found, wanted, strict=True))
+
+
+@pytest.mark.parametrize("images", [X / 255.0, X], ids=["real", "bytes"])
+def test_many_steps_a_call_and_single_ones_get_their_own_images(load, images):
+    batches = RNG.permutation(160)[:150].reshape(5, 30)
+    found = []
+    for on_disk, expected in ((False, batches), (True, batches), (True, batches[::-1]), (True, None)):
+        dataset = load(on_disk, images)
+        augmentation = augmentation_of(dataset)
+        steps = Steps("digits_mlp", {"num_units": 16}, dataset, RECIPE, augmentation)
+        steps.set_lr(0.01)
+        if expected is not None:
+            steps.expect(expected)
+        draws = augmentation.draw(np.random.default_rng(1), 150, (8, 8)).reshape(5, 30, -1)
+        losses = steps.steps(batches[:3], draws[:3])[0] + [
+            steps.step(*values)[0] for values in zip(batches[3:], draws[3:], strict=True)
+        ]
+        found.append([losses, steps.error(dataset.valid)])
+    assert found[1] == found[2] == found[3]
+    np.testing.assert_allclose(found[0][0], found[1][0], rtol=1e-5)
+
+
+def test_no_more_is_read_ahead_than_needed_and_errors_come_with_their_batch():
+    read = []
+
+    class Images:
+        shape, dtype = (100, 1, 1 << 12, 1 << 12), np.dtype(np.uint8)
+
+        def __getitem__(self, rows):
+            read.append(rows.tolist())
+            if 7 in rows:
+                raise DataError("gone")
+            return rows
+
+    ahead = Ahead(Images())
+    ahead.expect(np.array([[1, 2], [3, 4], [7, 8], [9, 0]]))
+    assert ahead.together(50) == 1
+    np.testing.assert_array_equal(ahead.take(np.array([1, 2])), [1, 2])
+    np.testing.assert_array_equal(ahead.take(np.array([5, 5])), [5, 5])
+    np.testing.assert_array_equal(ahead.take(np.array([3, 4])), [3, 4])
+    with pytest.raises(DataError, match="gone"):
+        ahead.take(np.array([7, 8]))
+    np.testing.assert_array_equal(ahead.take(np.array([9, 0])), [9, 0])
+    assert sorted(read) == [[1, 2], [3, 4], [5, 5], [7, 8], [9, 0]]
+
+
+def test_a_gpu_gets_images_a_batch_at_a_time_when_they_are_larger_than_its_memory(monkeypatch):
+    images, numbers = Pixels(X), Pixels(X, lambda pixels: pixels.astype(np.float32))
+    assert not reads_ahead(images)
+    memory = {"bytes_limit": 5 * X.nbytes, "bytes_in_use": X.nbytes}
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    monkeypatch.setattr(jax, "devices", lambda: [SimpleNamespace(memory_stats=lambda: memory)])
+    assert not reads_ahead(images) and reads_ahead(numbers)
+    memory["bytes_in_use"] = 4 * X.nbytes
+    assert reads_ahead(images)
