@@ -49,6 +49,8 @@ __all__ = ["Function", "In", "Out", "UnusedInputError", "Version", "function"]
 
 # Bytes from which on new memory costs more than to hand over old memory: malloc gets as much from the kernel.
 WORTH_KEEPING = 1 << 17
+# Versions of one function from which on its shapes are taken to vary without end.
+MANY_VERSIONS = 8
 
 
 @dataclass(eq=False)
@@ -539,6 +541,13 @@ class Function:
     def _keep(self, key, version):
         self._versions[key] = version
         self.compilations += 1
+        if self.compilations == MANY_VERSIONS:
+            warnings.warn(
+                f"{self} has been compiled for {MANY_VERSIONS} sets of shapes, and each new one takes as "
+                "long as the first; if there are many more, pad its inputs to multiples of a length, with a "
+                "mask, or compile it with mode='FAST_RUN', once for all shapes",
+                stacklevel=5,
+            )
         while len(self._versions) > config.compiled_versions:
             self._versions.popitem(last=False)
             if not self.evictions:

@@ -497,6 +497,20 @@ def test_the_versions_used_last_are_kept(lengths, kept):
     assert all("'of_many_shapes'" in t and "theano.config.compiled_versions" in t for t in told)
 
 
+def test_the_eighth_version_warns_once_and_names_the_choices():
+    x = T.vector("x")
+    f = theano.function([x], x.sum(), name="of_many_lengths")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        told = []
+        for length in [*range(10), *range(10)]:
+            assert f(array(length)) == sum(range(length))
+            told.append(len(caught))
+    assert told == [0] * 7 + [1] * 13
+    assert caught[0].filename == __file__
+    assert all(w in str(caught[0].message) for w in ("'of_many_lengths'", "'FAST_RUN'", "multiples", "mask"))
+
+
 def test_a_version_tells_its_shapes_and_calls():
     x, s = T.matrix("x"), theano.shared(array(3), "s")
     f = theano.function([x], T.dot(x, s), updates={s: s + 1})
