@@ -1,4 +1,4 @@
-"""The models that ship: they load, run in every mode, and err as often as their table says."""
+"""The models that ship: they load, run in every mode, and have the errors that their table lists."""
 
 import re
 from pathlib import Path
@@ -21,14 +21,14 @@ LARGEST = 6e6
 ROW = re.compile(r"^\| \[`(\w+)`\]\(\1\.npz\) \|.*\| ([\d.]+)% \| ([\d.]+)% \| ([\d.]+)% \|$", re.MULTILINE)
 
 
-def told():
+def listed():
     """Errors in float, fixed and packed mode of each model, in percent, as the table has them."""
     text = (MODELS / "README.md").read_text(encoding="utf-8")
     return {name: errors for name, *errors in ROW.findall(text)}
 
 
-def test_every_model_is_told_and_every_one_told_is_there():
-    assert set(told()) == set(NAMES) == {path.stem for path in MODELS.glob("*.npz")}
+def test_the_table_lists_the_models_that_are_there():
+    assert set(listed()) == set(NAMES) == {path.stem for path in MODELS.glob("*.npz")}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -42,29 +42,29 @@ def test_a_model_is_small_and_says_what_it_is(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_fixed_and_packed_errors_are_close_to_float(name):
-    exact, *rounded = map(float, told()[name])
+    exact, *rounded = map(float, listed()[name])
     assert all(abs(error - exact) <= 0.2 for error in rounded)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_packed_model_errs_as_often_as_told(name):
+def test_a_packed_model_has_the_error_that_is_listed(name):
     model, header = load_packed(MODELS / f"{name}.npz")
     try:
         dataset = data.load(header["dataset"], download=False)
     except DataError as error:
         pytest.skip(f"needs the files of {header['dataset']}: {error}")
     if header["images"]["train"] != count_and_sum(dataset.train):
-        pytest.skip(f"the {header['dataset']} at hand is another copy than the one that the table tells of")
+        pytest.skip(f"the {header['dataset']} at hand is another copy than that of the table")
     engine = Engine(model)
     batches = range(0, len(dataset.test), 500)
     classes = np.concatenate([engine.predict(dataset.test.images[i : i + 500]) for i in batches])
     error = np.mean(classes != dataset.test.labels)
-    assert f"{error:.2%}" == told()[name][2] + "%"
+    assert f"{error:.2%}" == listed()[name][2] + "%"
 
 
 @pytest.mark.parametrize(("place", "mode"), [(0, "float"), (1, "fixed"), (2, "packed")])
-def test_the_model_for_digits_errs_as_told_in_every_mode(place, mode, capsys):
+def test_the_model_for_digits_has_the_errors_that_are_listed_in_every_mode(place, mode, capsys):
     options = ["test", "--model", str(MODELS / "digits_mlp.npz"), "--mode", mode]
     assert main(options, dataset="digits") == 0
-    error = told()["digits_mlp"][place]
+    error = listed()["digits_mlp"][place]
     assert capsys.readouterr().out.startswith(f"error {error}% ")

@@ -132,15 +132,15 @@ def test_the_tree_gives_the_wheel_that_the_sdist_gives(sdist, wheel, tmp_path):
 
 def test_the_metadata_is_complete(wheel):
     with zipfile.ZipFile(wheel) as archive:
-        told = metadata.PathDistribution(zipfile.Path(archive, f"{STEM}.dist-info/")).metadata
+        written = metadata.PathDistribution(zipfile.Path(archive, f"{STEM}.dist-info/")).metadata
         text = archive.read(f"{STEM}.dist-info/METADATA").decode()
-    assert told["Name"] == "xnornet" and told["Version"] == xnornet.__version__
-    assert told["License-Expression"] == "MIT" and told["License-File"] == "LICENSE"
-    assert told["Requires-Python"] == ">=3.11"
+    assert written["Name"] == "xnornet" and written["Version"] == xnornet.__version__
+    assert written["License-Expression"] == "MIT" and written["License-File"] == "LICENSE"
+    assert written["Requires-Python"] == ">=3.11"
     for minor in (11, 12, 13):
-        assert f"Programming Language :: Python :: 3.{minor}" in told.get_all("Classifier")
-    assert told.get_all("Project-URL") == ["Paper, https://arxiv.org/abs/1603.05279"]
-    assert {"test", "cuda", "bench", "docs", "onnx", "qonnx"} == set(told.get_all("Provides-Extra"))
+        assert f"Programming Language :: Python :: 3.{minor}" in written.get_all("Classifier")
+    assert written.get_all("Project-URL") == ["Paper, https://arxiv.org/abs/1603.05279"]
+    assert {"test", "cuda", "bench", "docs", "onnx", "qonnx"} == set(written.get_all("Provides-Extra"))
     assert (ROOT / "README.md").read_text().strip() in text
 
 
