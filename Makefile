@@ -39,6 +39,7 @@ test-newest:
 lint: $(installed)
 	$(bin)/ruff check
 	$(bin)/ruff format --check
+	$(bin)/mypy
 
 docs: $(installed)
 	$(bin)/pip install --quiet $(addprefix --constraint ,$(CONSTRAINTS)) --editable '.[docs]'

@@ -25,6 +25,7 @@ NOT_SOURCE = shutil.ignore_patterns(
     "dist",
     "*.egg-info",
     ".hypothesis",
+    ".mypy_cache",
     ".pytest_cache",
     ".ruff_cache",
 )

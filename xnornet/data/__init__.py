@@ -4,7 +4,11 @@ Files of those by name lie where pylearn2 kept them, one folder a dataset under 
 Batches, shuffling and augmentation are left to the training loop.
 """
 
+from collections.abc import Callable
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from xnornet.catalog import NETWORKS_OF
 from xnornet.data import cifar10, digits, mnist, svhn
@@ -16,6 +20,7 @@ from xnornet.data.folders import from_folder
 from xnornet.data.preprocessing import load_whitening, preprocessing_of, save_whitening, whitening_path
 from xnornet.data.whitening import Whitening
 from xnornet.errors import DataError
+from xnornet.hints import StrPath
 
 __all__ = [
     "Census",
@@ -42,7 +47,9 @@ __all__ = [
 _LOADERS = dict(zip(NETWORKS_OF, (digits.load, mnist.load, cifar10.load, svhn.load), strict=True))
 
 
-def load(name, path=None, download=True, whiten=None):
+def load(
+    name: str, path: StrPath | None = None, download: bool = True, whiten: bool | Whitening | None = None
+) -> Dataset:
     """Load a dataset.
 
     Parameters
@@ -72,7 +79,14 @@ def load(name, path=None, download=True, whiten=None):
     return _whitened(_LOADERS[name](path=path, download=download), whiten)
 
 
-def load_images(path, size=None, color=None, skip_bad=False, whiten=None, report=print):
+def load_images(
+    path: StrPath,
+    size: tuple[int, int] | None = None,
+    color: str | None = None,
+    skip_bad: bool = False,
+    whiten: bool | Whitening | None = None,
+    report: Callable[[str], object] = print,
+) -> Dataset:
     """Load the user's own images.
 
     Parameters
@@ -109,11 +123,11 @@ def _whitened(dataset, whiten):
     return dataset.whitened(whiten)
 
 
-def levels(name):
+def levels(name: str | None) -> NDArray[np.float32]:
     """The float32 numbers, in [-1, 1], that pixels of 0, 1, ... become in a dataset of this name."""
     return digits.LEVELS if name == "digits" else LEVELS
 
 
-def class_names(name):
+def class_names(name: str) -> tuple[str, ...]:
     """Names of the classes of a dataset of this name."""
     return cifar10.CLASS_NAMES if name == "cifar10" else tuple("0123456789")

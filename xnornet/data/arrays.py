@@ -7,8 +7,12 @@ import math
 import shutil
 import zipfile
 import zlib
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from xnornet.archives import read_array_headers, told_in_one_line, write_atomically
 from xnornet.catalog import COLORS, NETWORKS_OF
@@ -26,7 +30,7 @@ OPTIONAL = ("X_valid", "y_valid", "class_names")
 SHARE = 0.15
 
 
-def split_rows(labels, parts, seed=0):
+def split_rows(labels: NDArray, parts: int, seed: int = 0) -> list[NDArray]:
     """Deal rows out to parts, class by class, at random.
 
     Of each class, whose rows ``numpy.random.default_rng([seed, class])`` permutes, each part but the first
@@ -62,12 +66,12 @@ def split_rows(labels, parts, seed=0):
     return [np.sort(np.concatenate(rows)) for rows in dealt]
 
 
-def own_name(name):
+def own_name(name: str) -> str:
     """A name for a dataset of the user's, which is none of those that are published."""
     return f"own {name}" if name in NETWORKS_OF else name
 
 
-def check_class_names(names, where):
+def check_class_names(names: Iterable[str], where: object) -> None:
     """Raise a `DataError` for names of classes that are the same, or are so but for upper and lower case."""
     folded = {}
     for name in names:
@@ -80,8 +84,16 @@ def check_class_names(names, where):
 
 
 def from_arrays(
-    X_train, y_train, X_test, y_test, X_valid=None, y_valid=None, class_names=None, name="images", seed=0
-):
+    X_train: ArrayLike,
+    y_train: ArrayLike,
+    X_test: ArrayLike,
+    y_test: ArrayLike,
+    X_valid: ArrayLike | None = None,
+    y_valid: ArrayLike | None = None,
+    class_names: Sequence[str] | None = None,
+    name: str = "images",
+    seed: int = 0,
+) -> Dataset:
     """A dataset of arrays.
 
     Parameters
@@ -123,7 +135,7 @@ def from_arrays(
         splits[split] = images, labels
     _check_shapes(splits)
     if class_names is None:
-        class_names = range(1 + max(labels.max() for _, labels in splits.values()))
+        class_names = [str(k) for k in range(1 + max(labels.max() for _, labels in splits.values()))]
     class_names = tuple(map(str, class_names))
     check_class_names(class_names, name)
     for split, (_, labels) in splits.items():
@@ -131,7 +143,7 @@ def from_arrays(
     if "valid" not in splits:
         images, labels = splits["train"]
         try:
-            train, valid = split_rows(labels, 2, seed)
+            train_rows, valid_rows = split_rows(labels, 2, seed)
         except ValueError as error:
             k, count = error.args
             raise DataError(
@@ -139,18 +151,18 @@ def from_arrays(
                 "validation. Give X_valid and y_valid, or more images"
             ) from error
         splits = {
-            "train": (chosen(images, train), labels[train]),
-            "valid": (chosen(images, valid), labels[valid]),
+            "train": (chosen(images, train_rows), labels[train_rows]),
+            "valid": (chosen(images, valid_rows), labels[valid_rows]),
             "test": splits["test"],
         }
-    made = (
+    train, valid, test = (
         Split(Pixels(images) if images.dtype == np.uint8 else images, labels)
         for images, labels in (splits[split] for split in SPLITS)
     )
-    return Dataset(own_name(name), len(class_names), *made, class_names)
+    return Dataset(own_name(name), len(class_names), train, valid, test, class_names)
 
 
-def load_npz(path, report=print):
+def load_npz(path: Path, report: Callable[[str], object] = print) -> Dataset:
     """Read an ``.npz`` file with ``X_train, y_train, X_test, y_test`` and more that `from_arrays` takes.
 
     Images that are too large for memory stay in the file, or if that is compressed, in a copy beside it,
@@ -194,7 +206,7 @@ def load_npz(path, report=print):
         except ModelError as error:
             raise DataError(str(error)) from error
     with np.load(path, allow_pickle=False) as file:
-        arrays = {name: on_disk[name] if name in on_disk else file[name] for name in headers}
+        arrays: dict[str, Any] = {name: on_disk[name] if name in on_disk else file[name] for name in headers}
     try:
         return from_arrays(**arrays, name=path.stem)
     except DataError as error:

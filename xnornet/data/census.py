@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xnornet.data.arrays import SPLITS, load_npz
 from xnornet.data.dataset import Pixels
@@ -13,6 +14,7 @@ from xnornet.data.folders import list_pictures, progress
 from xnornet.data.pictures import color_of, read_picture, size_text
 from xnornet.data.tables import class_table
 from xnornet.errors import DataError
+from xnornet.hints import StrPath
 
 __all__ = ["Census", "census"]
 
@@ -42,16 +44,16 @@ class Census:
     """
 
     path: Path
-    class_names: tuple
-    counts: dict
-    sizes: Counter = field(default_factory=Counter)
-    bad: list = field(default_factory=list)
-    duplicates: list = field(default_factory=list)
+    class_names: tuple[str, ...]
+    counts: dict[str, NDArray]
+    sizes: Counter[str] = field(default_factory=Counter)
+    bad: list[str] = field(default_factory=list)
+    duplicates: list[tuple[str, ...]] = field(default_factory=list)
 
-    def __bool__(self):
+    def __bool__(self) -> bool:
         return not self.bad and not self.duplicates and all(counts.all() for counts in self.counts.values())
 
-    def __str__(self):
+    def __str__(self) -> str:
         lines = [f"{len(self.class_names)} classes in {self.path}", ""]
         lines += [*class_table(self.class_names, self.counts), ""]
         lines += [f"{count:7} {size}" for size, count in self.sizes.most_common(LINES)]
@@ -72,7 +74,7 @@ class Census:
             yield f"less than half as many as of the largest class: {', '.join(rare)}"
 
 
-def census(path):
+def census(path: StrPath) -> Census:
     """Count and compare the user's own images; nothing is kept or changed.
 
     Parameters

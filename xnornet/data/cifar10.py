@@ -8,14 +8,18 @@ import math
 import shutil
 import tarfile
 import zlib
+from collections.abc import Iterable
+from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xnornet.data.dataset import Dataset, Pixels, Split, data_path, mismatch
 from xnornet.data.mirrors import fetch
 from xnornet.data.pickles import read_pickle
 from xnornet.disk import md5_of, replacing
 from xnornet.errors import DataError
+from xnornet.hints import StrPath
 
 __all__ = ["CLASS_NAMES", "HOME", "load", "load_folder", "provide", "published", "read_batch"]
 
@@ -59,7 +63,7 @@ IMAGE_SHAPE = (3, 32, 32)
 LARGEST_MEMBER = 32 << 20
 
 
-def load(path=None, download=True):
+def load(path: StrPath | None = None, download: bool = True) -> Dataset:
     """Load CIFAR-10: 45,000 training, 5,000 validation and 10,000 test images of ``(3, 32, 32)``.
 
     The validation images are the last of ``data_batch_5``. Images are kept as bytes, channels in the order
@@ -84,7 +88,9 @@ def load(path=None, download=True):
     return load_folder(data_path(path) / HOME, download)
 
 
-def load_folder(folder, download=True, batch_size=BATCH_SIZE, num_valid=NUM_VALID):
+def load_folder(
+    folder: Path, download: bool = True, batch_size: int = BATCH_SIZE, num_valid: int = NUM_VALID
+) -> Dataset:
     """Load the batches below one folder.
 
     Parameters
@@ -121,7 +127,7 @@ def load_folder(folder, download=True, batch_size=BATCH_SIZE, num_valid=NUM_VALI
     )
 
 
-def read_batch(file, count=BATCH_SIZE):
+def read_batch(file: Path, count: int = BATCH_SIZE) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
     """Read one pickled batch: a dictionary of which ``data`` and ``labels`` are used.
 
     Parameters
@@ -167,7 +173,7 @@ def _kind(labels):
     return f"one with {next(type(label).__name__ for label in labels if type(label) is not int)}"
 
 
-def provide(folder, download=True, names=tuple(CHECKSUMS)):
+def provide(folder: Path, download: bool = True, names: Iterable[str] = tuple(CHECKSUMS)) -> None:
     """Take the named files that are missing out of the archive, which is downloaded if it is not there.
 
     Files that are there are left as they are.
@@ -199,7 +205,7 @@ def provide(folder, download=True, names=tuple(CHECKSUMS)):
     _extract(archive, folder / FOLDER, missing)
 
 
-def published(folder):
+def published(folder: Path) -> dict[Path, str]:
     """Return MD5 of each file as published, by the path where the file is or would be."""
     return {folder / FOLDER / name: md5 for name, md5 in CHECKSUMS.items()}
 

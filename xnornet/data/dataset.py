@@ -9,12 +9,19 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from xnornet.data.stored import chosen
 from xnornet.disk import user_cache
 from xnornet.errors import DataError
+from xnornet.hints import Shape, StrPath
+
+if TYPE_CHECKING:
+    from xnornet.data.stored import Stored
+    from xnornet.data.whitening import Whitening
 
 __all__ = [
     "FULL_SCALE",
@@ -53,30 +60,34 @@ class Pixels:
 
     dtype = np.dtype(np.float32)
 
-    def __init__(self, bytes, preprocess=None):
+    def __init__(
+        self,
+        bytes: "NDArray[np.uint8] | Stored",
+        preprocess: Callable[[NDArray[np.uint8]], NDArray[np.float32]] | None = None,
+    ) -> None:
         self.bytes = bytes
         self.preprocess = preprocess or scale_bytes
 
     @property
-    def shape(self):
+    def shape(self) -> Shape:
         return self.bytes.shape
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.bytes)
 
     @property
-    def size(self):
+    def size(self) -> int:
         return math.prod(self.shape)
 
-    def chosen(self, rows):
+    def chosen(self, rows: Any) -> "Pixels":
         """The images of the given rows, as they are kept."""
         return Pixels(chosen(self.bytes, rows), self.preprocess)
 
-    def __getitem__(self, rows):
+    def __getitem__(self, rows: Any) -> NDArray[np.float32]:
         """Images of the given rows: a slice, indices or a mask."""
         return self.preprocess(self.bytes[rows])
 
-    def __array__(self, dtype=None, copy=None):
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray:
         images = np.empty(self.shape, self.dtype)
         for i in range(0, len(self), 1000):
             images[i : i + 1000] = self[i : i + 1000]
@@ -93,10 +104,10 @@ class Split:
     labels : int32 array, ``(n,)``, from 0
     """
 
-    images: np.ndarray | Pixels
-    labels: np.ndarray
+    images: "NDArray[np.float32] | Pixels | Stored"
+    labels: NDArray[np.int32]
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.labels)
 
 
@@ -120,33 +131,35 @@ class Dataset:
     train: Split
     valid: Split
     test: Split
-    class_names: tuple = ()
-    whitening: Callable | None = None
+    class_names: tuple[str, ...] = ()
+    whitening: "Whitening | None" = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not self.class_names:
             object.__setattr__(self, "class_names", tuple(str(k) for k in range(self.num_classes)))
 
     @staticmethod
-    def from_folder(folder, **options):
+    def from_folder(folder: StrPath, **options: Any) -> "Dataset":
         """A dataset of the pictures of a folder; see `xnornet.data.folders.from_folder`."""
         from xnornet.data.folders import from_folder
 
         return from_folder(folder, **options)
 
     @staticmethod
-    def from_arrays(X_train, y_train, X_test, y_test, **options):
+    def from_arrays(
+        X_train: ArrayLike, y_train: ArrayLike, X_test: ArrayLike, y_test: ArrayLike, **options: Any
+    ) -> "Dataset":
         """A dataset of arrays; see `xnornet.data.arrays.from_arrays`."""
         from xnornet.data.arrays import from_arrays
 
         return from_arrays(X_train, y_train, X_test, y_test, **options)
 
     @property
-    def input_shape(self):
+    def input_shape(self) -> Shape:
         """Shape of one image, ``(channels, height, width)``."""
         return self.train.images.shape[1:]
 
-    def whitened(self, whitening):
+    def whitened(self, whitening: "Whitening") -> "Dataset":
         """Return the same images, to be whitened whenever they are read.
 
         Parameters
@@ -169,13 +182,13 @@ class Dataset:
                 f"the whitening is for images of {len(whitening.mean)} pixels, all channels together; "
                 f"those of {self.name} have {math.prod(self.input_shape)}. Fit another to them"
             )
-        splits = {
-            name: replace(split, images=Pixels(split.images.bytes, whitening))
-            for name, split in (("train", self.train), ("valid", self.valid), ("test", self.test))
-        }
-        return replace(self, whitening=whitening, **splits)
+        train, valid, test = (
+            replace(split, images=Pixels(split.images.bytes, whitening))  # type: ignore[union-attr]
+            for split in (self.train, self.valid, self.test)
+        )
+        return replace(self, whitening=whitening, train=train, valid=valid, test=test)
 
-    def check_color(self):
+    def check_color(self) -> None:
         """Raise a `DataError` unless the images are color images kept as bytes, which can be whitened."""
         if not isinstance(self.train.images, Pixels) or self.input_shape[0] != 3:
             raise DataError(
@@ -184,7 +197,7 @@ class Dataset:
             )
 
 
-def data_path(path=None):
+def data_path(path: StrPath | None = None) -> Path:
     """Return the folder that holds the datasets' folders.
 
     Parameters
@@ -211,11 +224,13 @@ def data_path(path=None):
     return Path(chosen).expanduser()
 
 
-def scale_bytes(pixels):
+def scale_bytes(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Scale uint8 pixels to [-1, 1]: ``(2 * p / 255 - 1) * FULL_SCALE`` in float32, as a new array."""
     return LEVELS[pixels]
 
 
-def mismatch(file, expected, found, remedy="delete it, and it will be downloaded again"):
+def mismatch(
+    file: Path, expected: object, found: object, remedy: str = "delete it, and it will be downloaded again"
+) -> DataError:
     """Return the `DataError` for a file that is not what it should be."""
     return DataError(f"{file}: expected {expected}, found {found}; {remedy}")

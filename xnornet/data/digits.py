@@ -3,6 +3,7 @@
 import numpy as np
 
 from xnornet.data.dataset import FULL_SCALE, Dataset, Split
+from xnornet.hints import StrPath
 
 __all__ = ["LEVELS", "load"]
 
@@ -12,7 +13,7 @@ TRAIN_SIZE, VALID_SIZE = 1197, 240
 LEVELS = ((np.arange(17) / 8 - 1) * FULL_SCALE).astype(np.float32)
 
 
-def load(path=None, download=True):
+def load(path: StrPath | None = None, download: bool = True) -> Dataset:
     """Load the digits: 1,197 training, 240 validation and 360 test images of ``(1, 8, 8)``.
 
     The split is fixed: the first, next and last rows of
@@ -35,4 +36,5 @@ def load(path=None, download=True):
     labels = bunch.target.astype(np.int32)
     order = np.random.default_rng(0).permutation(len(labels))
     rows = np.split(order, [TRAIN_SIZE, TRAIN_SIZE + VALID_SIZE])
-    return Dataset("digits", 10, *(Split(images[split], labels[split]) for split in rows))
+    train, valid, test = (Split(images[split], labels[split]) for split in rows)
+    return Dataset("digits", 10, train, valid, test)

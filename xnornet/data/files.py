@@ -6,6 +6,7 @@ How a file is read is left to the dataset's own module.
 import gzip
 import hashlib
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from xnornet.data import cifar10, mnist, svhn
 from xnornet.data.dataset import Dataset, data_path
 from xnornet.data.tables import class_table
 from xnornet.errors import DataError
+from xnornet.hints import StrPath
 
 __all__ = ["Report", "check", "download", "folder_of"]
 
@@ -28,7 +30,7 @@ PUBLISHED, DIFFERS, MISSING = "published", "differs from the published file", "m
 CHUNK = 1 << 20
 
 
-def folder_of(name, path=None):
+def folder_of(name: str, path: StrPath | None = None) -> Path:
     """Return the folder that holds the files of a dataset.
 
     Parameters
@@ -50,7 +52,7 @@ def folder_of(name, path=None):
     return data_path(path) / _module(name).HOME
 
 
-def download(name, path=None, report=print):
+def download(name: str, path: StrPath | None = None, report: Callable[[str], object] = print) -> Path:
     """Download every file of a dataset that is missing.
 
     Files that are there are left as they are. A download that was cut off goes on where it stopped.
@@ -101,20 +103,20 @@ class Report:
 
     name: str
     folder: Path
-    files: dict
+    files: dict[Path, tuple[int | None, str]]
     dataset: Dataset | None
     problem: str = ""
 
     @property
-    def published(self):
+    def published(self) -> bool:
         """Whether it loads, and all files are the published ones, SVHN's extra file being optional."""
         states = {state for file, (_, state) in self.files.items() if not _spared(file, state)}
         return self.dataset is not None and states == {PUBLISHED}
 
-    def __bool__(self):
+    def __bool__(self) -> bool:
         return self.published
 
-    def __str__(self):
+    def __str__(self) -> str:
         lines = [f"{self.name} in {self.folder}", "", *self._file_lines(), ""]
         lines += [*_split_lines(self.dataset), ""] if self.dataset is not None else []
         return "\n".join([*lines, self._verdict()])
@@ -136,7 +138,7 @@ class Report:
         return f"it cannot be loaded: {self.problem}"
 
 
-def check(name, path=None):
+def check(name: str, path: StrPath | None = None) -> Report:
     """Compare a dataset's files with the published ones, load it, and count its images.
 
     Nothing is downloaded or changed.

@@ -7,10 +7,12 @@ import hashlib
 import json
 import math
 import zipfile
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xnornet.archives import read_array_headers, write_atomically, write_rows
 from xnornet.data.arrays import SPLITS, check_class_names, own_name, split_rows
@@ -18,6 +20,7 @@ from xnornet.data.dataset import Dataset, Pixels, Split
 from xnornet.data.pictures import channels_of, is_picture, measure, read_picture, size_text
 from xnornet.data.stored import Stored, chosen, stays_on_disk
 from xnornet.errors import DataError, ModelError, WriteError
+from xnornet.hints import StrPath
 
 __all__ = ["Listing", "from_folder", "list_pictures", "progress"]
 
@@ -41,17 +44,17 @@ class Listing:
     """
 
     folder: Path
-    class_names: tuple
-    files: list
-    labels: np.ndarray
-    counts: tuple
+    class_names: tuple[str, ...]
+    files: list[Path]
+    labels: NDArray[np.int32]
+    counts: tuple[int, ...]
 
-    def split_of(self, row):
+    def split_of(self, row: int) -> str:
         """Name of the split that a picture is in."""
         return SPLITS[int(np.searchsorted(np.cumsum(self.counts), row, "right"))]
 
 
-def list_pictures(folder, seed=0):
+def list_pictures(folder: StrPath, seed: int = 0) -> Listing:
     """Find the pictures of a folder.
 
     Parameters
@@ -96,7 +99,14 @@ def list_pictures(folder, seed=0):
     return Listing(folder, class_names, files, np.array(labels, np.int32), counts)
 
 
-def from_folder(folder, size=None, color=None, skip_bad=False, report=print, seed=0):
+def from_folder(
+    folder: StrPath,
+    size: tuple[int, int] | None = None,
+    color: str | None = None,
+    skip_bad: bool = False,
+    report: Callable[[str], object] = print,
+    seed: int = 0,
+) -> Dataset:
     """A dataset of the pictures of a folder.
 
     They are read once: the bytes are kept beside the folder in ``FOLDER.cache.npz`` (with ``size`` or
@@ -145,12 +155,13 @@ def from_folder(folder, size=None, color=None, skip_bad=False, report=print, see
     ends = np.cumsum(good)[np.cumsum(listing.counts) - 1]
     labels = np.split(listing.labels[good], ends[:-1])
     rows = np.split(np.flatnonzero(good), ends[:-1])
-    splits = (Split(Pixels(_part(pixels, own)), k) for own, k in zip(rows, labels, strict=True))
+    pairs = zip(rows, labels, strict=True)
+    train, valid, test = (Split(Pixels(_part(pixels, own)), k) for own, k in pairs)
     name = own_name(folder.resolve().name)
-    return Dataset(name, len(listing.class_names), *splits, listing.class_names)
+    return Dataset(name, len(listing.class_names), train, valid, test, listing.class_names)
 
 
-def progress(files, what):
+def progress(files: Sequence[Path], what: str) -> Iterable[Path]:
     """The files, with a bar on a terminal."""
     from tqdm import tqdm
 

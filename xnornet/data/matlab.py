@@ -4,14 +4,18 @@ What the arrays should be is left to the dataset's module.
 """
 
 from contextlib import contextmanager
+from pathlib import Path
+
+from numpy.typing import NDArray
 
 from xnornet.data.dataset import mismatch
 from xnornet.errors import DataError
+from xnornet.hints import Shape
 
 __all__ = ["describe", "read_array"]
 
 
-def describe(file):
+def describe(file: Path) -> dict[str, tuple[str, Shape]]:
     """Return the class and the shape of each variable, by name, without reading the numbers.
 
     Parameters
@@ -34,7 +38,7 @@ def describe(file):
         return {name: (kind, shape) for name, shape, kind in whosmat(stream)}
 
 
-def read_array(file, name):
+def read_array(file: Path, name: str) -> NDArray:
     """Read one variable, and no other.
 
     Parameters

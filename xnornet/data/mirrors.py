@@ -4,6 +4,8 @@ What a file holds, and which of them a dataset needs, is left to the dataset's m
 """
 
 import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from xnornet.disk import exclusive, md5_of
@@ -20,7 +22,14 @@ class _Failure(Exception):
     """A mirror did not give the file."""
 
 
-def fetch(folder, fname, mirrors, checksums, download=True, home=None):
+def fetch(
+    folder: Path,
+    fname: str,
+    mirrors: Sequence[str],
+    checksums: Mapping[str, str],
+    download: bool = True,
+    home: str | None = None,
+) -> Path:
     """Download one file of a dataset.
 
     What arrives is kept as ``fname.part``. A download that is cut off, by whatever it is, leaves it there,

@@ -8,12 +8,15 @@ import gzip
 import math
 import struct
 import zlib
+from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xnornet.data.dataset import Dataset, Split, data_path, mismatch, scale_bytes
 from xnornet.data.mirrors import fetch
 from xnornet.errors import DataError
+from xnornet.hints import Shape, StrPath
 
 __all__ = ["HOME", "load", "load_folder", "provide", "published", "read_idx"]
 
@@ -43,7 +46,7 @@ HEIGHT, WIDTH = 28, 28
 UNSIGNED_BYTE = 0x08
 
 
-def load(path=None, download=True):
+def load(path: StrPath | None = None, download: bool = True) -> Dataset:
     """Load MNIST: 50,000 training, 10,000 validation and 10,000 test images of ``(1, 28, 28)``.
 
     The validation images are the last of the training file. Pixels become
@@ -68,7 +71,7 @@ def load(path=None, download=True):
     return load_folder(data_path(path) / HOME, download)
 
 
-def load_folder(folder, download=True, counts=COUNTS):
+def load_folder(folder: Path, download: bool = True, counts: tuple[int, int, int] = COUNTS) -> Dataset:
     """Load the four files in one folder.
 
     Parameters
@@ -92,7 +95,7 @@ def load_folder(folder, download=True, counts=COUNTS):
     return Dataset("mnist", NUM_CLASSES, train, valid, test)
 
 
-def read_idx(file, shape):
+def read_idx(file: Path, shape: Shape) -> NDArray[np.uint8]:
     """Read an idx file of unsigned bytes.
 
     The format: two zero bytes, a byte for the type, a byte for the number of dimensions, each
@@ -156,13 +159,13 @@ def _read_pair(folder, prefix, count, download):
     return scale_bytes(images)[:, np.newaxis], labels.astype(np.int32)
 
 
-def provide(folder, download=True):
+def provide(folder: Path, download: bool = True) -> None:
     """Download the files that are missing; see `xnornet.data.download`."""
     for name in UNPACKED_CHECKSUMS:
         _locate(folder, name, download)
 
 
-def published(folder):
+def published(folder: Path) -> dict[Path, str]:
     """Return MD5 of each file as published, unpacked, by the path where the file is or would be."""
     return {_find(folder, name) or folder / f"{name}.gz": md5 for name, md5 in UNPACKED_CHECKSUMS.items()}
 

@@ -7,7 +7,10 @@ keys and shapes there must be is left to the dataset's module.
 
 import pickle
 import re
+from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +20,7 @@ from xnornet.errors import DataError
 __all__ = ["read_objects", "read_pickle"]
 
 
-def read_pickle(file):
+def read_pickle(file: Path) -> dict[str, Any]:
     """Read a dictionary pickled by Python 2 or 3, with any NumPy.
 
     Parameters
@@ -43,7 +46,7 @@ def read_pickle(file):
         return content
 
 
-def read_objects(file, classes, strangers=()):
+def read_objects(file: Path, classes: Mapping[str, type], strangers: Sequence[str] = ()) -> Any:
     """Read what was pickled by Python 2 or 3, objects of a few classes among it.
 
     Parameters

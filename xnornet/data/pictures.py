@@ -4,12 +4,16 @@ A picture is untrusted: it may be cut short, or claim more pixels than there is 
 """
 
 import warnings
+from collections.abc import Iterable
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xnornet.catalog import COLORS
 from xnornet.errors import DataError
+from xnornet.hints import StrPath
 
 __all__ = ["channels_of", "color_of", "is_picture", "measure", "read_picture", "size_text"]
 
@@ -24,27 +28,27 @@ WHITE_16 = 65535
 ORIENTATION, QUARTER_TURNS = 0x0112, range(5, 9)
 
 
-def channels_of(color):
+def channels_of(color: str) -> int:
     """Channels of ``'grey'`` or ``'rgb'`` images."""
     return COLORS[color]
 
 
-def color_of(channels):
+def color_of(channels: int) -> str | None:
     """``'grey'`` or ``'rgb'`` for images of 1 or 3 channels, None for others."""
     return next((color for color, count in COLORS.items() if count == channels), None)
 
 
-def size_text(size):
+def size_text(size: Iterable[int]) -> str:
     """A size ``(height, width)`` as options have it: ``48x64``."""
     return "x".join(map(str, size))
 
 
-def is_picture(file):
+def is_picture(file: Path) -> bool:
     """Whether a file's name is that of a picture, and not hidden."""
     return file.suffix.lower() in SUFFIXES and not file.name.startswith(".")
 
 
-def measure(file):
+def measure(file: StrPath) -> tuple[tuple[int, int], str]:
     """Size and color of a picture, from its first bytes.
 
     Parameters
@@ -68,7 +72,9 @@ def measure(file):
         return size, "grey" if picture.mode in GREY | INTEGER else "rgb"
 
 
-def read_picture(file, size=None, color=None):
+def read_picture(
+    file: StrPath, size: tuple[int, int] | None = None, color: str | None = None
+) -> NDArray[np.uint8]:
     """Read a picture.
 
     EXIF's orientation is followed. Transparent parts are laid on white. Of 16 bits of grey the upper 8 are

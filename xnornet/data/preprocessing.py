@@ -5,9 +5,12 @@ header: beside training weights in ``NAME.json``, or within a packed file. A whi
 it lies beside the weights as ``NAME.whitening.npz``, and the header has its checksum.
 """
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xnornet import data
 from xnornet.archives import write_atomically
@@ -16,6 +19,13 @@ from xnornet.data.dataset import FULL_SCALE, LEVELS, Pixels
 from xnornet.data.pictures import channels_of, color_of
 from xnornet.data.whitening import Whitening
 from xnornet.errors import DataError, ModelError
+from xnornet.hints import Shape, StrPath
+
+if TYPE_CHECKING:
+    from xnornet.data.dataset import Dataset
+
+if TYPE_CHECKING:
+    from xnornet.data.dataset import Dataset
 
 __all__ = [
     "class_names_of",
@@ -34,12 +44,12 @@ DATASETS = tuple(NETWORKS_OF)
 USUAL = {"full_scale": FULL_SCALE, "whitening": None}
 
 
-def whitening_path(path):
+def whitening_path(path: StrPath) -> Path:
     """Where the whitening of the weights at ``path`` lies."""
     return Path(path).with_suffix(".whitening.npz")
 
 
-def save_whitening(path, whitening):
+def save_whitening(path: StrPath, whitening: Whitening) -> None:
     """Write a whitening beside the weights at ``path``.
 
     Raises
@@ -50,7 +60,7 @@ def save_whitening(path, whitening):
     write_atomically(whitening_path(path), lambda file: np.savez(file, **whitening.arrays))
 
 
-def preprocessing_of(dataset):
+def preprocessing_of(dataset: "Dataset") -> dict[str, Any]:
     """What a header says of a dataset's images.
 
     Returns
@@ -71,7 +81,7 @@ def preprocessing_of(dataset):
     }
 
 
-def load_whitening(path, header):
+def load_whitening(path: StrPath, header: Mapping[str, Any]) -> Whitening | None:
     """Read the whitening that a model's images went through.
 
     Parameters
@@ -120,7 +130,7 @@ def load_whitening(path, header):
     return whitening
 
 
-def pixel_levels(header):
+def pixel_levels(header: Mapping[str, Any]) -> NDArray[np.float32] | None:
     """What a model takes for pixels.
 
     Parameters
@@ -140,7 +150,7 @@ def pixel_levels(header):
     return data.levels(header.get("dataset"))
 
 
-def class_names_of(header):
+def class_names_of(header: Mapping[str, Any]) -> tuple[str, ...] | None:
     """Names of a model's classes as a tuple, or None if nothing tells them.
 
     Raises
@@ -156,14 +166,16 @@ def class_names_of(header):
     return tuple(names)
 
 
-def input_shape_of(header):
+def input_shape_of(header: Mapping[str, Any]) -> Shape | None:
     """Shape of the images that a model was trained on, or None if nothing tells it."""
     recorded = header.get("preprocessing", {})
     size, color = recorded.get("size"), recorded.get("color")
     return None if size is None or color is None else (channels_of(color), *size)
 
 
-def preparation_of(header, path=None):
+def preparation_of(
+    header: Mapping[str, Any], path: StrPath | None = None
+) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
     """How pixels become what a model takes.
 
     Parameters
@@ -196,7 +208,9 @@ def preparation_of(header, path=None):
     if recorded.get("whitening") is not None:
         if path is None:
             raise ModelError("the model takes whitened images; load it from its file, beside its whitening")
-        return load_whitening(path, header)
+        whitening = load_whitening(path, header)
+        assert whitening is not None
+        return whitening
     scale = recorded.get("full_scale")
     if type(scale) not in (int, float) or not 0 < scale < float("inf"):
         raise ModelError(f"full_scale should be a positive number; found {scale!r:.100}")

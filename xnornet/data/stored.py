@@ -8,13 +8,17 @@ import math
 import os
 import threading
 import zipfile
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike, NDArray
 
 from xnornet.archives import read_npy_header, told_in_one_line
 from xnornet.errors import DataError
+from xnornet.hints import Shape, StrPath
 from xnornet.memory import available_memory
 
 __all__ = ["Stored", "chosen", "in_parts", "is_stored", "stays_on_disk"]
@@ -27,7 +31,7 @@ SHARE = 1 / 4
 PART_BYTES = 1 << 24
 
 
-def stays_on_disk(nbytes):
+def stays_on_disk(nbytes: int) -> bool:
     """Whether images of so many bytes are too large for memory."""
     return nbytes > SHARE * available_memory()
 
@@ -60,7 +64,7 @@ class Stored:
         The array's bytes do not lie in the file one image after the other.
     """
 
-    def __init__(self, path, name):
+    def __init__(self, path: StrPath, name: str) -> None:
         self._path = Path(path)
         with told_in_one_line(path), zipfile.ZipFile(path) as archive:
             member = archive.getinfo(f"{name}.npy")
@@ -85,44 +89,44 @@ class Stored:
         self._rows, self.dtype = np.arange(shape[0] if shape else 0), self._stored_dtype
 
     @property
-    def shape(self):
+    def shape(self) -> Shape:
         return (len(self._rows), *self._image_shape)
 
     @property
-    def ndim(self):
+    def ndim(self) -> int:
         return len(self.shape)
 
     @property
-    def size(self):
+    def size(self) -> int:
         return math.prod(self.shape)
 
     @property
-    def nbytes(self):
+    def nbytes(self) -> int:
         return self.size * self.dtype.itemsize
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._rows)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[NDArray]:
         for part in in_parts(self):
             yield from part
 
-    def __array__(self, dtype=None, copy=None):
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray:
         return self[:] if dtype is None else self[:].astype(dtype, copy=False)
 
-    def astype(self, dtype):
+    def astype(self, dtype: DTypeLike) -> "Stored":
         """The same images, which become numbers of another type when they are read."""
         other = copy.copy(self)
         other.dtype = np.dtype(dtype)
         return other
 
-    def chosen(self, rows):
+    def chosen(self, rows: Any) -> "Stored":
         """The images of the given rows, which stay on disk."""
         other = copy.copy(self)
         other._rows = self._rows[rows]
         return other
 
-    def __getitem__(self, rows):
+    def __getitem__(self, rows: Any) -> NDArray:
         """Read the images of the given rows: one, a slice, indices or a mask.
 
         Raises
@@ -165,17 +169,17 @@ class Stored:
             buffer = buffer[count:]
 
 
-def is_stored(images):
+def is_stored(images: Any) -> bool:
     """Whether images, or the bytes of `Pixels`, stay on disk."""
     return isinstance(getattr(images, "bytes", images), Stored)
 
 
-def chosen(images, rows):
+def chosen(images: Any, rows: Any) -> Any:
     """Images of the given rows, which stay on disk if they lie there."""
     return images.chosen(rows) if is_stored(images) else images[rows]
 
 
-def in_parts(images):
+def in_parts(images: Any) -> Iterator[Any]:
     """The images in their order, some megabytes at a time."""
     step = max(1, PART_BYTES // max(1, math.prod(images.shape[1:]) * images.dtype.itemsize))
     for i in range(0, len(images), step):

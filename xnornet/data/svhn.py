@@ -4,11 +4,15 @@
 nothing as real numbers.
 """
 
+from collections.abc import Iterable
+from pathlib import Path
+
 import numpy as np
 
 from xnornet.data.dataset import Dataset, Pixels, Split, data_path, mismatch
 from xnornet.data.matlab import describe, read_array
 from xnornet.data.mirrors import fetch
+from xnornet.hints import StrPath
 
 __all__ = ["EXTRA", "EXTRA_SIZE", "HOME", "load", "load_folder", "provide", "published"]
 
@@ -29,7 +33,7 @@ IMAGES_AT_A_TIME = 250
 NUMBERS = ("double", "single", "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64")
 
 
-def load(path=None, download=True):
+def load(path: StrPath | None = None, download: bool = True) -> Dataset:
     """Load SVHN: 69,257 training, 4,000 validation and 26,032 test images of ``(3, 32, 32)``.
 
     For validation serve 400 training images of each class, drawn with a fixed seed. If ``extra_32x32.mat`` is
@@ -57,7 +61,9 @@ def load(path=None, download=True):
     return load_folder(data_path(path) / HOME, download)
 
 
-def load_folder(folder, download=True, valid_counts=(VALID_FROM_TRAIN, VALID_FROM_EXTRA)):
+def load_folder(
+    folder: Path, download: bool = True, valid_counts: tuple[int, int] = (VALID_FROM_TRAIN, VALID_FROM_EXTRA)
+) -> Dataset:
     """Load the files in one folder.
 
     Parameters
@@ -96,7 +102,7 @@ def load_folder(folder, download=True, valid_counts=(VALID_FROM_TRAIN, VALID_FRO
     )
 
 
-def provide(folder, download=True, names=tuple(CHECKSUMS)):
+def provide(folder: Path, download: bool = True, names: Iterable[str] = tuple(CHECKSUMS)) -> None:
     """Download those of the named files that are missing.
 
     Parameters
@@ -117,7 +123,7 @@ def provide(folder, download=True, names=tuple(CHECKSUMS)):
             fetch(folder, name, MIRRORS, checksums, download, HOME)
 
 
-def published(folder):
+def published(folder: Path) -> dict[Path, str]:
     """Return MD5 of each file as published, by the path where the file is or would be."""
     return {folder / name: md5 for name, md5 in CHECKSUMS.items()}
 

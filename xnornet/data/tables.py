@@ -1,9 +1,13 @@
 """A table of images by split and class, for people to read."""
 
+from collections.abc import Iterator, Mapping, Sequence
+
+from numpy.typing import NDArray
+
 __all__ = ["class_table"]
 
 
-def class_table(class_names, counts):
+def class_table(class_names: Sequence[str], counts: Mapping[str, NDArray]) -> Iterator[str]:
     """Lines of a table.
 
     Parameters

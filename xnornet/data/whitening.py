@@ -4,11 +4,14 @@ Where the images come from is left to the datasets' modules, when they are white
 """
 
 import hashlib
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from xnornet.data.dataset import FULL_SCALE
 from xnornet.errors import DataError
+from xnornet.hints import StrPath
 
 __all__ = ["Whitening", "normalize_contrast"]
 
@@ -20,7 +23,7 @@ IMAGES_FOR_GAIN = 2000
 IMAGES_AT_A_TIME = 1000
 
 
-def normalize_contrast(pixels):
+def normalize_contrast(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Give each image zero mean and about unit variance: ``(p - mean(p)) / sqrt(10 + var(p))``.
 
     Mean and variance (with ``n - 1``) are those of the image's own pixels, all channels together. This is
@@ -63,13 +66,13 @@ class Whitening:
     gain : float
     """
 
-    def __init__(self, mean, matrix, gain):
+    def __init__(self, mean: ArrayLike, matrix: ArrayLike, gain: float) -> None:
         self.mean = np.asarray(mean, np.float32)
         self.matrix = np.asarray(matrix, np.float32)
         self.gain = float(gain)
 
     @classmethod
-    def fit(cls, pixels):
+    def fit(cls, pixels: NDArray[np.uint8]) -> "Whitening":
         """Fit to training images.
 
         Takes ``n d**2`` multiplications and, whatever ``n`` is, memory for five matrices of ``(d, d)``.
@@ -93,7 +96,7 @@ class Whitening:
         whitening.gain = float(FULL_SCALE / magnitude) if magnitude > 0 else 1.0
         return whitening
 
-    def __call__(self, pixels):
+    def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Whiten images.
 
         Parameters
@@ -114,20 +117,20 @@ class Whitening:
         return rows @ self.matrix
 
     @property
-    def checksum(self):
+    def checksum(self) -> str:
         """MD5 of the numbers, in hexadecimal."""
         digest = hashlib.md5(np.float64(self.gain).tobytes(), usedforsecurity=False)
         for array in (self.mean, self.matrix):
-            digest.update(np.ascontiguousarray(array))
+            digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()
 
     @property
-    def arrays(self):
+    def arrays(self) -> dict[str, Any]:
         """All numbers by name, as an ``.npz`` file holds them for `load`."""
         return {"mean": self.mean, "matrix": self.matrix, "gain": np.float64(self.gain)}
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path: StrPath) -> "Whitening":
         """Read an ``.npz`` file of `arrays`.
 
         Raises

@@ -3,6 +3,9 @@
 An array is its address and shape, a pair its two numbers, a real number its bits.
 """
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import numpy as np
 from llvmlite import ir
 from numba import from_dtype, types
@@ -12,6 +15,7 @@ from numba.extending import intrinsic
 # Not part of Numba's documented interface, as little as the parts of arrays in ``vectors``; the documented
 # ``numba.carray`` makes an array of one address, but not a tuple of arguments of many types.
 from numba.np.arrayobj import populate_array
+from numpy.typing import DTypeLike, NDArray
 
 from xnornet.machine_code import WORDS
 
@@ -20,7 +24,7 @@ __all__ = ["INTEGER", "PAIR", "REAL", "array", "as_words", "reader"]
 INTEGER, REAL, PAIR = types.intp, types.float64, types.UniTuple(types.intp, 2)
 
 
-def array(dtype, axes):
+def array(dtype: DTypeLike, axes: int) -> types.Array:
     """The kind of an array whose elements lie beside each other, the last axis first.
 
     Parameters
@@ -31,7 +35,7 @@ def array(dtype, axes):
     return types.Array(from_dtype(np.dtype(dtype)), axes, "C")
 
 
-def as_words(kinds, arguments):
+def as_words(kinds: Sequence[Any], arguments: Sequence[Any]) -> NDArray[np.intp]:
     """Arguments as a kernel reads them.
 
     Parameters
@@ -72,7 +76,7 @@ def _is(kind, argument):
     return isinstance(argument, float if kind is REAL else int | np.integer)
 
 
-def reader(kinds):
+def reader(kinds: Sequence[Any]) -> Callable:
     """A function for kernels that reads arguments of these kinds from words, as a tuple."""
 
     @intrinsic

@@ -1,11 +1,20 @@
 """What runs an operation that no kernel computes: its own definition, on NumPy."""
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
+from numpy.typing import NDArray
+
+from xnornet.hints import Shape
+
+if TYPE_CHECKING:
+    from xnornet.graph.operation import Operation
 
 __all__ = ["exact"]
 
 
-def exact(count, operation, shapes, *arrays):
+def exact(count: int, operation: "Operation", shapes: Sequence[Shape], *arrays: NDArray) -> None:
     """Write what an operation gives.
 
     Parameters

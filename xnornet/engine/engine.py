@@ -1,21 +1,29 @@
 """The engine as its users see it: a packed model in, scores and classes out."""
 
 import importlib
+from collections.abc import Callable
 from functools import cached_property
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from xnornet.engine import kernels
 from xnornet.engine.plan import Plan
 from xnornet.errors import ModelError
 from xnornet.graph import check_graph, load_packed
 from xnornet.graph.simulation import check_range, real_images, warn_of_saturation
+from xnornet.hints import StrPath
 from xnornet.threads import MOST_THREADS, default_threads
+
+if TYPE_CHECKING:
+    from xnornet.graph.graph import Graph
 
 __all__ = ["Engine", "load"]
 
 
-def load(path, threads=None, batch_size=16):
+def load(path: StrPath, threads: int | None = None, batch_size: int = 16) -> "Engine":
     """Load a packed model.
 
     Parameters
@@ -84,7 +92,15 @@ class Engine:
         ``threads`` or ``batch_size`` is out of range.
     """
 
-    def __init__(self, graph, threads=None, batch_size=16, info=None, kernels=kernels, path=None):
+    def __init__(
+        self,
+        graph: "Graph",
+        threads: int | None = None,
+        batch_size: int = 16,
+        info: dict[str, Any] | None = None,
+        kernels: ModuleType = kernels,
+        path: StrPath | None = None,
+    ) -> None:
         threads = default_threads() if threads is None else threads
         if not 1 <= threads <= MOST_THREADS:
             raise ValueError(f"threads is {threads}; it takes 1 to {MOST_THREADS}")
@@ -100,11 +116,11 @@ class Engine:
         # Taken and given back by one operation of Python: no lock that a child could find closed forever.
         self._idle = []
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple:
         settings = self.threads, self.batch_size, self.info, self._kernels.__name__, self._path
         return _engine, (self._graph, *settings)
 
-    def run(self, images, out=None):
+    def run(self, images: ArrayLike, out: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
         """Scores of images.
 
         Parameters
@@ -133,8 +149,8 @@ class Engine:
         """
         images = real_images(images)
         if images.ndim != len(self.input_shape) + 1 or images.shape[1:] != self.input_shape:
-            wanted = ", ".join(map(str, ("n", *self.input_shape)))
-            raise ValueError(f"The network takes images of shape ({wanted}); got {images.shape}")
+            expected = ", ".join(map(str, ("n", *self.input_shape)))
+            raise ValueError(f"The network takes images of shape ({expected}); got {images.shape}")
         images = images.reshape(-1, *self._plan.input_shape)
         wanted = (len(images), *self._plan.output_shape)
         if out is None:
@@ -158,7 +174,7 @@ class Engine:
         warn_of_saturation(self._graph, beyond, images.size)
         return out
 
-    def predict(self, images):
+    def predict(self, images: ArrayLike) -> NDArray[np.int64]:
         """Classes of images: the highest score's, the first of equal ones.
 
         Parameters
@@ -172,7 +188,7 @@ class Engine:
         return self.run(images).argmax(axis=1)
 
     @cached_property
-    def class_names(self):
+    def class_names(self) -> tuple[str, ...]:
         from xnornet.data.preprocessing import class_names_of
 
         names, shape = class_names_of(self.info), self._plan.output_shape
@@ -191,7 +207,7 @@ class Engine:
 
         return preparation_of(self.info, self._path)
 
-    def classify(self, pixels):
+    def classify(self, pixels: ArrayLike) -> tuple[str | list[str], NDArray[np.float64]]:
         """Names of the classes of pictures, and their scores.
 
         Parameters
@@ -242,7 +258,7 @@ class Engine:
             "xnornet.data.pictures.read_picture fits a picture to a size"
         )
 
-    def calls(self, images):
+    def calls(self, images: NDArray) -> list[tuple[str, Callable[[], None]]]:
         """The kernels behind the quantizer, in order, for measuring.
 
         Parameters

@@ -15,8 +15,10 @@ its docstring lists, from words of memory (see ``arguments``). Nothing here chec
 ``plan`` lays out all arrays beforehand.
 """
 
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property, partial
 from itertools import groupby
+from typing import Any
 
 import numpy as np
 from numba import types
@@ -74,7 +76,7 @@ class Kernel:
         Of the arguments that it reads from its words.
     """
 
-    def __init__(self, function, kinds):
+    def __init__(self, function: Callable[..., None], kinds: Sequence[Any]) -> None:
         self._function, self.kinds, self.__doc__ = function, kinds, function.__doc__
 
     @cached_property
@@ -82,7 +84,7 @@ class Kernel:
         return c_function(self._function, KERNEL)
 
     @property
-    def address(self):
+    def address(self) -> int:
         return self._code.address
 
 
@@ -90,14 +92,14 @@ def _kernel(kinds):
     return partial(Kernel, kinds=kinds)
 
 
-def prepare(names):
+def prepare(names: Iterable[str]) -> None:
     """Compile kernels, or read their machine code from disk."""
     shared_pool()
     for name in names:
         globals()[name].address  # noqa: B018
 
 
-def runner(calls, threads):
+def runner(calls: list, threads: int) -> Callable[[], None]:
     """A function without arguments that runs kernels on a number of threads.
 
     Parameters
@@ -192,7 +194,9 @@ def _tasks(count, blocks, blocks_each):
 
 
 @part
-def runs_of(size, dilation, depth, group_depth):
+def runs_of(
+    size: tuple[int, int], dilation: tuple[int, int], depth: int, group_depth: int
+) -> tuple[int, int]:
     """Runs of a row of a window, and their length: how many numbers lie beside each other."""
     if dilation[1] == 1 and group_depth == depth:
         return 1, size[1] * depth
@@ -241,7 +245,7 @@ _read_quantize, _read_quantize_double = reader(_QUANTIZE), reader(_QUANTIZE_DOUB
 
 
 @_kernel(_QUANTIZE)
-def quantize(thread, threads, words):
+def quantize(thread: int, threads: int, words: Any) -> None:
     """Write ``clip(round_half_even(images * scale), -limit, limit)``, and 0 for what is not a number.
 
     Parameters
@@ -259,7 +263,7 @@ def quantize(thread, threads, words):
 
 
 @_kernel(_QUANTIZE_DOUBLE)
-def quantize_double(thread, threads, words):
+def quantize_double(thread: int, threads: int, words: Any) -> None:
     """As :func:`quantize`, of float64 images."""
     _quantize(thread, threads, *_read_quantize_double(words))
 
@@ -298,7 +302,7 @@ _read_product, _read_product_wide = reader(_PRODUCT), reader(_PRODUCT_WIDE)
 
 
 @_kernel(_PRODUCT)
-def product(thread, threads, words):
+def product(thread: int, threads: int, words: Any) -> None:
     """Real filter: ``clip(round_half_even((x (*) w + b) * 2**-shift), low, high)``.
 
     Parameters
@@ -323,7 +327,7 @@ def product(thread, threads, words):
 
 
 @_kernel(_PRODUCT_WIDE)
-def product_wide(thread, threads, words):
+def product_wide(thread: int, threads: int, words: Any) -> None:
     """As :func:`product`, with int64 ``b`` and ``sums`` and a shift of 0 to 63."""
     _product(thread, threads, *_read_product_wide(words))
 
@@ -375,7 +379,7 @@ _read_xnor, _read_xnor_wide = reader(_XNOR), reader(_XNOR_WIDE)
 
 
 @_kernel(_XNOR)
-def xnor(thread, threads, words):
+def xnor(thread: int, threads: int, words: Any) -> None:
     """Binary filter: ``clip(round_half_even((H . B) * alpha * sum|I| + b) * 2**-shift), low, high)``.
 
     ``H . B`` is ``base`` less twice the number of differing signs, padding counted as -1.
@@ -396,7 +400,7 @@ def xnor(thread, threads, words):
 
 
 @_kernel(_XNOR_WIDE)
-def xnor_wide(thread, threads, words):
+def xnor_wide(thread: int, threads: int, words: Any) -> None:
     """As :func:`xnor`, with int64 ``alpha`` and ``b`` and a shift of 0 to 63."""
     _xnor(thread, threads, *_read_xnor_wide(words))
 
@@ -444,7 +448,7 @@ _read_xnor_bits, _read_product_bits = reader(_XNOR_BITS), reader(_PRODUCT_BITS)
 
 
 @_kernel(_XNOR_BITS)
-def xnor_bits(thread, threads, words):
+def xnor_bits(thread: int, threads: int, words: Any) -> None:
     """Binary filter whose output is needed as signs only: whether no more signs differ than a limit.
 
     Parameters
@@ -465,7 +469,7 @@ def xnor_bits(thread, threads, words):
 
 
 @_kernel(_PRODUCT_BITS)
-def product_bits(thread, threads, words):
+def product_bits(thread: int, threads: int, words: Any) -> None:
     """As :func:`xnor_bits`, of a real filter: whether a sum is at most a limit.
 
     ``x``, ``w`` and ``sums`` are as in :func:`product`.
@@ -521,7 +525,7 @@ _read_pool_bits = reader(_POOL_BITS)
 
 
 @_kernel(_POOL_BITS)
-def pool_bits(thread, threads, words):
+def pool_bits(thread: int, threads: int, words: Any) -> None:
     """Largest sign of each window, padding left out, then turned where ``flips`` says so.
 
     Parameters
@@ -556,7 +560,7 @@ _read_pointwise, _read_pointwise_wide = reader(_POINTWISE), reader(_POINTWISE_WI
 
 
 @_kernel(_POINTWISE)
-def pointwise(thread, threads, words):
+def pointwise(thread: int, threads: int, words: Any) -> None:
     """Max pooling, batch norm, the sum with another image and rectifier, to integers, signs and magnitudes.
 
     ``n = clip(round_half_even((max(x) * scale + b) * 2**-shift), low, high)``, and where there is another
@@ -585,7 +589,7 @@ def pointwise(thread, threads, words):
 
 
 @_kernel(_POINTWISE_WIDE)
-def pointwise_wide(thread, threads, words):
+def pointwise_wide(thread: int, threads: int, words: Any) -> None:
     """As :func:`pointwise`, with int64 ``scale``, ``b``, ``other`` and ``factors`` and shifts of 0 to 63."""
     _pointwise(thread, threads, *_read_pointwise_wide(words))
 
@@ -649,7 +653,7 @@ _read_accumulate = reader(_ACCUMULATE)
 
 
 @_kernel(_ACCUMULATE)
-def accumulate(thread, threads, words):
+def accumulate(thread: int, threads: int, words: Any) -> None:
     """Exact sums of images: ``x * factor``, added to what is there if ``keep`` is 1, and not if it is 0.
 
     Parameters
@@ -675,7 +679,7 @@ _read_concatenate, _read_concatenate_bits = reader(_CONCATENATE), reader(_CONCAT
 
 
 @_kernel(_CONCATENATE)
-def concatenate(thread, threads, words):
+def concatenate(thread: int, threads: int, words: Any) -> None:
     """Copy an image to where its channels lie among others.
 
     Parameters
@@ -690,7 +694,7 @@ def concatenate(thread, threads, words):
 
 
 @_kernel(_CONCATENATE_BITS)
-def concatenate_bits(thread, threads, words):
+def concatenate_bits(thread: int, threads: int, words: Any) -> None:
     """As :func:`concatenate`, of uint64 words of signs."""
     _concatenate(thread, threads, *_read_concatenate_bits(words))
 
@@ -714,7 +718,7 @@ _read_average = reader(_AVERAGE)
 
 
 @_kernel(_AVERAGE)
-def average(thread, threads, words):
+def average(thread: int, threads: int, words: Any) -> None:
     """Average pooling: ``clip(round_half_even(sum(x) * factor * 2**-shift), low, high)``.
 
     Parameters
@@ -745,7 +749,7 @@ _read_flatten = reader(_FLATTEN)
 
 
 @_kernel(_FLATTEN)
-def flatten(thread, threads, words):
+def flatten(thread: int, threads: int, words: Any) -> None:
     """An image's numbers as one pixel's channels, in the order channels, rows, columns.
 
     Parameters

@@ -1,9 +1,17 @@
 """Weights as the kernels read them, and what the border of an image does to a count of bits."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
+from numpy.typing import DTypeLike, NDArray
 
 from xnornet.engine.kernels import WORD
+from xnornet.hints import Shape
 from xnornet.vectors import BLOCK
+
+if TYPE_CHECKING:
+    from xnornet.graph.signs import Signs
+    from xnornet.graph.window import Window
 
 __all__ = ["aligned_zeros", "blocked", "border", "paired", "real_weights", "sign_words", "to_words", "words"]
 
@@ -11,12 +19,12 @@ __all__ = ["aligned_zeros", "blocked", "border", "paired", "real_weights", "sign
 ALIGNMENT = 64
 
 
-def words(channels):
+def words(channels: int) -> int:
     """Words that hold a sign for each channel."""
     return -(-channels // WORD)
 
 
-def aligned_zeros(shape, dtype):
+def aligned_zeros(shape: Shape, dtype: DTypeLike) -> NDArray:
     """``numpy.zeros``, beginning at a multiple of 64 bytes."""
     count = int(np.prod(shape)) * np.dtype(dtype).itemsize
     memory = np.zeros(count + ALIGNMENT, np.uint8)
@@ -24,7 +32,7 @@ def aligned_zeros(shape, dtype):
     return memory[first : first + count].view(dtype).reshape(shape)
 
 
-def sign_words(signs, input_shape):
+def sign_words(signs: "Signs", input_shape: Shape) -> NDArray[np.uint64]:
     """The signs of a layer as words.
 
     Parameters
@@ -48,7 +56,7 @@ def sign_words(signs, input_shape):
     return to_words(np.concatenate(slices), channels)
 
 
-def to_words(bits, channels):
+def to_words(bits: NDArray[np.uint8], channels: int) -> NDArray[np.uint64]:
     """Bytes of eight channels along the last axis as words of 64, zeros behind the last channel."""
     whole = np.zeros((*bits.shape[:-1], 8 * words(channels)), np.uint8)
     whole[..., : bits.shape[-1]] = bits
@@ -62,14 +70,14 @@ def _by_pixel(bits, input_shape):
     return np.packbits(ones, axis=-1, bitorder="little")
 
 
-def real_weights(W, input_shape):
+def real_weights(W: NDArray, input_shape: Shape) -> NDArray:
     """Weights of a layer as int16, ``(outputs, kh, kw, channels)``; ``input_shape`` as in `sign_words`."""
     if W.ndim == 2:
         W = W.reshape(len(W), *input_shape)
     return W.transpose(0, 2, 3, 1).astype(np.int16)
 
 
-def paired(w, length):
+def paired(w: NDArray, length: int) -> NDArray:
     """Numbers ``(outputs, ...)``, in runs of a length of at least two, as the int32 pairs that a tile takes.
 
     Of an odd run, the last pair is its last two numbers, of which the first has been in a pair already and
@@ -81,7 +89,7 @@ def paired(w, length):
     return np.ascontiguousarray(w, "<i2").view("<i4").astype(np.int32, copy=False)
 
 
-def blocked(w, multiple=BLOCK):
+def blocked(w: NDArray, multiple: int = BLOCK) -> NDArray:
     """Weights ``(outputs, ...)`` as ``(blocks, taps, BLOCK)``, with zeros up to a multiple of outputs."""
     w = w.reshape(len(w), -1)
     outputs = -(-len(w) // multiple) * multiple
@@ -92,7 +100,9 @@ def blocked(w, multiple=BLOCK):
     return out
 
 
-def border(w, channels, window, lengths, grid):
+def border(
+    w: NDArray, channels: int, window: "Window", lengths: Shape, grid: Shape
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """How the product of signs follows from the number of differing signs, at each output pixel.
 
     A tap on the padding counts 0. In words it is a zero bit, which differs from a weight of +1; so the

@@ -5,9 +5,12 @@ arrays for a number of images and threads, and then nothing is left to decide or
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import DTypeLike, NDArray
 
 from xnornet.engine.kernels import STRETCH, WORD, runs_of
 from xnornet.engine.layout import (
@@ -24,7 +27,11 @@ from xnornet.engine.steps import BARE, WHOLE, folded_chain, largest_sum, steps_o
 from xnornet.engine.thresholds import aligned_bias, fold
 from xnornet.errors import ModelError
 from xnornet.graph import Rectify
+from xnornet.hints import Shape
 from xnornet.vectors import BLOCK
+
+if TYPE_CHECKING:
+    from xnornet.graph.graph import Graph
 
 __all__ = ["Buffer", "Call", "Plan", "PerTask"]
 
@@ -60,8 +67,8 @@ class Buffer:
         What it holds before the first call.
     """
 
-    shape: tuple
-    dtype: type
+    shape: Shape
+    dtype: DTypeLike
     memory: str | None = None
     scratch: bool = False
     fill: int = 0
@@ -83,7 +90,7 @@ class PerTask:
     pixels: int
     multiple: int
 
-    def blocks_each(self, images, threads):
+    def blocks_each(self, images: int, threads: int) -> int:
         stretches = -(-images * self.pixels // STRETCH)
         each = -(-self.blocks // max(1, TASKS_EACH * threads // stretches))
         return -(-each // self.multiple) * self.multiple
@@ -96,7 +103,7 @@ class Call:
     """
 
     kernel: str
-    arguments: tuple
+    arguments: tuple[Any, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,17 +113,19 @@ class Target:
     What is not wanted is an array of no rows. The corners are of integers, and of signs and magnitudes.
     """
 
-    ints: object
-    signs: object
-    magnitudes: object
-    corner: tuple
-    signs_corner: tuple
+    ints: Any
+    signs: Any
+    magnitudes: Any
+    corner: tuple[int, int]
+    signs_corner: tuple[int, int]
 
 
 NOWHERE = Target(
-    *(np.zeros((0, 0, 0, 0), dtype) for dtype in (np.int16, np.uint64)),
-    np.zeros((0, 0, 0), np.int64),
-    *[(0, 0)] * 2,
+    ints=np.zeros((0, 0, 0, 0), np.int16),
+    signs=np.zeros((0, 0, 0, 0), np.uint64),
+    magnitudes=np.zeros((0, 0, 0), np.int64),
+    corner=(0, 0),
+    signs_corner=(0, 0),
 )
 
 # The other image of a pointwise kernel where there is none, by the type of its factors.
@@ -155,7 +164,7 @@ class Plan:
         How many may be run at a time, at least one, for the arrays to stay within the gigabyte.
     """
 
-    def __init__(self, graph, threads=1):
+    def __init__(self, graph: "Graph", threads: int = 1) -> None:
         steps = steps_of(graph)
         constant = sum(_constant_bytes(step) for step in steps if step.kind == "filter")
         _check_bytes(constant)
@@ -189,7 +198,7 @@ class Plan:
         _check_bytes(one)
         self.most_images = 1 + (MAX_BYTES - one) // (two - one)
 
-    def as_scores(self, ints):
+    def as_scores(self, ints: NDArray) -> NDArray:
         """The last kernel's output, ``(n, rows, columns, channels)``, in the shape of the scores."""
         return ints.transpose(0, 3, 1, 2).reshape(-1, *self.output_shape)
 
@@ -299,11 +308,11 @@ class Plan:
                 *(_as_words(pooled_flips), pools[0].out_shape[1:], target.signs, target.signs_corner),
             )
 
-    def kernels(self):
+    def kernels(self) -> set[str]:
         """Names of all kernels that may be called."""
         return {*QUANTIZERS.values(), *(call.kernel for call in self.calls)} - {"exact"}
 
-    def bind(self, images):
+    def bind(self, images: int) -> tuple[dict[Buffer, NDArray], Callable[[int, str], list]]:
         """Lay out the arrays for up to so many images.
 
         Returns

@@ -4,11 +4,16 @@ Tests hold the kernels to them. An engine runs on them, in one thread and a few 
 ``Engine(model, kernels=xnornet.engine.reference)``.
 """
 
+from collections.abc import Callable, Iterable
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from xnornet.engine.definition import exact
 from xnornet.engine.kernels import runs_of
 from xnornet.fixedpoint import round_shift
+from xnornet.hints import Shape
 from xnornet.vectors import BLOCK
 
 __all__ = [
@@ -34,11 +39,11 @@ __all__ = [
 ]
 
 
-def prepare(names):
+def prepare(names: Iterable[str]) -> None:
     """Nothing is to be compiled."""
 
 
-def runner(calls, threads):
+def runner(calls: list, threads: int) -> Callable[[], None]:
     """A function without arguments that runs kernels, calls being their names and arguments."""
 
     def run():
@@ -48,7 +53,15 @@ def runner(calls, threads):
     return run
 
 
-def quantize(count, images, scale, limit, out, corner, lost):
+def quantize(
+    count: int,
+    images: NDArray,
+    scale: Any,
+    limit: float,
+    out: NDArray[np.int64],
+    corner: tuple[int, int],
+    lost: NDArray,
+) -> None:
     values = images[:count].transpose(0, 2, 3, 1).astype(np.float64)
     numbers = np.nan_to_num(np.rint(values * scale), nan=0, posinf=limit, neginf=-limit)
     _write(out, corner, numbers.clip(-limit, limit))
@@ -59,16 +72,16 @@ def quantize(count, images, scale, limit, out, corner, lost):
 quantize_double = quantize
 
 
-def product(count, x, w, *window_and_rest):
+def product(count: int, x: NDArray, w: NDArray, *window_and_rest: Any) -> None:
     *window, b, shift, low, high, _, _, _, out = window_and_rest
-    n = _products(count, x, w, *window, out.shape[1:3], out.shape[3])
+    n = _products(count, x, w, *window, out.shape[1:3], out.shape[3])  # type: ignore[call-arg]
     out[:count] = _rounded(n + b, shift, low, high)
 
 
 product_wide = product
 
 
-def xnor(count, x, magnitudes, w, *window_and_rest):
+def xnor(count: int, x: NDArray, magnitudes: NDArray, w: NDArray, *window_and_rest: Any) -> None:
     *window, base, classes, alpha, b, shift, low, high, _, _, _, out = window_and_rest
     grid = out.shape[1:3]
     differences = _differences(count, x, w, *window, grid, out.shape[3])
@@ -82,22 +95,46 @@ def xnor(count, x, magnitudes, w, *window_and_rest):
 xnor_wide = xnor
 
 
-def xnor_bits(*filter_and_rest, sums=None):
+def xnor_bits(*filter_and_rest: Any, sums: Any = None) -> None:
     *own, limits, classes, flips, grid, _, _, _, out, corner = filter_and_rest
     found = (sums or _differences)(*own, grid, limits.shape[1])
     _write(out, corner, _packed(found <= _by_pixel(limits[classes], grid)) ^ flips)
 
 
-def product_bits(*filter_and_rest):
+def product_bits(*filter_and_rest: Any) -> None:
     xnor_bits(*filter_and_rest, sums=_products)
 
 
-def pool_bits(count, x, size, stride, pad, flips, grid, out, corner):
+def pool_bits(
+    count: int,
+    x: NDArray,
+    size: tuple[int, int],
+    stride: tuple[int, int],
+    pad: tuple[int, int],
+    flips: NDArray,
+    grid: Shape,
+    out: NDArray[np.int64],
+    corner: tuple[int, int],
+) -> None:
     padded = _pooled(x[:count], size, stride, pad, grid, np.uint64(0))
     _write(out, corner, np.bitwise_or.reduce(list(_moved(padded, stride, size, grid))) ^ flips)
 
 
-def pointwise(count, x, size, stride, pad, scale, b, shift, low, high, other, factors, *more):
+def pointwise(
+    count: int,
+    x: NDArray,
+    size: tuple[int, int],
+    stride: tuple[int, int],
+    pad: tuple[int, int],
+    scale: Any,
+    b: NDArray,
+    shift: int,
+    low: int,
+    high: int,
+    other: NDArray,
+    factors: NDArray,
+    *more: Any,
+) -> None:
     sum_shift, sum_low, sum_high, grid, _, out, corner, signs, magnitudes, signs_corner = more
     padded = _pooled(x[:count], size, stride, pad, grid, np.int16(-(2**15)))
     n = np.maximum.reduce(list(_moved(padded, stride, size, grid))).astype(np.int64)
@@ -116,25 +153,37 @@ def pointwise(count, x, size, stride, pad, scale, b, shift, low, high, other, fa
 pointwise_wide = pointwise
 
 
-def accumulate(count, x, factor, keep, sums):
+def accumulate(count: int, x: NDArray, factor: int, keep: int, sums: Any) -> None:
     sums[:count] = sums[:count] * keep + x[:count].astype(np.int64) * factor
 
 
-def concatenate(count, x, place, out, corner):
+def concatenate(count: int, x: NDArray, place: int, out: NDArray[np.int64], corner: tuple[int, int]) -> None:
     _write(out[..., place : place + x.shape[3]], corner, x[:count])
 
 
 concatenate_bits = concatenate
 
 
-def average(count, x, size, stride, pad, factor, shift, low, high, sums, out):
+def average(
+    count: int,
+    x: NDArray,
+    size: tuple[int, int],
+    stride: tuple[int, int],
+    pad: tuple[int, int],
+    factor: NDArray,
+    shift: int,
+    low: int,
+    high: int,
+    sums: Any,
+    out: NDArray[np.int64],
+) -> None:
     grid = out.shape[1:3]
     padded = _pooled(x[:count].astype(np.int64), size, stride, pad, grid, 0)
     total = sum(_moved(padded, stride, size, grid))
     out[:count] = _rounded(total * factor[..., None], shift, low, high)
 
 
-def flatten(count, x, out):
+def flatten(count: int, x: NDArray, out: NDArray[np.int64]) -> None:
     out[:count, 0, 0] = x[:count].transpose(0, 3, 1, 2).reshape(count, -1)
 
 

@@ -6,6 +6,7 @@ of its own, which runs by its definition.
 
 import math
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -26,12 +27,18 @@ from xnornet.graph import (
     Window,
 )
 from xnornet.graph.filters import Binary
+from xnornet.hints import Shape
 from xnornet.vectors import BLOCK
+
+if TYPE_CHECKING:
+    from xnornet.graph.graph import Graph
 
 __all__ = ["WHOLE", "Step", "as_image", "folded_chain", "is_sparse", "largest_sum", "steps_of"]
 
 # Words of channels are rather empty from so many bits for each sign on.
 MOST_BITS = 1.5
+
+Padding: TypeAlias = tuple[tuple[int, int], tuple[int, int]]
 
 # No padding around an image.
 BARE = ((0, 0), (0, 0))
@@ -71,21 +78,21 @@ class Step:
     """
 
     kind: str
-    shape: tuple
-    inputs: list
-    operation: object = None
-    shapes: tuple = ()
+    shape: Shape
+    inputs: "list[Step]"
+    operation: Any = None
+    shapes: tuple[Shape, ...] = ()
     pool: MaxPool | None = None
     affine: Affine | None = None
     add: Add | None = None
     rectify: bool = False
     readers: int = 0
-    ints: tuple | None = None
-    signs: tuple | None = None
+    ints: Padding | None = None
+    signs: Padding | None = None
     magnitudes: bool = False
 
     @property
-    def out_shape(self):
+    def out_shape(self) -> Shape:
         if self.kind == "flatten":
             return (math.prod(self.shape), 1, 1)
         if self.shapes:
@@ -94,28 +101,29 @@ class Step:
         return as_image(operation.shape(self.shape)) if operation else self.shape
 
     @property
-    def is_binary(self):
+    def is_binary(self) -> bool:
         return isinstance(self.operation, XNOR)
 
     @property
-    def window(self):
+    def window(self) -> Window:
         """A filter's window; a dense layer's is its whole input."""
-        return self.operation.window or replace(WHOLE, size=self.shape[1:])
+        _, rows, columns = self.shape
+        return self.operation.window or replace(WHOLE, size=(rows, columns))
 
     @property
-    def reads(self):
+    def reads(self) -> tuple[bool, Padding]:
         """The form of its inputs: whether signs, and the padding around them."""
         if self.kind == "filter":
             return self.is_binary, self.window.pad
         return self.kind == "concatenate" and self.signs is not None, BARE
 
     @property
-    def scales(self):
+    def scales(self) -> bool:
         """Whether it reads sums of magnitudes."""
         return self.kind == "filter" and self.is_binary and self.operation.scale_inputs
 
 
-def steps_of(graph):
+def steps_of(graph: "Graph") -> list[Step]:
     """Lower a graph to steps.
 
     Returns
@@ -217,7 +225,7 @@ def _run(operation, shape):
     return runs_of.py_func(window.size, window.dilation, shape[0], shape[0] // operation.groups)[1]
 
 
-def largest_sum(operation):
+def largest_sum(operation: Binary | Linear) -> int:
     """Largest magnitude of a filter's product."""
     if isinstance(operation, Binary):
         return operation.fan_in()
@@ -317,12 +325,12 @@ def _count_readers(steps, scores):
     scores.readers += 1
 
 
-def is_sparse(shape):
+def is_sparse(shape: Shape) -> bool:
     """Whether words of channels would be rather empty."""
     return words(shape[0]) * WORD > MOST_BITS * shape[0]
 
 
-def folded_chain(last):
+def folded_chain(last: Step) -> list[Step]:
     """Steps from a filter to one of which the signs alone are wanted, if they come straight from there.
 
     Returns
@@ -343,6 +351,6 @@ def folded_chain(last):
     return [last, *reversed(chain)]
 
 
-def as_image(shape):
+def as_image(shape: Shape) -> Shape:
     """A shape of one to three lengths as that of an image."""
     return (*shape, *[1] * (3 - len(shape)))

@@ -6,20 +6,30 @@ So the sign behind them is told by one integer: the least ``p`` at which it is t
 trying, with the very arithmetic that is replaced.
 """
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
+from numpy.typing import NDArray
 
 from xnornet.graph import Affine, Linear, MaxPool
 from xnornet.graph.operation import aligned, finish
 
+if TYPE_CHECKING:
+    from xnornet.graph.filters import Filter
+    from xnornet.graph.operation import Operation
+
 __all__ = ["aligned_bias", "fold"]
 
 
-def aligned_bias(operation):
+def aligned_bias(operation: "Affine | Filter") -> NDArray[np.int64]:
     """An operation's bias with as many fraction bits as the product that it is added to."""
     return aligned(operation.b, operation.q_b, operation.fraction_bits())
 
 
-def fold(record, following, largest, outputs=None):
+def fold(
+    record: "Filter", following: "Sequence[Operation]", largest: int, outputs: int | None = None
+) -> tuple[NDArray, NDArray, NDArray]:
     """Threshold of each output of a layer, and where its sign is turned.
 
     Parameters

@@ -16,6 +16,7 @@ import os
 import signal
 import weakref
 from functools import cache
+from typing import Any
 
 import numpy as np
 from llvmlite import ir
@@ -222,7 +223,7 @@ class Program:
         What the words point to, kept as long as the program.
     """
 
-    def __init__(self, calls, kept=None):
+    def __init__(self, calls: list, kept: Any = None) -> None:
         self.calls, self._kept = calls, kept
         self._table = np.array([(kernel.address, words.ctypes.data) for kernel, words in calls], np.intp)
         self.address = self._table.ctypes.data
@@ -234,7 +235,7 @@ class Team:
     It runs one program at a time.
     """
 
-    def __init__(self, threads):
+    def __init__(self, threads: int) -> None:
         self.threads, self.process = threads, os.getpid()
         self._words = np.zeros(FURTHER + OWN * (threads - 1), np.intp)
         self._address = self._words.ctypes.data
@@ -253,13 +254,13 @@ class Team:
         self._end = weakref.finalize(self, _end_threads, self._words, self.process)
         self._end.atexit = False
 
-    def run(self, program):
+    def run(self, program: Program) -> None:
         """Run a program, each of its calls in as many shares as the team should have threads."""
         if program.calls:
             self._words[TABLE], self._words[STEPS] = program.address, len(program.calls)
             self._run(self._address)
 
-    def end(self):
+    def end(self) -> None:
         """End the further threads."""
         self._end()
 
@@ -281,13 +282,13 @@ class Pool:
     could find closed forever.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._idle = {}
         _pools[id(self)] = self
         for function in (_work, _begin, _run, _end):
             _code(function)
 
-    def run(self, program, threads):
+    def run(self, program: Program, threads: int) -> None:
         """Run a program on an idle team."""
         idle = self._idle.setdefault(threads, [])
         team = _popped(idle)
@@ -298,7 +299,7 @@ class Pool:
         finally:
             idle.append(team)
 
-    def rest(self):
+    def rest(self) -> None:
         """End the threads of idle teams."""
         for idle in list(self._idle.values()):
             while team := _popped(idle):
@@ -315,7 +316,7 @@ def _popped(teams):
 _pools = weakref.WeakValueDictionary()
 
 
-def shared_pool():
+def shared_pool() -> Pool:
     """The pool of all who hold it; when the last of them is gone, its threads end."""
     pool = _pools.get("shared")
     if pool is None:
@@ -334,7 +335,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_rest)
 
 
-def run_in_turn(program, threads):
+def run_in_turn(program: Program, threads: int) -> None:
     """The plain twin of :meth:`Pool.run`: one share after the other, in the calling thread."""
     for kernel, words in program.calls:
         call = ctypes.CFUNCTYPE(None, ctypes.c_ssize_t, ctypes.c_ssize_t, ctypes.c_void_p)(kernel.address)

@@ -1,15 +1,21 @@
 """Where branches meet: their sum, and their channels side by side."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-import numpy as np
+from numpy.typing import NDArray
 
 from xnornet.errors import ModelError
 from xnornet.fixedpoint import Q
 from xnornet.graph.checks import check_shape
 from xnornet.graph.formats import ACCUMULATOR_BITS, fit
 from xnornet.graph.operation import Cost, Operation, finish
+from xnornet.hints import Array, Namespace, Shape
+
+if TYPE_CHECKING:
+    from xnornet.graph.formats import Formats
 
 __all__ = ["Add", "Concatenate"]
 
@@ -28,34 +34,34 @@ class Add(Operation):
     q_out : Q
     """
 
-    coefficients: np.ndarray
+    coefficients: NDArray
     q_coefficients: Q | None = None
-    shifts: tuple = ()
+    shifts: tuple[int, ...] = ()
     q_in: Q | None = None
     q_out: Q | None = None
     kind, takes_many = "add", True
 
-    def fraction_bits(self):
+    def fraction_bits(self) -> int | None:
         return self.q_coefficients.f + self.q_in.f
 
-    def exact(self, xp, *n):
+    def exact(self, xp: Namespace, *n: Array) -> Array:
         terms = zip(n, self.coefficients.tolist(), self.shifts, strict=True)
         total = sum(x * (coefficient << shift) for x, coefficient, shift in terms)
         return finish(total, self.fraction_bits(), self.q_out)
 
-    def real(self, xp, *x):
+    def real(self, xp: Namespace, *x: Array) -> Array:
         values = self.value("coefficients").astype(x[0].dtype)
         return sum(each * value for each, value in zip(x, values, strict=True))
 
-    def bound(self):
+    def bound(self) -> int:
         pairs = zip(self.coefficients.tolist(), self.shifts, strict=True)
         return self.q_in.limit * sum(abs(coefficient) << shift for coefficient, shift in pairs)
 
-    def cost(self, *shapes):
+    def cost(self, *shapes: Shape) -> Cost:
         plain = (self.value("coefficients") == 1).all()
         return Cost(real_macs=0 if plain else len(shapes) * math.prod(shapes[0]))
 
-    def fit(self, formats, wanted, *q):
+    def fit(self, formats: "Formats", wanted: Q, *q: Q) -> Operation:
         finest, bits = max(each.f for each in q), max(each.bits for each in q)
         shifts = tuple(finest - each.f for each in q)
         bound = sum(((1 << bits) - 1) << shift for shift in shifts)
@@ -65,7 +71,7 @@ class Add(Operation):
         found = fit(self.coefficients, None, bound, finest, wanted, formats, keep_powers=True)
         return replace(found.of(self, "coefficients", Q(bits, bits - finest)), shifts=shifts)
 
-    def check(self, shapes, formats):
+    def check(self, shapes: Sequence[Shape], formats: Sequence[Q | None]) -> None:
         check_shape("coefficients", self.coefficients, (len(shapes),))
         if any(shape != shapes[0] for shape in shapes):
             raise ModelError(f"inputs of a sum should have one shape; found {', '.join(map(str, shapes))}")
@@ -85,13 +91,13 @@ class Concatenate(Operation):
 
     kind, takes_many = "concatenate", True
 
-    def shape(self, *shapes):
+    def shape(self, *shapes: Shape) -> Shape:
         return (sum(shape[0] for shape in shapes), *shapes[0][1:])
 
-    def exact(self, xp, *n):
+    def exact(self, xp: Namespace, *n: Array) -> Array:
         return xp.concatenate(n, axis=1)
 
-    def check(self, shapes, formats):
+    def check(self, shapes: Sequence[Shape], formats: Sequence[Q | None]) -> None:
         if any(shape[1:] != shapes[0][1:] for shape in shapes):
             raise ModelError(
                 "inputs of a concatenation should differ in their first length only; found "

@@ -4,11 +4,19 @@ Compiled kernels look at neither indices nor overflow. All that they rely on is 
 computed.
 """
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from xnornet.catalog import MAX_BITS
 from xnornet.errors import ModelError
+from xnornet.fixedpoint import Q
 from xnornet.graph.formats import ACCUMULATOR_BITS
+from xnornet.hints import Shape
+
+if TYPE_CHECKING:
+    from xnornet.graph.window import Window
 
 __all__ = [
     "MAX_LENGTH",
@@ -28,17 +36,17 @@ MAX_INT_BITS = 1000
 MAX_LENGTH = 1 << 24
 
 
-def is_count(n, least=1):
+def is_count(n: Any, least: int = 1) -> bool:
     """Whether a number is a length of anything."""
-    return isinstance(n, int | np.integer) and not isinstance(n, bool) and least <= n <= MAX_LENGTH
+    return isinstance(n, int | np.integer) and not isinstance(n, bool) and bool(least <= n <= MAX_LENGTH)
 
 
-def check_length(name, n, least=1):
+def check_length(name: str, n: Any, least: int = 1) -> None:
     if not is_count(n, least):
         raise ModelError(f"{name} should be {least} to {MAX_LENGTH}; found {n}")
 
 
-def check_format(name, q):
+def check_format(name: str, q: Q | None) -> None:
     if q is None or q.bits > MAX_BITS or abs(q.int_bits) > MAX_INT_BITS:
         raise ModelError(
             f"{name} should have at most {MAX_BITS} bits, of which -{MAX_INT_BITS} to {MAX_INT_BITS} are "
@@ -46,7 +54,7 @@ def check_format(name, q):
         )
 
 
-def check_numbers(name, array, q):
+def check_numbers(name: str, array: NDArray, q: Q) -> None:
     """Compare an array's type and range with those of its format."""
     dtype = np.dtype(np.int16 if name == "W" else np.int64)
     if array.dtype != dtype:
@@ -57,12 +65,12 @@ def check_numbers(name, array, q):
         )
 
 
-def check_shape(name, array, shape):
+def check_shape(name: str, array: NDArray, shape: Shape) -> None:
     if array.shape != tuple(shape):
         raise ModelError(f"{name} should have shape {tuple(shape)}; found {array.shape}")
 
 
-def check_bias(operation, shape, product_f):
+def check_bias(operation: Any, shape: Shape, product_f: int) -> None:
     """A bias, if there is one, has a number for each output channel, or for each number of the output.
 
     It is shifted to the left to be added to a product of so many fraction bits.
@@ -77,7 +85,7 @@ def check_bias(operation, shape, product_f):
         )
 
 
-def check_window(window, shape, whole=True):
+def check_window(window: "Window", shape: Shape, whole: bool = True) -> None:
     if len(shape) != 3:
         raise ModelError(
             f"a window should move over an input of (channels, rows, columns); found {window} on {shape}"

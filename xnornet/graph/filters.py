@@ -1,9 +1,12 @@
 """Layers with weights, binary and real: convolutions, and dense layers, which have no window."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xnornet.errors import ModelError
 from xnornet.fixedpoint import Q
@@ -12,6 +15,10 @@ from xnornet.graph.formats import MAX_FAN_IN, check_fan_in, fit
 from xnornet.graph.operation import Cost, Operation, aligned, finish, per_channel
 from xnornet.graph.signs import Signs
 from xnornet.graph.window import Window, correlate, reduce_windows
+from xnornet.hints import Array, Namespace, Shape
+
+if TYPE_CHECKING:
+    from xnornet.graph.formats import Formats
 
 __all__ = ["XNOR", "Binary", "Filter", "Linear"]
 
@@ -19,27 +26,36 @@ __all__ = ["XNOR", "Binary", "Filter", "Linear"]
 class Filter(Operation):
     """What binary and real layers share: a window, groups, a bias, and ``weights``, the weights' shape."""
 
-    def shape(self, shape):
+    window: Window | None
+    groups: int
+    b: NDArray | None
+    q_b: Q | None
+
+    @property
+    def weights(self) -> Shape:
+        raise NotImplementedError
+
+    def shape(self, shape: Shape) -> Shape:
         outputs = self.weights[0]
         return (outputs,) if self.window is None else (outputs, *self.window.grid(shape[1:]))
 
-    def title(self):
+    def title(self) -> str:
         return "dense" if self.window is None else f"conv {self.window.label}"
 
-    def bias_bits(self):
+    def bias_bits(self) -> int:
         """Fraction bits of what the bias is added to."""
         return self.fraction_bits()
 
-    def fan_in(self):
+    def fan_in(self) -> int:
         """Inputs of each output."""
         return math.prod(self.weights[1:])
 
-    def taken(self, shape):
+    def taken(self, shape: Shape) -> int:
         if self.window is None:
             return 0
         return shape[0] * self.window.area(shape[1:], self.window.grid(shape[1:]))
 
-    def check(self, shapes, formats):
+    def check(self, shapes: Sequence[Shape], formats: Sequence[Q | None]) -> None:
         (shape,), weights = shapes, self.weights
         if len(weights) < 2 or 0 in weights:
             raise ModelError(
@@ -47,7 +63,7 @@ class Filter(Operation):
             )
         check_length("groups", self.groups)
         if self.window is None:
-            expected = (weights[0], math.prod(shape))
+            expected: Shape = (weights[0], math.prod(shape))
             if self.groups != 1:
                 raise ModelError(f"a dense layer should have one group; found {self.groups}")
         else:
@@ -80,23 +96,27 @@ class Filter(Operation):
 class Binary(Filter):
     """What layers of signs share: ``B``, ``alpha``, and a formula of them in :meth:`scaled`."""
 
+    signs: Signs
+    alpha: NDArray
+    q_alpha: Q | None
+
     @property
-    def B(self):
+    def B(self) -> NDArray[np.int8]:
         """The signs as int8 array of +1 and -1, unpacked anew each time."""
         return self.signs.unpack()
 
     @property
-    def weights(self):
+    def weights(self) -> Shape:
         return self.signs.shape
 
-    def title(self):
+    def title(self) -> str:
         return f"XNOR {super().title()}"
 
-    def scaled(self, xp, product, magnitudes, alpha, b):
+    def scaled(self, xp: Namespace, product: Array, magnitudes: Array, alpha: Array, b: Array) -> Array:
         """The layer's formula, from ``H . B``, ``|I|``, and parameters that are shaped to go with these."""
         raise NotImplementedError
 
-    def exact(self, xp, n):
+    def exact(self, xp: Namespace, n: Array) -> Array:
         H = xp.where(n >= 0, 1, -1).astype("float32")
         # A GPU may convolve by a transform, whose results are integers only to the last bit.
         product = xp.rint(self._product(xp, H)).astype("int64")
@@ -104,7 +124,7 @@ class Binary(Filter):
         exact = self.scaled(xp, product, abs(n), per_channel(self.alpha, product.ndim), b)
         return finish(exact, self.fraction_bits(), self.q_out)
 
-    def real(self, xp, x):
+    def real(self, xp: Namespace, x: Array) -> Array:
         product = self._product(xp, xp.where(x >= 0, 1, -1).astype(x.dtype))
         alpha, b = (
             0 if getattr(self, name) is None else per_channel(self.value(name).astype(x.dtype), product.ndim)
@@ -115,7 +135,7 @@ class Binary(Filter):
     def _product(self, xp, H):
         return correlate(xp, H, xp.asarray(self.B.astype(H.dtype)), self.window, self.groups)
 
-    def check(self, shapes, formats):
+    def check(self, shapes: Sequence[Shape], formats: Sequence[Q | None]) -> None:
         self.signs.check()
         super().check(shapes, formats)
         check_shape("alpha", self.alpha, self.weights[:1])
@@ -147,9 +167,9 @@ class XNOR(Binary):
     """
 
     signs: Signs
-    alpha: np.ndarray
+    alpha: NDArray
     q_alpha: Q | None
-    b: np.ndarray | None
+    b: NDArray | None
     q_b: Q | None
     scale_inputs: bool
     window: Window | None
@@ -158,10 +178,10 @@ class XNOR(Binary):
     groups: int = 1
     kind = "xnor"
 
-    def fraction_bits(self):
+    def fraction_bits(self) -> int | None:
         return self.q_alpha.f + (self.q_in.f if self.scale_inputs else 0)
 
-    def scaled(self, xp, product, magnitudes, alpha, b):
+    def scaled(self, xp: Namespace, product: Array, magnitudes: Array, alpha: Array, b: Array) -> Array:
         y = product * alpha
         return (y * self._sums(xp, magnitudes) if self.scale_inputs else y) + b
 
@@ -175,15 +195,15 @@ class XNOR(Binary):
         sums = reduce_windows(xp, by_group, self.window, grid, lambda a, b: a + b, 0)
         return sums if self.groups == 1 else xp.repeat(sums, self.weights[0] // self.groups, axis=1)
 
-    def bound(self):
+    def bound(self) -> int:
         most = self.fan_in() * (self.fan_in() * self.q_in.limit if self.scale_inputs else 1)
         pairs = zip(self.alpha, self._offsets(), strict=True)
         return max(most * abs(int(alpha)) + offset for alpha, offset in pairs)
 
-    def cost(self, shape):
+    def cost(self, shape: Shape) -> Cost:
         return Cost(self._macs(shape), math.prod(self.shape(shape)) * (2 if self.scale_inputs else 1))
 
-    def fit(self, formats, wanted, q):
+    def fit(self, formats: "Formats", wanted: Q, q: Q) -> Operation:
         check_fan_in(self.fan_in())
         bound, f_in = (self.fan_in() ** 2 * q.limit, q.f) if self.scale_inputs else (self.fan_in(), 0)
         found = fit(self.alpha, self.b, bound, f_in, wanted, formats)
@@ -200,9 +220,9 @@ class Linear(Filter):
     b, q_b, window, q_in, q_out, groups : as in XNOR
     """
 
-    W: np.ndarray
+    W: NDArray
     q_W: Q | None
-    b: np.ndarray | None
+    b: NDArray | None
     q_b: Q | None
     window: Window | None
     q_in: Q | None
@@ -211,13 +231,13 @@ class Linear(Filter):
     kind = "linear"
 
     @property
-    def weights(self):
+    def weights(self) -> Shape:
         return self.W.shape
 
-    def fraction_bits(self):
+    def fraction_bits(self) -> int | None:
         return self.q_W.f + self.q_in.f
 
-    def exact(self, xp, n):
+    def exact(self, xp: Namespace, n: Array) -> Array:
         f = self.fraction_bits()
         W = xp.asarray(self.W.astype("float64"))
         product = correlate(xp, n.astype("float64"), W, self.window, self.groups)
@@ -226,19 +246,19 @@ class Linear(Filter):
             product = product + per_channel(aligned(self.b, self.q_b, f), product.ndim)
         return finish(product, f, self.q_out)
 
-    def real(self, xp, x):
+    def real(self, xp: Namespace, x: Array) -> Array:
         y = correlate(xp, x, xp.asarray(self.value("W").astype(x.dtype)), self.window, self.groups)
         return y if self.b is None else y + per_channel(self.value("b").astype(x.dtype), y.ndim)
 
-    def bound(self):
+    def bound(self) -> int:
         limit = self.q_in.limit
         products = (limit * int(np.abs(row).sum(dtype=np.int64)) for row in self.W)
         return max(p + offset for p, offset in zip(products, self._offsets(), strict=True))
 
-    def cost(self, shape):
+    def cost(self, shape: Shape) -> Cost:
         return Cost(real_macs=self._macs(shape))
 
-    def fit(self, formats, wanted, q):
+    def fit(self, formats: "Formats", wanted: Q, q: Q) -> Operation:
         check_fan_in(self.fan_in())
         found = fit(self.W, self.b, self.fan_in() * q.limit, q.f, wanted, formats)
         return replace(found.of(self, "W", q), W=found.factor.astype(np.int16))

@@ -1,11 +1,16 @@
 """Widths of a fixed-point network, and the choice of formats that keeps exact results within 64 bits."""
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xnornet.catalog import FORMATS, MAX_BITS
 from xnornet.fixedpoint import Q, int_bits_for
+
+if TYPE_CHECKING:
+    pass
 
 __all__ = ["ACCUMULATOR_BITS", "MAX_FAN_IN", "Fit", "Formats", "check_fan_in", "fit"]
 
@@ -39,7 +44,7 @@ class Formats:
     data_bits: int = FORMATS["data_bits"]
     param_bits: int = FORMATS["param_bits"]
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("input_bits", "data_bits", "param_bits"):
             if not 1 <= getattr(self, name) <= MAX_BITS:
                 raise ValueError(f"{name} is {getattr(self, name)}; it takes 1 to {MAX_BITS}")
@@ -49,13 +54,13 @@ class Formats:
 class Fit:
     """What `fit` chooses: integers and format of the factor and of the bias, and the output's format."""
 
-    factor: np.ndarray
+    factor: NDArray
     q_factor: Q
-    bias: np.ndarray | None
+    bias: NDArray | None
     q_bias: Q
     q_out: Q
 
-    def of(self, operation, factor, q_in):
+    def of(self, operation: Any, factor: str, q_in: Q) -> Any:
         """An operation in these integers and formats; ``factor`` names its field of the factor."""
         values = {factor: self.factor, f"q_{factor}": self.q_factor, "q_in": q_in, "q_out": self.q_out}
         if hasattr(operation, "b"):
@@ -63,7 +68,17 @@ class Fit:
         return replace(operation, **values)
 
 
-def fit(factor, bias, bound, f_in, wanted, formats, times=1, f_times=0, keep_powers=False):
+def fit(
+    factor: NDArray,
+    bias: NDArray | None,
+    bound: int,
+    f_in: int,
+    wanted: Q,
+    formats: Formats,
+    times: int = 1,
+    f_times: int = 0,
+    keep_powers: bool = False,
+) -> Fit:
     """Formats for ``(x * factor + bias) * s``, ``|x|`` at most ``bound`` units of ``2**-f_in``.
 
     Neither the bias nor the output gets more fraction bits than the product that it belongs to, and the
@@ -107,7 +122,7 @@ def fit(factor, bias, bound, f_in, wanted, formats, times=1, f_times=0, keep_pow
     return Fit(q_factor.quantize(factor), q_factor, n_bias, q_bias, q_out)
 
 
-def check_fan_in(count):
+def check_fan_in(count: int) -> None:
     """Raise where floats would not hold a sum of so many products exactly."""
     if count >= MAX_FAN_IN:
         raise ValueError(f"{count} inputs of an output have no exact sum; use fewer than {MAX_FAN_IN}")

@@ -1,7 +1,9 @@
 """A network as a graph of operations, and what must hold for it to have a meaning and to run unchecked."""
 
 import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
+from typing import Any
 
 from xnornet.errors import ModelError
 from xnornet.fixedpoint import Q
@@ -9,6 +11,7 @@ from xnornet.graph.checks import MAX_LENGTH, check_format, check_numbers, is_cou
 from xnornet.graph.formats import ACCUMULATOR_BITS
 from xnornet.graph.operation import Operation, kind_of_field
 from xnornet.graph.quantizing import Quantize
+from xnornet.hints import Shape
 
 __all__ = ["Graph", "Node", "check_graph"]
 
@@ -33,7 +36,7 @@ class Node:
     """
 
     operation: Operation
-    inputs: tuple = ()
+    inputs: tuple[int, ...] = ()
     name: str = ""
 
 
@@ -49,25 +52,25 @@ class Graph:
         The operation of the first is ``Quantize``.
     """
 
-    input_shape: tuple
-    nodes: tuple
+    input_shape: Shape
+    nodes: tuple[Node, ...]
 
     @classmethod
-    def chain(cls, input_shape, operations):
+    def chain(cls, input_shape: Shape, operations: Iterable[Operation]) -> "Graph":
         """A graph in which each operation works on what the one before gives."""
         nodes = (Node(each, (i - 1,) if i else ()) for i, each in enumerate(operations))
         return cls(tuple(input_shape), tuple(nodes))
 
     @property
-    def operations(self):
+    def operations(self) -> list[Operation]:
         return [node.operation for node in self.nodes]
 
     @property
-    def q_out(self):
+    def q_out(self) -> Q | None:
         """Format of the scores; None in a graph of real parameters."""
         return self.formats()[-1]
 
-    def evaluate(self, visitor, *start):
+    def evaluate(self, visitor: Callable[..., Any], *start: Any) -> list:
         """Compute something of each node from the same of its inputs.
 
         Parameters
@@ -88,7 +91,7 @@ class Graph:
             values.append(visitor(node.operation, *found))
         return values
 
-    def consumers(self):
+    def consumers(self) -> list[list[int]]:
         """Of each node, the numbers of those that it is an input of."""
         consumers = [[] for _ in self.nodes]
         for i, node in enumerate(self.nodes):
@@ -96,16 +99,16 @@ class Graph:
                 consumers[k].append(i)
         return consumers
 
-    def shapes(self):
+    def shapes(self) -> list[Shape]:
         """Shape of each node's output, without the batch axis."""
         return self.evaluate(lambda operation, *shapes: operation.shape(*shapes), self.input_shape)
 
-    def formats(self):
+    def formats(self) -> list[Q | None]:
         """Format of each node's output."""
         return self.evaluate(lambda operation, *formats: operation.q(*formats), None)
 
 
-def check_graph(graph):
+def check_graph(graph: Graph) -> None:
     """Compare a graph in integers with all that running it relies on.
 
     Each node comes behind its inputs, shapes follow from one another, every number is within its format, each

@@ -1,14 +1,20 @@
 """Nonlinearities that have an exact form: what becomes of each number alone."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-import numpy as np
+from numpy.typing import NDArray
 
 from xnornet.errors import ModelError
 from xnornet.fixedpoint import Q
 from xnornet.graph.checks import check_shape
 from xnornet.graph.formats import ACCUMULATOR_BITS, fit
 from xnornet.graph.operation import Operation, finish
+from xnornet.hints import Array, Namespace, Shape
+
+if TYPE_CHECKING:
+    from xnornet.graph.formats import Formats
 
 __all__ = ["Clip", "LeakyRectify", "Rectify"]
 
@@ -19,7 +25,7 @@ class Rectify(Operation):
 
     kind = "rectify"
 
-    def exact(self, xp, n):
+    def exact(self, xp: Namespace, n: Array) -> Array:
         return xp.maximum(n, 0)
 
 
@@ -34,22 +40,22 @@ class Clip(Operation):
     q_limits : Q
     """
 
-    limits: np.ndarray
+    limits: NDArray
     q_limits: Q | None = None
     kind = "clip"
 
-    def exact(self, xp, n):
+    def exact(self, xp: Namespace, n: Array) -> Array:
         return xp.clip(n, int(self.limits[0]), int(self.limits[1]))
 
-    def real(self, xp, x):
+    def real(self, xp: Namespace, x: Array) -> Array:
         low, high = self.value("limits").tolist()
         return xp.clip(x, low, high)
 
-    def fit(self, formats, wanted, q):
+    def fit(self, formats: "Formats", wanted: Q, q: Q) -> Operation:
         # A limit beyond the format changes nothing, as data saturates before.
         return replace(self, limits=q.quantize(self.limits), q_limits=q)
 
-    def check(self, shapes, formats):
+    def check(self, shapes: Sequence[Shape], formats: Sequence[Q | None]) -> None:
         check_shape("limits", self.limits, (2,))
         if self.q_limits != formats[0]:
             raise ModelError(f"q_limits should be {formats[0]}, the input's; found {self.q_limits}")
@@ -67,32 +73,32 @@ class LeakyRectify(Operation):
     q_in, q_out : Q
     """
 
-    slope: np.ndarray
+    slope: NDArray
     q_slope: Q | None = None
     q_in: Q | None = None
     q_out: Q | None = None
     kind = "leaky rectify"
 
-    def fraction_bits(self):
+    def fraction_bits(self) -> int | None:
         return max(0, self.q_slope.f) + self.q_in.f
 
-    def factors(self):
+    def factors(self) -> tuple[int, int]:
         """What numbers that are positive, and those that are negative, are multiplied by."""
         f = self.q_slope.f
         return 1 << max(0, f), int(self.slope[0]) << max(0, -f)
 
-    def exact(self, xp, n):
+    def exact(self, xp: Namespace, n: Array) -> Array:
         positive, negative = self.factors()
         product = n * xp.where(n >= 0, positive, negative)
         return finish(product, self.fraction_bits(), self.q_out)
 
-    def real(self, xp, x):
+    def real(self, xp: Namespace, x: Array) -> Array:
         return xp.where(x >= 0, x, x * self.value("slope").astype(x.dtype))
 
-    def bound(self):
+    def bound(self) -> int:
         return self.q_in.limit * max(map(abs, self.factors()))
 
-    def fit(self, formats, wanted, q):
+    def fit(self, formats: "Formats", wanted: Q, q: Q) -> Operation:
         bits = formats.param_bits
         found = fit(self.slope, None, q.limit, q.f, wanted, formats, keep_powers=True)
         # What is positive is multiplied by a unit of the slope.
@@ -101,7 +107,7 @@ class LeakyRectify(Operation):
         q_out = Q(wanted.bits, max(wanted.int_bits, wanted.bits - (q.f + max(0, q_slope.f))))
         return replace(self, slope=q_slope.quantize(self.slope), q_slope=q_slope, q_in=q, q_out=q_out)
 
-    def check(self, shapes, formats):
+    def check(self, shapes: Sequence[Shape], formats: Sequence[Q | None]) -> None:
         check_shape("slope", self.slope, (1,))
         if abs(self.q_slope.f) >= ACCUMULATOR_BITS:
             raise ModelError(

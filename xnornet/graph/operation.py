@@ -4,18 +4,24 @@ Each concept has a file beside this one. What runs over operations (simulation, 
 engine) asks them, and names none.
 """
 
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import Field, dataclass, fields
 from types import UnionType
-from typing import get_args
+from typing import TYPE_CHECKING, Any, ClassVar, cast, get_args, get_origin
 
 import numpy as np
+from numpy.typing import NDArray
 
-from xnornet.fixedpoint import round_shift, saturate
+from xnornet.fixedpoint import Q, round_shift, saturate
+from xnornet.hints import Array, Namespace, Shape
+
+if TYPE_CHECKING:
+    from xnornet.graph.formats import Formats
 
 __all__ = ["KINDS", "Cost", "Operation", "aligned", "finish", "kind_of_field", "per_channel"]
 
 # Each operation's class by its name in files.
-KINDS = {}
+KINDS: dict[str, "type[Operation]"] = {}
 
 
 @dataclass(frozen=True)
@@ -46,21 +52,26 @@ class Operation:
         Whether it takes any number of inputs, and not one.
     """
 
-    kind, takes_many = None, False
+    kind: ClassVar[str] = ""
+    takes_many: ClassVar[bool] = False
 
-    def __init_subclass__(cls):
-        if cls.kind is not None:
+    # Where it has them, its formats.
+    q_in: Q | None
+    q_out: Q | None
+
+    def __init_subclass__(cls) -> None:
+        if cls.kind:
             KINDS[cls.kind] = cls
 
-    def shape(self, *shapes):
+    def shape(self, *shapes: Shape) -> Shape:
         """Shape of the output from those of the inputs, all without the batch axis."""
         return shapes[0]
 
-    def q(self, *formats):
+    def q(self, *formats: Q | None) -> Q | None:
         """Format of the output from those of the inputs."""
         return getattr(self, "q_out", formats[0])
 
-    def exact(self, xp, *n):
+    def exact(self, xp: Namespace, *n: Array) -> Array:
         """The definition: integers from integers, in 64 bits, the exact result rounded once.
 
         Parameters
@@ -75,19 +86,19 @@ class Operation:
         """
         raise NotImplementedError
 
-    def real(self, xp, *x):
+    def real(self, xp: Namespace, *x: Array) -> Array:
         """The formula on real numbers, with the parameters as the real numbers that they stand for."""
         return self.exact(xp, *x)
 
-    def bound(self):
+    def bound(self) -> int:
         """Largest magnitude of an exact result before it is rounded, an integer of Python's."""
         return 0
 
-    def cost(self, *shapes):
+    def cost(self, *shapes: Shape) -> Cost:
         """:class:`Cost` for inputs of these shapes."""
         return Cost()
 
-    def fit(self, formats, wanted, *q):
+    def fit(self, formats: "Formats", wanted: Q, *q: Q) -> "Operation":
         """This operation in integers.
 
         Parameters
@@ -109,48 +120,49 @@ class Operation:
         """
         return self
 
-    def check(self, shapes, formats):
+    def check(self, shapes: Sequence[Shape], formats: Sequence[Q | None]) -> None:
         """Raise ModelError where the operation does not fit inputs of these shapes and formats.
 
         Types, formats and the range of each parameter have been checked before, and the bound is after.
         """
 
-    def fraction_bits(self):
+    def fraction_bits(self) -> int | None:
         """Fraction bits of the exact result before it is rounded; None where nothing is rounded."""
         return None
 
-    def taken(self, *shapes):
+    def taken(self, *shapes: Shape) -> int:
         """Numbers that running the operation lays out beside its output."""
         return 0
 
-    def title(self):
+    def title(self) -> str:
         """Its name in tables."""
         return self.kind
 
-    def arrays(self):
+    def arrays(self) -> list[str]:
         """Name of each array parameter that is there."""
-        return [f.name for f in fields(self) if isinstance(getattr(self, f.name), np.ndarray)]
+        return [f.name for f in fields(cast(Any, self)) if isinstance(getattr(self, f.name), np.ndarray)]
 
-    def value(self, name):
+    def value(self, name: str) -> NDArray[np.float64]:
         """An array as the real numbers that it stands for, float64."""
         array, q = getattr(self, name), getattr(self, f"q_{name}")
         return np.asarray(array, np.float64) if q is None else q.dequantize(array)
 
 
-def kind_of_field(field):
+def kind_of_field(field: Field) -> tuple[Any, bool]:
     """Type of a parameter, and whether it may be None."""
-    if isinstance(field.type, UnionType):
-        kind, _ = get_args(field.type)
-        return kind, True
-    return field.type, False
+    kind: Any = field.type
+    optional = isinstance(kind, UnionType)
+    if optional:
+        kind, _ = get_args(kind)
+    return get_origin(kind) or kind, optional
 
 
-def finish(product, f, q_out):
+def finish(product: Array, f: int, q_out: Q) -> Array:
     """Round an exact result of ``f`` fraction bits to its format."""
     return saturate(round_shift(product, f - q_out.f), q_out.bits)
 
 
-def per_channel(values, ndim):
+def per_channel(values: NDArray, ndim: int) -> NDArray:
     """Parameters shaped to go with data: along axis 1, or along all axes but the first.
 
     A parameter of as many axes as a sample has a number for each of the sample's.
@@ -160,6 +172,6 @@ def per_channel(values, ndim):
     return values.reshape(1, -1, *[1] * (ndim - 2))
 
 
-def aligned(array, q, f):
+def aligned(array: NDArray, q: Q, f: int) -> NDArray:
     """Integers of format ``q`` with ``f`` fraction bits."""
     return array << (f - q.f)

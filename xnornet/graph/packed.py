@@ -18,6 +18,7 @@ import reprlib
 import zipfile
 from contextlib import contextmanager
 from dataclasses import fields
+from typing import Any
 
 import numpy as np
 
@@ -30,6 +31,7 @@ from xnornet.graph.scaled_bias import ScaledBias
 from xnornet.graph.signs import Signs
 from xnornet.graph.strict_json import MAX_BYTES, integer, parse, sequence, typed, with_keys
 from xnornet.graph.window import Window
+from xnornet.hints import StrPath
 
 __all__ = ["is_packed", "load_packed", "save_packed"]
 
@@ -46,7 +48,7 @@ COUNTS = {"xnor": ("outputs", "inputs"), "linear": ("outputs", "inputs"), "affin
 DATE = (1980, 1, 1, 0, 0, 0)
 
 
-def save_packed(path, graph, info=None):
+def save_packed(path: StrPath, graph: Graph, info: dict[str, Any] | None = None) -> None:
     """Write a graph in integers.
 
     Parameters
@@ -68,7 +70,7 @@ def save_packed(path, graph, info=None):
     write_atomically(path, lambda file: _write(file, header, graph))
 
 
-def load_packed(path):
+def load_packed(path: StrPath) -> tuple[Graph, dict[str, Any]]:
     """Read a packed model, in memory of about the file's size.
 
     Parameters
@@ -98,7 +100,7 @@ def load_packed(path):
     return graph, info
 
 
-def is_packed(path):
+def is_packed(path: StrPath) -> bool:
     """Whether a file looks like a packed model, by the names of its members.
 
     False for a file that is missing or damaged too: what is wrong with it is told by whoever loads it.

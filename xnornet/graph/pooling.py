@@ -1,9 +1,12 @@
 """Pooling over windows. Global pooling is pooling by a window as large as the image."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xnornet.errors import ModelError
 from xnornet.fixedpoint import Q
@@ -11,6 +14,10 @@ from xnornet.graph.checks import check_shape, check_window
 from xnornet.graph.formats import fit
 from xnornet.graph.operation import Cost, Operation, finish
 from xnornet.graph.window import Window, reduce_windows
+from xnornet.hints import Array, Namespace, Shape
+
+if TYPE_CHECKING:
+    from xnornet.graph.formats import Formats
 
 __all__ = ["AveragePool", "MaxPool"]
 
@@ -18,16 +25,19 @@ __all__ = ["AveragePool", "MaxPool"]
 class Pool(Operation):
     """What poolings share: a window, and whether those that reach past the padded input are left out."""
 
-    def shape(self, shape):
+    window: Window
+    ignore_border: bool
+
+    def shape(self, shape: Shape) -> Shape:
         return (shape[0], *self.window.grid(shape[1:], self.ignore_border))
 
-    def title(self):
+    def title(self) -> str:
         return f"{self.kind} {self.window.label}"
 
-    def taken(self, shape):
-        return shape[0] * self.window.area(shape[1:], self.shape(shape)[1:])
+    def taken(self, shape: Shape) -> int:
+        return shape[0] * self.window.area(shape[1:], self.window.grid(shape[1:], self.ignore_border))
 
-    def check(self, shapes, formats):
+    def check(self, shapes: Sequence[Shape], formats: Sequence[Q | None]) -> None:
         (shape,), window = shapes, self.window
         check_window(window, shape, self.ignore_border)
         if any(p >= size for size, pad in zip(window.size, window.pad, strict=True) for p in pad):
@@ -56,8 +66,8 @@ class MaxPool(Pool):
     ignore_border: bool
     kind = "max pool"
 
-    def exact(self, xp, n):
-        grid = self.shape(n.shape[1:])[1:]
+    def exact(self, xp: Namespace, n: Array) -> Array:
+        grid = self.window.grid(n.shape[2:], self.ignore_border)
         lowest = -np.inf if n.dtype.kind == "f" else np.iinfo(n.dtype).min
         return reduce_windows(xp, n, self.window, grid, xp.maximum, lowest)
 
@@ -76,14 +86,16 @@ class AveragePool(Pool):
 
     window: Window
     ignore_border: bool
-    factor: np.ndarray
+    factor: NDArray
     q_factor: Q | None = None
     q_in: Q | None = None
     q_out: Q | None = None
     kind = "average pool"
 
     @classmethod
-    def of(cls, window, ignore_border, lengths, count_padding=True):
+    def of(
+        cls, window: Window, ignore_border: bool, lengths: Shape, count_padding: bool = True
+    ) -> "AveragePool":
         """Pooling of an image of these rows and columns, with real factors.
 
         ``count_padding`` says whether ``N`` counts padding. Pixels past it are never counted.
@@ -100,31 +112,31 @@ class AveragePool(Pool):
         factor = 1.0 / np.multiply.outer(*counts)
         return cls(window, ignore_border, factor[:1, :1] if (factor == factor[0, 0]).all() else factor)
 
-    def fraction_bits(self):
+    def fraction_bits(self) -> int | None:
         return self.q_factor.f + self.q_in.f
 
-    def exact(self, xp, n):
+    def exact(self, xp: Namespace, n: Array) -> Array:
         return finish(self._sums(xp, n) * self.factor, self.fraction_bits(), self.q_out)
 
-    def real(self, xp, x):
+    def real(self, xp: Namespace, x: Array) -> Array:
         return self._sums(xp, x) * self.value("factor").astype(x.dtype)
 
     def _sums(self, xp, x):
         grid = self.shape(x.shape[1:])[1:]
         return reduce_windows(xp, x, self.window, grid, lambda a, b: a + b, 0)
 
-    def bound(self):
+    def bound(self) -> int:
         return math.prod(self.window.size) * self.q_in.limit * int(np.abs(self.factor).max())
 
-    def cost(self, shape):
+    def cost(self, shape: Shape) -> Cost:
         return Cost(real_macs=math.prod(self.shape(shape)))
 
-    def fit(self, formats, wanted, q):
+    def fit(self, formats: "Formats", wanted: Q, q: Q) -> Operation:
         bound = math.prod(self.window.size) * q.limit
         found = fit(self.factor, None, bound, q.f, wanted, formats, keep_powers=True)
         return found.of(self, "factor", q)
 
-    def check(self, shapes, formats):
+    def check(self, shapes: Sequence[Shape], formats: Sequence[Q | None]) -> None:
         super().check(shapes, formats)
         if self.factor.shape != (1, 1):
             check_shape("factor", self.factor, self.shape(shapes[0])[1:])

@@ -7,9 +7,11 @@ multiplied with is told by the operations in ``xnornet.graph.filters``.
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xnornet.errors import ModelError
 from xnornet.graph.checks import is_count
+from xnornet.hints import Shape
 
 __all__ = ["Signs"]
 
@@ -27,16 +29,16 @@ class Signs:
         Of a dense layer its inputs: the features in the order of the flattened ``(channel, row, column)``.
     """
 
-    bits: np.ndarray
+    bits: NDArray[np.uint8]
     channels: int
 
     @classmethod
-    def pack(cls, B):
+    def pack(cls, B: NDArray[np.int8]) -> "Signs":
         """Pack an array of +1 and -1, ``(outputs, channels, kh, kw)`` or ``(outputs, inputs)``."""
         positive = np.moveaxis(B > 0, 1, -1)
         return cls(np.ascontiguousarray(np.packbits(positive, axis=-1, bitorder="little")), B.shape[1])
 
-    def unpack(self):
+    def unpack(self) -> NDArray[np.int8]:
         """The signs as int8 array of +1 and -1, of the shape that `pack` takes."""
         ones = np.unpackbits(self.bits, axis=-1, count=self.channels, bitorder="little")
         B = np.ascontiguousarray(np.moveaxis(ones, -1, 1)).view(np.int8)
@@ -45,12 +47,12 @@ class Signs:
         return B
 
     @property
-    def shape(self):
+    def shape(self) -> Shape:
         """Shape of the unpacked signs."""
         outputs, *window = self.bits.shape[:-1]
         return (outputs, self.channels, *window)
 
-    def check(self):
+    def check(self) -> None:
         """Raise ModelError unless the bits are those of so many channels."""
         bits = self.bits
         if not isinstance(bits, np.ndarray) or bits.dtype != np.uint8:

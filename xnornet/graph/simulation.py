@@ -1,8 +1,15 @@
 """A graph on images: in integers, as the definition has it, or in real numbers, a batch at a time."""
 
 import warnings
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+if TYPE_CHECKING:
+    from xnornet.data.dataset import Pixels
+    from xnornet.graph.graph import Graph
 
 __all__ = [
     "Saturation",
@@ -22,7 +29,13 @@ class Saturation(UserWarning):
     """Images go beyond the format that calibration chose for them."""
 
 
-def simulate(graph, images, batch_size=500, real=False, progress=False):
+def simulate(
+    graph: "Graph",
+    images: "NDArray | Pixels",
+    batch_size: int = 500,
+    real: bool = False,
+    progress: bool = False,
+) -> NDArray:
     """Scores of a graph: the exact result of each operation, rounded once.
 
     It runs on JAX, on the device that JAX has.
@@ -62,7 +75,9 @@ def simulate(graph, images, batch_size=500, real=False, progress=False):
     return np.concatenate(list(bar))
 
 
-def evaluate_batches(graph, images, batch_size, real, select):
+def evaluate_batches(
+    graph: "Graph", images: "NDArray | Pixels", batch_size: int, real: bool, select: Callable[[list], Any]
+) -> Iterator[Any]:
     """What ``select`` makes of the list of all nodes' values, for each batch of images, on JAX."""
     import jax
     import jax.numpy as jnp
@@ -117,7 +132,7 @@ class _Arguments:
         return self._xp.asarray(array)
 
 
-def real_images(images):
+def real_images(images: ArrayLike) -> NDArray:
     """Images as an array of real numbers.
 
     Raises
@@ -134,7 +149,7 @@ def real_images(images):
     return images
 
 
-def check_range(graph, images):
+def check_range(graph: "Graph", images: NDArray) -> None:
     """Raise ValueError for images far beyond the format that calibration chose."""
     q = graph.nodes[0].operation.q_out
     # Without an array of magnitudes, as the engine allocates none.
@@ -146,13 +161,13 @@ def check_range(graph, images):
         )
 
 
-def count_beyond(graph, images):
+def count_beyond(graph: "Graph", images: NDArray) -> int:
     """How many numbers lie beyond the format of a graph's input by more than its last unit."""
     q = graph.nodes[0].operation.q_out
     return int(np.count_nonzero(np.abs(images) > 2.0**q.int_bits))
 
 
-def warn_of_saturation(graph, beyond, total):
+def warn_of_saturation(graph: "Graph", beyond: int, total: int) -> None:
     """Warn if some numbers of the images are beyond the input's format."""
     if beyond:
         q = graph.nodes[0].operation.q_out

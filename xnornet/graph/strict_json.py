@@ -6,10 +6,14 @@ What the values mean is left to whoever reads them, and so is naming the file in
 import json
 import math
 import reprlib
+from collections.abc import Collection
+from typing import Any, TypeVar
 
 from xnornet.errors import ModelError
 
 __all__ = ["MAX_BYTES", "integer", "parse", "sequence", "typed", "with_keys"]
+
+T = TypeVar("T")
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 32
@@ -17,7 +21,7 @@ MAX_INTEGER = 1 << 62
 EXPECTED = {dict: "an object", list: "a list", bool: "true or false", str: "a string", int: "an integer"}
 
 
-def parse(name, data):
+def parse(name: str, data: bytes) -> dict[str, Any]:
     """The object that is encoded in bytes of UTF-8.
 
     Raises
@@ -44,7 +48,7 @@ def parse(name, data):
     return typed(name, value, dict)
 
 
-def typed(name, value, kind):
+def typed(name: str, value: Any, kind: type[T]) -> T:
     """The value, which is of a type: `dict`, `list`, `bool`, `str` or `int`."""
     # A boolean is an instance of int.
     if type(value) is not kind:
@@ -52,21 +56,21 @@ def typed(name, value, kind):
     return value
 
 
-def with_keys(name, value, keys):
+def with_keys(name: str, value: Any, keys: Collection[str]) -> dict[str, Any]:
     """The value, a dictionary of these keys and no others."""
     if typed(name, value, dict).keys() != set(keys):
         raise ModelError(f"{name} should have the fields {', '.join(keys)}; found {reprlib.repr([*value])}")
     return value
 
 
-def sequence(name, value, length=None):
+def sequence(name: str, value: Any, length: int | None = None) -> list:
     """The value, a list, of so many items if a length is given."""
     if length not in (None, len(typed(name, value, list))):
         raise ModelError(f"{name} should have {length} items; found {len(value)}")
     return value
 
 
-def integer(name, value):
+def integer(name: str, value: Any) -> int:
     """The value, an integer within ``2**62`` of 0; no boolean and no real number."""
     if abs(typed(name, value, int)) > MAX_INTEGER:
         raise ModelError(f"{name} should lie within 2**62 of 0; found {reprlib.repr(value)}")

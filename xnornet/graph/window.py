@@ -1,7 +1,10 @@
 """Windows of rows and columns that move over an image, for NumPy and JAX alike."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
+
+from xnornet.hints import Array, Namespace, Shape
 
 __all__ = ["Window", "correlate", "reduce_windows"]
 
@@ -19,22 +22,23 @@ class Window:
         From one tap to the next.
     """
 
-    size: tuple
-    stride: tuple
-    pad: tuple
-    dilation: tuple = (1, 1)
+    size: tuple[int, int]
+    stride: tuple[int, int]
+    pad: tuple[tuple[int, int], tuple[int, int]]
+    dilation: tuple[int, int] = (1, 1)
 
     @property
-    def label(self):
+    def label(self) -> str:
         """Its size for tables, such as ``3x3``."""
         return "x".join(map(str, self.size))
 
     @property
-    def extent(self):
+    def extent(self) -> tuple[int, int]:
         """Rows and columns from the first tap to the last."""
-        return tuple((k - 1) * d + 1 for k, d in zip(self.size, self.dilation, strict=True))
+        rows, columns = ((k - 1) * d + 1 for k, d in zip(self.size, self.dilation, strict=True))
+        return rows, columns
 
-    def grid(self, lengths, whole=True):
+    def grid(self, lengths: Shape, whole: bool = True) -> tuple[int, int]:
         """Rows and columns of the output for those of the input; 0 where no window fits.
 
         Without ``whole``, windows go on until the axis is covered or the next would begin behind its end; the
@@ -42,9 +46,10 @@ class Window:
         """
         count = _whole_windows if whole else _covering_windows
         axes = zip(lengths, self.extent, self.stride, self.pad, strict=True)
-        return tuple(count(length + sum(pad), extent, stride) for length, extent, stride, pad in axes)
+        rows, columns = (count(length + sum(pad), extent, stride) for length, extent, stride, pad in axes)
+        return rows, columns
 
-    def area(self, lengths, grid):
+    def area(self, lengths: Shape, grid: tuple[int, int]) -> int:
         """Pixels that the windows move over, padding included."""
         axes = zip(lengths, grid, self.extent, self.stride, self.pad, strict=True)
         rows, columns = (max(n + sum(p), (count - 1) * s + e) for n, count, e, s, p in axes)
@@ -59,7 +64,14 @@ def _covering_windows(length, extent, stride):
     return max(1, -(-(length - max(extent, stride)) // stride) + 1)
 
 
-def reduce_windows(xp, x, window, grid, combine, fill):
+def reduce_windows(
+    xp: Namespace,
+    x: Array,
+    window: Window,
+    grid: tuple[int, int],
+    combine: Callable[[Array, Array], Array],
+    fill: float,
+) -> Array:
     """Combine the numbers of each window, axis by axis; ``fill`` stands for what is not there.
 
     Parameters
@@ -83,7 +95,7 @@ def reduce_windows(xp, x, window, grid, combine, fill):
     return x
 
 
-def correlate(xp, x, W, window, groups):
+def correlate(xp: Namespace, x: Array, W: Array, window: Window | None, groups: int) -> Array:
     """``x (*) W`` over the windows, or ``x . W`` of flattened samples where ``window`` is None.
 
     Parameters
@@ -104,7 +116,7 @@ def correlate(xp, x, W, window, groups):
         return lax.conv_general_dilated(x, W, window.stride, window.pad, precision="highest", **options)
     grid = window.grid(x.shape[2:])
     x = _padded(xp, x, window, grid, 0, (0, 1))
-    total = 0
+    total: Array = 0
     for i, (rows,) in enumerate(_places(window, grid, 0, whole=True)):
         for j, (columns,) in enumerate(_places(window, grid, 1, whole=True)):
             tap = x[:, :, rows, columns].reshape(len(x), groups, W.shape[1], grid[0] * grid[1])

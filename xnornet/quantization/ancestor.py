@@ -5,6 +5,7 @@ layers keep further arrays: ``xalpha``, the scaling factor of each output, and i
 ``beta_filter``, the box that ``K`` is made with.
 """
 
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import numpy as np
@@ -13,6 +14,7 @@ from xnornet.archives import check_array, read_array_headers, read_arrays
 from xnornet.data.dataset import FULL_SCALE
 from xnornet.errors import ModelError
 from xnornet.graph import XNOR, Affine, Graph, Linear, MaxPool, Quantize, ScaledBias, Signs, Window
+from xnornet.hints import Shape, StrPath
 
 __all__ = ["import_ancestor"]
 
@@ -31,7 +33,7 @@ CONVOLUTION = Window((3, 3), (1, 1), ((1, 1), (1, 1)))
 REMEDY = "The file cannot be used; look for another copy of it"
 
 
-def import_ancestor(path):
+def import_ancestor(path: StrPath) -> tuple[str, Graph] | None:
     """Read a file of weights if it has the ancestor's form.
 
     On images in [-127/128, 127/128] the graph gives the scores that the ancestor's network gave at test time
@@ -99,7 +101,7 @@ def _convnet(num_filters, units_per_filter, normalizes_scores):
 
 # Of each network: an image's shape, its layers by the size of the first one (kind, and the shape of ``W``, or
 # the channels), and along which axis of the first ``W`` that size is.
-FORMS = {
+FORMS: dict[str, tuple[Shape, Callable[[int], Iterator[tuple[str, Shape]]], int]] = {
     "mnist_mlp": ((1, 28, 28), _mlp, 1),
     "cifar10_convnet": ((3, 32, 32), partial(_convnet, units_per_filter=8, normalizes_scores=False), 0),
     "svhn_convnet": ((3, 32, 32), partial(_convnet, units_per_filter=16, normalizes_scores=True), 0),

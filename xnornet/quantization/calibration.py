@@ -5,7 +5,10 @@ of parameters from the parameters. Wherever 64 bits would not hold an exact resu
 up its last bits; so every rounding that is left is one shift to the right.
 """
 
+from typing import TYPE_CHECKING
+
 import numpy as np
+from numpy.typing import NDArray
 
 from xnornet.errors import ModelError
 from xnornet.fixedpoint import Q, int_bits_for
@@ -14,6 +17,11 @@ from xnornet.graph.quantizing import MAX_INPUT_F
 from xnornet.graph.simulation import evaluate_batches
 from xnornet.quantization.layers import to_graph
 
+if TYPE_CHECKING:
+    from lasagne.layers import Layer
+
+    from xnornet.data.dataset import Pixels
+
 __all__ = ["calibrate", "quantize"]
 
 
@@ -21,7 +29,13 @@ __all__ = ["calibrate", "quantize"]
 SPREAD = 24
 
 
-def quantize(network, images, formats=None, batch_size=500, magnitudes=None):
+def quantize(
+    network: "Layer | Graph",
+    images: "NDArray | Pixels | None",
+    formats: Formats | None = None,
+    batch_size: int = 500,
+    magnitudes: list[float] | None = None,
+) -> Graph:
     """Turn a trained network into a graph in integers.
 
     Parameters
@@ -74,7 +88,7 @@ def quantize(network, images, formats=None, batch_size=500, magnitudes=None):
     return quantized
 
 
-def calibrate(network, images, batch_size=500):
+def calibrate(network: "Layer | Graph", images: "NDArray | Pixels", batch_size: int = 500) -> list[float]:
     """Largest magnitude of each node of the graph of real parameters.
 
     Parameters

@@ -6,11 +6,13 @@ reason, and the nearest thing that has one.
 
 import math
 from functools import singledispatch
+from typing import TYPE_CHECKING, NoReturn
 
 import lasagne
 import numpy as np
 from lasagne.nonlinearities import LeakyRectify as Leaky
 from lasagne.nonlinearities import identity, rectify
+from numpy.typing import NDArray
 
 import theano.tensor as T
 from xnornet.graph import (
@@ -26,6 +28,7 @@ from xnornet.graph import (
     Linear,
     MaxPool,
     Node,
+    Operation,
     Pad,
     Quantize,
     Rectify,
@@ -37,6 +40,10 @@ from xnornet.graph import (
 )
 from xnornet.layers import BatchNormLayer, XNORConv2DLayer, XNORDenseLayer
 from xnornet.ops import pad_widths
+
+if TYPE_CHECKING:
+    from lasagne.layers import Layer
+
 
 __all__ = ["convert", "describe", "operations", "to_graph"]
 
@@ -57,7 +64,7 @@ NEAREST = {
 WHOLE = ((0, 0), (0, 0))
 
 
-def to_graph(network):
+def to_graph(network: "Layer") -> Graph:
     """A trained network as a graph with real parameters: what it computes with ``deterministic=True``.
 
     Weights of binary layers are signs, the ``1/N`` of ``K`` is in ``alpha``, and batch norm is merged.
@@ -79,7 +86,7 @@ def to_graph(network):
     return convert(network)[0]
 
 
-def convert(network):
+def convert(network: "Layer") -> "tuple[Graph, list[Layer]]":
     """As :func:`to_graph`.
 
     Returns
@@ -110,7 +117,7 @@ def convert(network):
     return Graph(tuple(sources[0].shape[1:]), tuple(nodes)), owners
 
 
-def describe(layer):
+def describe(layer: "Layer") -> str:
     """A layer's type and name, for messages."""
     return type(layer).__name__ + (f" {layer.name!r}" if layer.name else "")
 
@@ -122,7 +129,7 @@ def _inputs(layer):
     return [] if below is None else [below]
 
 
-def _refuse(layer, reason, nearest):
+def _refuse(layer: "Layer", reason: str, nearest: str) -> NoReturn:
     raise ValueError(f"{describe(layer)}: {reason}; use {nearest}")
 
 
@@ -143,7 +150,7 @@ def _check(layer):
 
 
 @singledispatch
-def operations(layer):
+def operations(layer: "Layer") -> list[Operation]:
     """Operations that compute a layer one after another, the first of them from the layer's inputs."""
     known = sorted({c.__name__ for c in operations.registry if c is not object})
     _refuse(layer, "it has no exact form", f"one of {', '.join(known)}")
@@ -167,13 +174,13 @@ def _(layer):
 
 
 @operations.register
-def _(layer: XNORConv2DLayer):
+def _(layer: XNORConv2DLayer) -> list[Operation]:
     W = _correlation_kernel(layer)
     return [_xnor(layer, W, _window(layer, layer.pad_widths)), *_nonlinearity(layer)]
 
 
 @operations.register
-def _(layer: XNORDenseLayer):
+def _(layer: XNORDenseLayer) -> list[Operation]:
     return [_xnor(layer, layer.W.get_value().T, None), *_nonlinearity(layer)]
 
 
@@ -403,7 +410,7 @@ def _constant(variable):
         return None
 
 
-def merged_alpha(layer):
+def merged_alpha(layer: "Layer") -> NDArray[np.float64]:
     """``alpha`` of a trained XNOR layer, or ones, with the ``1/N`` of its mean of ``|I|`` if it takes one.
 
     Returns
@@ -420,7 +427,7 @@ def merged_alpha(layer):
     return alpha
 
 
-def merged_batch_norm(layer):
+def merged_batch_norm(layer: "Layer") -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The four parameters of a batch norm as ``scale = gamma * inv_std``, ``offset = beta - mean * scale``.
 
     Returns

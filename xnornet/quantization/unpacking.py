@@ -7,9 +7,11 @@ was is lost.
 """
 
 from dataclasses import fields
+from typing import TYPE_CHECKING
 
 import lasagne
 import numpy as np
+from numpy.typing import ArrayLike
 
 import theano
 import theano.tensor as T
@@ -17,13 +19,18 @@ from xnornet.graph import XNOR, Affine, Linear
 from xnornet.layers import BatchNormLayer
 from xnornet.quantization.layers import convert
 
+if TYPE_CHECKING:
+    from lasagne.layers import Layer
+
+    from xnornet.graph.graph import Graph
+
 __all__ = ["unpack"]
 
 # So that no sign is lost with an alpha of 0, and no weight lies beyond the reach of gradients.
 SMALLEST, LARGEST = 1e-3, 1.0
 
 
-def unpack(graph, network, images, batch_size=500):
+def unpack(graph: "Graph", network: "Layer", images: ArrayLike, batch_size: int = 500) -> None:
     """Set a network's parameters to what a packed model has of them.
 
     Parameters
