@@ -16,7 +16,7 @@ __all__ = [
     "read_array_headers",
     "read_arrays",
     "read_npy_header",
-    "told_in_one_line",
+    "as_model_error",
     "write_atomically",
     "write_rows",
 ]
@@ -53,7 +53,7 @@ def read_array_headers(path):
     ModelError
         The file is missing or damaged.
     """
-    with told_in_one_line(path), zipfile.ZipFile(path) as archive:
+    with as_model_error(path), zipfile.ZipFile(path) as archive:
         return {
             member.removesuffix(".npy"): read_array_header(archive, member)
             if member.endswith(".npy")
@@ -90,7 +90,7 @@ def read_arrays(path, shapes, also=()):
         Anything but that is in the file.
     """
     names = [f"arr_{i}" for i in range(len(shapes))]
-    with told_in_one_line(path):
+    with as_model_error(path):
         with zipfile.ZipFile(path) as archive:
             found = sorted(set(archive.namelist()) - {f"{n}.npy" for n in also})
             if found != sorted(f"{n}.npy" for n in names):
@@ -117,7 +117,7 @@ def _check_member(path, archive, name, shape):
 
 
 @contextmanager
-def told_in_one_line(path):
+def as_model_error(path):
     """Turn whatever reading a file raises into a :class:`ModelError`; one that is raised as such stays."""
     try:
         yield

@@ -107,7 +107,7 @@ def test_the_works_are_the_network_that_ships(inference):
 
 
 @pytest.mark.parametrize("python", [None, "/nowhere/bin/python"])
-def test_an_absent_engine_is_told_in_one_line_with_its_remedy(inference, python):
+def test_an_absent_engine_is_reported_in_one_line_with_its_remedy(inference, python):
     line = inference["missing"]("lce", python)
     assert line.startswith("lce: skipped")
     assert "pip install larq-compute-engine==0.16.0 tensorflow-cpu==2.16.1 tf-keras==2.16.0" in line
@@ -183,7 +183,7 @@ def test_nothing_measured_is_an_error_and_not_an_empty_table(run):
         (["--seconds-per-cell", "nan"], "--seconds-per-cell 0 or more"),
     ],
 )
-def test_a_wrong_option_is_told_in_one_line(run, capsys, options, line):
+def test_a_wrong_option_is_reported_in_one_line(run, capsys, options, line):
     with pytest.raises(SystemExit):
         run({}, *options)
     assert line in capsys.readouterr().err.splitlines()[-1]

@@ -96,7 +96,7 @@ def test_tables_are_narrow_and_hold_the_numbers_of_the_json(training, runs, devi
         ),
     ],
 )
-def test_an_absent_contender_is_told_in_one_line_with_its_remedy(training, name, python, line):
+def test_an_absent_contender_is_reported_in_one_line_with_its_remedy(training, name, python, line):
     found = training["missing"](name, python, "cpu")
     assert found.startswith(line) and "pip install" in found and "\n" not in found
     assert found.endswith(f"then --{name}-python {'larq' if name == 'larq' else 'old'}/bin/python")
@@ -201,7 +201,7 @@ def test_the_program_goes_on_without_those_that_fail_or_are_absent(run):
         (["--width", "nan"], "--width takes a positive number"),
     ],
 )
-def test_a_wrong_option_is_told_in_one_line(run, capsys, options, line):
+def test_a_wrong_option_is_reported_in_one_line(run, capsys, options, line):
     with pytest.raises(SystemExit):
         run({}, *options)
     assert line in capsys.readouterr().err.splitlines()[-1]

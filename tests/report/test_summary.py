@@ -290,7 +290,7 @@ class Unknown(lasagne.layers.Layer):
         ),
     ],
 )
-def test_what_cannot_be_summarized_is_told_in_one_line(network, message):
+def test_what_cannot_be_summarized_is_reported_in_one_line(network, message):
     with pytest.raises(ValueError, match=message) as error:
         summarize(network())
     assert "\n" not in str(error.value)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from xnornet.archives import read_array_headers, told_in_one_line, write_atomically
+from xnornet.archives import as_model_error, read_array_headers, write_atomically
 from xnornet.catalog import COLORS, NETWORKS_OF
 from xnornet.data.dataset import Dataset, Pixels, Split
 from xnornet.data.stored import Stored, chosen, in_parts, stays_on_disk
@@ -215,7 +215,7 @@ def load_npz(path: Path, report: Callable[[str], object] = print) -> Dataset:
 
 def _uncompressed(path, report):
     """The file itself, or where its images are compressed a file beside it in which they are not."""
-    with told_in_one_line(path), zipfile.ZipFile(path) as archive:
+    with as_model_error(path), zipfile.ZipFile(path) as archive:
         images = [m for m in archive.infolist() if m.filename.startswith("X_")]
     if all(member.compress_type == zipfile.ZIP_STORED for member in images):
         return path

@@ -39,7 +39,7 @@ def read_pickle(file: Path) -> dict[str, Any]:
         If the file cannot be read, is damaged or has more behind, or names anything that such values do not
         need; whatever it names is not called.
     """
-    with _told_in_one_line(file):
+    with _as_data_error(file):
         content = _read(file)
         if not isinstance(content, dict):
             raise ValueError("no dictionary")
@@ -67,7 +67,7 @@ def read_objects(file: Path, classes: Mapping[str, type], strangers: Sequence[st
     DataError
         As :func:`read_pickle`.
     """
-    with _told_in_one_line(file, "name another file, or save it anew"):
+    with _as_data_error(file, "name another file, or save it anew"):
         return _read(file, classes, strangers)
 
 
@@ -80,7 +80,7 @@ def _read(file, classes=(), strangers=()):
 
 
 @contextmanager
-def _told_in_one_line(file, *remedy):
+def _as_data_error(file, *remedy):
     try:
         yield
     except DataError:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from xnornet.archives import read_npy_header, told_in_one_line
+from xnornet.archives import as_model_error, read_npy_header
 from xnornet.errors import DataError
 from xnornet.hints import Shape, StrPath
 from xnornet.memory import available_memory
@@ -66,10 +66,10 @@ class Stored:
 
     def __init__(self, path: StrPath, name: str) -> None:
         self._path = Path(path)
-        with told_in_one_line(path), zipfile.ZipFile(path) as archive:
+        with as_model_error(path), zipfile.ZipFile(path) as archive:
             member = archive.getinfo(f"{name}.npy")
         self._file = open(path, "rb", buffering=0)
-        with told_in_one_line(path):
+        with as_model_error(path):
             # Of the member's own header, whose last two parts may be longer than the directory tells.
             self._file.seek(member.header_offset + 26)
             lengths = np.frombuffer(self._file.read(4), "<u2")

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from xnornet.archives import read_array_header, told_in_one_line, write_atomically
+from xnornet.archives import as_model_error, read_array_header, write_atomically
 from xnornet.errors import ModelError
 from xnornet.fixedpoint import Q
 from xnornet.graph.graph import Graph, Node, check_graph
@@ -87,15 +87,15 @@ def load_packed(path: StrPath) -> tuple[Graph, dict[str, Any]]:
     ModelError
         The file is missing or damaged, of another version, or not what `save_packed` writes.
     """
-    with told_in_one_line(path), open(path, "rb") as file, zipfile.ZipFile(file) as archive:
+    with as_model_error(path), open(path, "rb") as file, zipfile.ZipFile(file) as archive:
         _check_kind(path, archive)
-        with _told_of(path):
+        with _naming_file(path):
             _check_sizes(archive, os.fstat(file.fileno()).st_size)
             header = parse(HEADER, archive.read(HEADER))
         version = _version(path, header)
-        with _told_of(path):
+        with _naming_file(path):
             graph, info = (_read if version == VERSION else _read_version_1)(archive, header)
-    with _told_of(path):
+    with _naming_file(path):
         check_graph(graph)
     return graph, info
 
@@ -172,7 +172,7 @@ def _to_json(value):
 
 
 @contextmanager
-def _told_of(path):
+def _naming_file(path):
     """Name the file in each :class:`ModelError`, and what to do."""
     try:
         yield
@@ -181,7 +181,7 @@ def _told_of(path):
 
 
 @contextmanager
-def _told_of_node(index):
+def _naming_node(index):
     try:
         yield
     except ModelError as error:
@@ -236,7 +236,7 @@ def _read(archive, header):
     input_shape = _integers("input_shape", header["input_shape"])
     parsed, shapes = [], {}
     for i, description in enumerate(sequence("nodes", header["nodes"])):
-        with _told_of_node(i):
+        with _naming_node(i):
             parsed.append(_parse_node(description))
         for name, value in parsed[-1][-1].items():
             if isinstance(value, _Stored):
@@ -335,7 +335,7 @@ def _read_version_1(archive, header):
     with_keys(HEADER, header, ("format", "version", "input_shape", "layers", "info"))
     archive, nodes = _Renamed(archive), []
     for i, layer in enumerate(sequence("layers", header["layers"])):
-        with _told_of_node(i):
+        with _naming_node(i):
             nodes.append(_from_layer(archive, i, dict(typed("a layer", layer, dict))))
     return _read(archive, {**{k: header[k] for k in header if k != "layers"}, "nodes": nodes})
 

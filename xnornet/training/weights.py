@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from xnornet.archives import check_array, read_arrays, told_in_one_line, write_atomically
+from xnornet.archives import as_model_error, check_array, read_arrays, write_atomically
 from xnornet.disk import md5_of
 from xnornet.errors import ModelError
 
@@ -98,7 +98,7 @@ def load_header(path):
         if not isinstance(header, dict) or not isinstance(header.get(field), kind):
             raise ModelError(f"{file}: the field {field!r} is missing or not a {kind.__name__}")
     if "md5" in header:
-        with told_in_one_line(path):
+        with as_model_error(path):
             found = md5_of(path)
         if found != header["md5"]:
             raise ModelError(

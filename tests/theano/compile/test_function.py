@@ -256,7 +256,7 @@ def test_inputs_are_not_changed():
     np.testing.assert_array_equal(value, [0, 1, 2])
 
 
-def test_what_is_no_input_is_told_in_one_line():
+def test_what_is_no_input_is_reported_in_one_line():
     x = T.scalar("x")
     for wrong in (3, None, "x"):
         with pytest.raises(TypeError, match=f"is a variable or an In; got {wrong!r}$"):
@@ -314,7 +314,7 @@ def test_givens_come_in_any_form(mode, form):
 
 
 @pytest.mark.parametrize("argument", ["updates", "givens"])
-def test_updates_and_givens_of_another_form_are_told_in_one_line(argument):
+def test_updates_and_givens_of_another_form_are_reported_in_one_line(argument):
     x = theano.shared(1.0, "x")
     for wrong in (3, x, [1], "xy", [(x,)], [(x, 1.0, 2.0)]):
         with pytest.raises(TypeError, match=f"{argument} takes a dict or a list of pairs") as caught:
