@@ -5,9 +5,11 @@ read in the repository too.
 """
 
 import io
+import os
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
+from unittest.mock import patch
 
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
@@ -61,12 +63,16 @@ class CommandHelp(SphinxDirective):
 
     def run(self):
         printed = io.StringIO()
-        with redirect_stdout(printed):
+        with (
+            redirect_stdout(printed),
+            patch.object(sys, "argv", ["xnornet"]),
+            patch.dict(os.environ, COLUMNS="80"),
+        ):
             try:
                 main([*self.arguments[0].split("/"), "--help"])
             except SystemExit:
                 pass
-        text = printed.getvalue().replace(Path(sys.argv[0]).name, "xnornet")
+        text = printed.getvalue()
         block = nodes.literal_block(text, text)
         block["language"] = "none"
         return [block]
