@@ -10,7 +10,7 @@ import gc
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cache, cached_property, wraps
 from typing import Any
@@ -34,6 +34,7 @@ from pytensor.tensor.type import TensorType
 from theano.compile.channels_last import with_channels_last
 from theano.compile.indexing import Lengths, must_check_indices, raise_index_error, with_checked_indices
 from theano.compile.rebuilding import with_counted_lengths, with_static_shapes
+from theano.compile.sharding import Placement, place
 from theano.compile.sharedvalue import (
     TensorSharedVariable,
     store_together,
@@ -112,6 +113,7 @@ def function(
     allow_input_downcast=None,
     profile=None,
     on_unused_input=None,
+    shardings=None,
 ):
     """Compile a graph into a callable.
 
@@ -136,6 +138,10 @@ def function(
         Convert inputs to the declared dtype even where precision is lost.
     on_unused_input : {'raise', 'warn', 'ignore'}, optional
         What to do about an input that no output depends on; ``'raise'`` by default.
+    shardings : dict, optional
+        Inputs and shared variables, and the ``jax.sharding.NamedSharding`` of each, all of one mesh: the
+        function then runs on all devices of the mesh. What is not listed, or what the devices cannot divide
+        evenly, lies whole on each device. Results are those of one device but for the order of sums.
     accept_inplace, profile
         Accepted as in Theano; without effect.
 
@@ -152,7 +158,8 @@ def function(
     MissingInput
         The outcome depends on a variable which is no input; a ``ValueError``, too.
     ValueError
-        Two updates or givens of one variable, or a word that ``mode`` or ``on_unused_input`` does not take.
+        Two updates or givens of one variable, or a word that ``mode`` or ``on_unused_input`` does not take; a
+        sharding of what is neither input nor shared variable, or shardings of two meshes.
     """
     if not isinstance(inputs, list | tuple):
         raise TypeError(f"The inputs of a function come in a list; got {type(inputs).__name__}")
@@ -160,7 +167,7 @@ def function(
     keys, outputs = _flatten_outputs(outputs)
     updates = _check_updates(updates)
     givens = _check_givens(givens)
-    inputs = [_cut_off(i, givens) for i in inputs]
+    given, inputs = inputs, [_cut_off(i, givens) for i in inputs]
     outputs = outputs + [i.update for i in inputs if i.update is not None]
     _add_default_updates(outputs, updates, givens, no_default_updates)
     expressions = outputs + list(updates.values())
@@ -170,7 +177,9 @@ def function(
     updated, expressions = _join_aliases(list(updates), expressions)
     expressions = with_counted_lengths(expressions)
     _let_variables_evaluate()
-    return Function(inputs, keys, expressions, updated, mode, name)
+    fresh = {old.variable: new.variable for old, new in zip(given, inputs, strict=True)}
+    shardings = {fresh.get(v, v): sharding for v, sharding in (shardings or {}).items()}
+    return Function(inputs, keys, expressions, updated, mode, name, shardings)
 
 
 @dataclass(eq=False)
@@ -230,7 +239,7 @@ class Function:
         The containers that ``fn`` reads, of inputs and shared variables, and those that it fills.
     """
 
-    def __init__(self, inputs, keys, expressions, updated, mode, name):
+    def __init__(self, inputs, keys, expressions, updated, mode, name, shardings=None):
         self.inputs = inputs
         self.name = name
         self.trust_input = False
@@ -242,6 +251,7 @@ class Function:
         self._updated = updated
         self._shared = _shared_variables(expressions, updated)
         self._fixed = [s for s in self._shared if s not in updated]
+        self._placement = self._find_placement(shardings or {})
         self._filters = [(i.variable.type.filter, i.strict, i.allow_downcast, i.name) for i in inputs]
         self.compilations = self.evictions = 0
         self._versions = OrderedDict()
@@ -265,6 +275,21 @@ class Function:
         if kwargs or len(args) != len(self.inputs):
             args = self._bind(args, kwargs)
         return self._pack(self._feed_back(self._call(self._filtered(args))))
+
+    def _find_placement(self, shardings):
+        """Where inputs and shared variables lie, or None for one device."""
+        known = {i.variable: i.variable for i in self.inputs}
+        # Aliases of a shared variable are one.
+        known |= {id(s.container): s for s in self._shared}
+        found = {}
+        for variable, sharding in shardings.items():
+            key = id(variable.container) if isinstance(variable, SharedVariable) else variable
+            if key not in known:
+                raise ValueError(
+                    f"{self} has no input or shared variable {variable!r}; leave its sharding out"
+                )
+            found[known[key]] = sharding
+        return Placement(found) if found else None
 
     def __getitem__(self, key):
         """Value of a shared variable, or of an input that has one, by the variable or its name."""
@@ -342,7 +367,9 @@ class Function:
         updated = [swap.get(s, s) for s in updated]
         inputs = [replace(i) for i in self.inputs]
         name = name or (self.name and f"{self.name} copy")
-        return Function(inputs, self._keys, expressions, updated, self.maker.mode, name)
+        shardings = {} if self._placement is None else self._placement.shardings
+        shardings = {swap.get(v, v): s for v, s in shardings.items()}
+        return Function(inputs, self._keys, expressions, updated, self.maker.mode, name, shardings)
 
     def _feed_back(self, outputs):
         """Store the results that replace values of inputs; return the others."""
@@ -422,8 +449,8 @@ class Function:
         memory of the values before, the spare ones. So an exception, at whatever moment, loses nothing.
         """
         with with_64_bits():
-            fixed = [to_device(s.container) for s in self._fixed]
-            state = [to_device(s.container) for s in self._updated]
+            fixed = [to_device(s.container, self._sharding(s)) for s in self._fixed]
+            state = [to_device(s.container, self._sharding(s)) for s in self._updated]
             shapes = tuple([v.shape for v in state])
             key = tuple([v.shape for v in values] + [v.shape for v in fixed]) + shapes
             lengths = None
@@ -431,12 +458,14 @@ class Function:
                 lengths = self._lengths(key, values + fixed + state)
                 key = key, lengths
             key = key, each
+            if self._placement is not None:
+                values = self._placement.values([i.variable for i in self.inputs], values, each)
             version = self._versions.get(key)
             # Nobody's, until the call is over.
             (spare_shapes, large, spare), self._spare = self._spare, (None, None, None)
             if spare_shapes != shapes:
                 large = [i for i, v in enumerate(state) if v.nbytes >= WORTH_KEEPING]
-                spare = [jax.device_put(np.empty(state[i].shape, state[i].dtype)) for i in large]
+                spare = [_empty_like(state[i]) for i in large]
             if version is None:
                 try:
                     version, results = self._compile(values, fixed, state, spare, lengths, each)
@@ -457,6 +486,12 @@ class Function:
         if index_error is not None:
             raise_index_error(index_error, self)
         return [np.array(o) for o in outputs]
+
+    def _sharding(self, shared):
+        """Where the value of a shared variable lies, or None where one device has it."""
+        if self._placement is None:
+            return None
+        return self._placement.of(shared, np.shape(shared.container.storage[0]))
 
     @property
     def versions(self):
@@ -533,10 +568,16 @@ class Function:
         if may_miss:
             program = with_checked_indices(program)
 
-        def into_spare(values, fixed, state, spare):
-            return program(values, fixed, state)
+        placement, out = self._placement, None
+        if placement is not None:
+            whole = placement.replicated
+            out = whole, [placement.of(s, shapes[s]) for s in self._updated], whole
 
-        return jax.jit(into_spare, donate_argnums=3, keep_unused=True)
+        def into_spare(values, fixed, state, spare):
+            with nullcontext() if placement is None else placement.in_use():
+                return program(values, fixed, state)
+
+        return jax.jit(into_spare, donate_argnums=3, keep_unused=True, out_shardings=out)
 
     def _keep(self, key, version):
         self._versions[key] = version
@@ -698,6 +739,12 @@ def _is_for_jax(error):
         return True
     # JAX has no type of its own for a shape or slice that depends on values; but its message shows the value.
     return isinstance(error, TypeError | IndexError) and "Tracer" in str(error)
+
+
+def _empty_like(value):
+    """New memory for an array of the same shape, on the same devices if these are several."""
+    empty = np.empty(value.shape, value.dtype)
+    return place(empty, value.sharding) if len(value.sharding.device_set) > 1 else jax.device_put(empty)
 
 
 class _NotForJax(Exception):

@@ -16,6 +16,7 @@ from pytensor.tensor.sharedvar import TensorSharedVariable as _PyTensorSharedVar
 from pytensor.tensor.type import TensorType
 
 from theano.compile.rebuilding import as_general_as
+from theano.compile.sharding import place
 
 __all__ = [
     "SharedVariable",
@@ -136,14 +137,17 @@ def shared(
     )
 
 
-def to_device(container):
-    """Value of a container as a JAX array, moved there the first time."""
+def to_device(container, sharding=None):
+    """Value of a container as a JAX array, moved there the first time, or to where ``sharding`` has it."""
     value = container.storage[0]
     if isinstance(value, np.ndarray):
         # JAX may take an array over instead of copying it, and this one may be the caller's. To copy by
         # itself JAX would compile a program for each shape.
-        value = jax.device_put(np.array(value))
+        value = np.array(value)
+        value = jax.device_put(value) if sharding is None else place(value, sharding)
         container.storage[0] = value
+    elif sharding is not None:
+        value = container.storage[0] = place(value, sharding)
     return value
 
 

@@ -10,9 +10,11 @@ from xnornet.errors import UsageError
 __all__ = [
     "NET",
     "add_data_option",
+    "add_devices_option",
     "add_set_option",
     "bits",
     "check_out_file",
+    "device_count",
     "in_single_precision",
     "natural",
     "not_negative",
@@ -33,6 +35,21 @@ def add_data_option(command):
         help="folder that holds the datasets' folders (default: $PYLEARN2_DATA_PATH, else the user's "
         "cache, where missing files are downloaded to)",
     )
+
+
+def add_devices_option(command, use):
+    """Add --devices."""
+    command.add_argument(
+        "--devices",
+        type=device_count,
+        metavar="N|all",
+        help=f"divide batches among as many of JAX's devices{use} (default: 1)",
+    )
+
+
+def device_count(text):
+    """A number of devices, or ``"all"``."""
+    return text if text == "all" else positive(int)(text)
 
 
 def add_set_option(command):

@@ -17,7 +17,7 @@ from xnornet.cli.models import (
     load_model,
     quantized,
 )
-from xnornet.cli.options import positive
+from xnornet.cli.options import add_devices_option, positive
 from xnornet.errors import UsageError
 
 __all__ = ["add_test"]
@@ -50,6 +50,7 @@ def add_test(command, dataset):
         metavar="N",
         help="of --mode packed (default: XNORNET_THREADS, or the cores)",
     )
+    add_devices_option(command, ", in --mode float and fixed")
     chosen = command.add_argument_group("fixed point, of weights that are not packed")
     add_format_options(chosen)
     chosen.add_argument(
@@ -76,6 +77,8 @@ def _test(arguments, log, started):
 
     from xnornet.data.stored import chosen
 
+    if arguments.devices is not None and arguments.mode == "packed":
+        raise UsageError("--devices is of --mode float and fixed; the engine takes --threads")
     if arguments.report is not None:
         from xnornet.report import report_folder
 
@@ -130,15 +133,17 @@ def _calibration_images(arguments, loaded):
 
 def _scores(arguments, loaded, images):
     """Scores of the images, and their format, None for real ones."""
+    from xnornet.devices import mesh_of
     from xnornet.graph import simulate
 
+    mesh = mesh_of(arguments.devices)
     if arguments.mode == "float":
-        return simulate(loaded.graph, images, arguments.batch_size, real=True, progress=True), None
+        return simulate(loaded.graph, images, arguments.batch_size, True, progress=True, mesh=mesh), None
     graph = loaded.graph
     if not loaded.is_packed:
         graph = quantized(arguments, loaded, _calibration_images(arguments, loaded))
     if arguments.mode == "fixed":
-        return simulate(graph, images, arguments.batch_size, progress=True), graph.q_out
+        return simulate(graph, images, arguments.batch_size, progress=True, mesh=mesh), graph.q_out
     return _packed_scores(arguments, graph, images), graph.q_out
 
 

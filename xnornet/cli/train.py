@@ -8,6 +8,7 @@ from xnornet.catalog import ARITHMETICS, COLOR, LOSSES, NETWORKS, NETWORKS_OF, O
 from xnornet.cli.datasets import add_dataset_options, check_dataset_named, load_dataset
 from xnornet.cli.options import (
     NET,
+    add_devices_option,
     add_set_option,
     in_single_precision,
     natural,
@@ -101,6 +102,7 @@ def add_train(command, dataset):
         metavar="M",
         help="stop after M minutes with a checkpoint (default: when all epochs are done)",
     )
+    add_devices_option(command, "")
     add("--log", type=Path, metavar="FILE", help="append what is printed to a file as well")
     add_dataset_options(command, dataset, fits=True)
     command.set_defaults(
@@ -115,12 +117,14 @@ def _default(own):
 
 def _train(arguments, log, started):
     from xnornet import data, networks
+    from xnornet.devices import mesh_of
     from xnornet.training import Recipe, check_out, checkpoint_path, recipe_of, train
     from xnornet.xla_programs import keep_programs
 
     keep_programs()
 
     in_single_precision()
+    mesh = mesh_of(arguments.devices)
     check_dataset_named(arguments)
     if arguments.net is None and arguments.dataset is None:
         raise UsageError(f"--images needs a network; name one with --net {NET}")
@@ -164,5 +168,6 @@ def _train(arguments, log, started):
         init=arguments.init,
         max_minutes=arguments.max_minutes,
         for_engine=arguments.for_engine,
+        mesh=mesh,
     )
     return 0

@@ -35,6 +35,7 @@ def simulate(
     batch_size: int = 500,
     real: bool = False,
     progress: bool = False,
+    mesh: Any = None,
 ) -> NDArray:
     """Scores of a graph: the exact result of each operation, rounded once.
 
@@ -52,6 +53,8 @@ def simulate(
         What a graph of real parameters, which is not quantized, needs.
     progress : bool
         Show a bar on a terminal.
+    mesh : jax.sharding.Mesh, optional
+        Devices that batches are divided among; a batch that they cannot divide evenly, each runs as a whole.
 
     Returns
     -------
@@ -69,18 +72,24 @@ def simulate(
     """
     from tqdm import tqdm
 
-    batches = evaluate_batches(graph, images, batch_size, real, lambda values: values[-1])
+    batches = evaluate_batches(graph, images, batch_size, real, lambda values: values[-1], mesh)
     total = -(-len(images) // batch_size)
     bar = tqdm(batches, unit="batch", total=total, leave=False, disable=None if progress else True)
     return np.concatenate(list(bar))
 
 
 def evaluate_batches(
-    graph: "Graph", images: "NDArray | Pixels", batch_size: int, real: bool, select: Callable[[list], Any]
+    graph: "Graph",
+    images: "NDArray | Pixels",
+    batch_size: int,
+    real: bool,
+    select: Callable[[list], Any],
+    mesh: Any = None,
 ) -> Iterator[Any]:
     """What ``select`` makes of the list of all nodes' values, for each batch of images, on JAX."""
     import jax
     import jax.numpy as jnp
+    from jax.sharding import NamedSharding, PartitionSpec
 
     wanted = tuple(graph.input_shape)
     if tuple(images.shape[1:]) != wanted or not len(images):
@@ -92,13 +101,16 @@ def evaluate_batches(
             return select(graph.evaluate(lambda operation, *x: operation.real(xp, *x), x))
         return select(graph.evaluate(lambda operation, *n: operation.exact(xp, *n), x))
 
+    whole = divided = None
+    if mesh is not None:
+        whole, divided = (NamedSharding(mesh, PartitionSpec(*axes)) for axes in ((), (mesh.axis_names,)))
     beyond = total = 0
     # Integers of 64 bits are what the definition is in.
     with jax.enable_x64(True):
         weights = []
         jax.eval_shape(lambda x: run(_Arguments(jnp, seen=weights), x), first)
-        compiled = jax.jit(lambda weights, x: run(_Arguments(jnp, iter(weights)), x))
-        weights = jax.device_put(weights)
+        compiled = jax.jit(lambda weights, x: run(_Arguments(jnp, iter(weights)), x), out_shardings=whole)
+        weights = jax.device_put(weights, whole)
         for i in range(0, len(images), batch_size):
             batch = np.asarray(images[i : i + batch_size])
             if np.isnan(batch).any():
@@ -106,7 +118,10 @@ def evaluate_batches(
             if not real:
                 check_range(graph, batch)
                 beyond, total = beyond + count_beyond(graph, batch), total + batch.size
-            found = compiled(weights, batch.astype("float32") if real else batch)
+            batch = batch.astype("float32") if real else batch
+            if mesh is not None:
+                batch = jax.device_put(batch, whole if len(batch) % mesh.size else divided)
+            found = compiled(weights, batch)
             yield jax.tree.map(np.asarray, found)
     warn_of_saturation(graph, beyond, total)
 

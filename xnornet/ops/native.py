@@ -1,4 +1,4 @@
-"""The kernels as functions of JAX arrays."""
+"""The kernels as functions of JAX arrays, on one device or, each with its share, on several."""
 
 import warnings
 from functools import cache
@@ -12,6 +12,7 @@ from theano.tensor.nnet.abstract_conv import pads_less
 from xnornet import vectors
 from xnornet.ops import kernels
 from xnornet.ops.custom_calls import CustomCall
+from xnornet.ops.shares import count_shares, on_shares, padded_to
 from xnornet.vectors import BLOCK, PAIR_BLOCK
 
 __all__ = [
@@ -122,6 +123,10 @@ def convolve(H, B, pad, flip):
     -------
     int16 array, ``(images, output rows, output columns, filters)``
     """
+    return on_shares(lambda H, B: _convolve(H, B, pad, flip), (H, B), (0, None), 0)
+
+
+def _convolve(H, B, pad, flip):
     filters, channels, kh, kw = B.shape
     n, h, w, _ = H.shape
     blocks = -(-filters // BLOCK)
@@ -147,16 +152,37 @@ def image_gradient(g, B, shape, pad, flip):
     -------
     float32 array of that shape
     """
+    return on_shares(lambda g, B: _gradient_to_images(g, B, shape[1:], pad, flip), (g, B), (0, None), 0)
+
+
+def _gradient_to_images(g, B, size, pad, flip):
     filters, channels, kh, kw = B.shape
     pairs = _shape((-(-channels // PAIR_BLOCK), kh, kw, -(-filters // 2), PAIR_BLOCK), np.int32)
     pairs = _pair_filters(pairs, B, options=(flip,))
-    return _image_gradient(_shape(shape, np.float32), g, pairs, options=_geometry(B.shape, pad))
+    return _image_gradient(_shape((len(g), *size), np.float32), g, pairs, options=_geometry(B.shape, pad))
 
 
 def filter_gradient(H, g, shape, pad, flip):
     """Gradient of :func:`convolve` to the filters, a float32 array of their ``shape``."""
     options = (*_geometry(shape, pad), flip, False)
-    return _filter_gradient(_shape(shape, np.float32), H, g, options=options)
+
+    def of_share(H, g):
+        return _filter_gradient(_shape((g.shape[3], *shape[1:]), np.float32), H, g, options=options)
+
+    shares = count_shares()
+    if shares == 1 or len(H) // shares % _images_of_block(g.shape) == 0:
+        return on_shares(of_share, (H, g), (0, 0), None)
+    # Blocks of several images would be others than on one device: divide the filters.
+    g = padded_to(g, 3, shares * PAIR_BLOCK)
+    return on_shares(of_share, (H, g), (None, 3), 0)[: shape[0]]
+
+
+def _images_of_block(shape):
+    """How many images ``kernels.filter_gradient`` rounds together, for a gradient of that shape."""
+    images, rows, columns, _ = shape
+    pairs = -(-columns // 2)
+    rows = min(rows, -(-kernels.DEPTH // pairs))
+    return min(images, -(-kernels.DEPTH // (pairs * rows)))
 
 
 def multiply(H, B):
@@ -171,6 +197,10 @@ def multiply(H, B):
     -------
     int16 array, ``(rows, outputs)``
     """
+    return on_shares(_multiply, (H, B), (0, None), 0)
+
+
+def _multiply(H, B):
     (rows, channels), outputs = H.shape, B.shape[1]
     blocks = -(-outputs // BLOCK)
     packed = _pack_matrix(_shape((blocks, -(-channels // kernels.WORD), BLOCK), np.uint64), B)
@@ -181,15 +211,32 @@ def multiply(H, B):
 
 def row_gradient(g, B):
     """Gradient of :func:`multiply` to ``H``, for float32 ``g`` of ``(rows, outputs)``."""
-    return _row_gradient(_shape((len(g), len(B)), np.float32), g, B)
+    channels = len(B)
+
+    def of_share(g, B):
+        return _row_gradient(_shape((len(g), len(B)), np.float32), g, B)
+
+    # All rows are a block.
+    B = padded_to(B, 0, count_shares())
+    return on_shares(of_share, (g, B), (None, 0), 1)[:, :channels]
 
 
 def matrix_gradient(H, g):
     """Gradient of :func:`multiply` to ``B``, for float32 ``g`` of ``(rows, outputs)``."""
-    shape = _shape((H.shape[1], g.shape[1]), np.float32)
+    outputs = g.shape[1]
     options = (*_geometry(ONE_TAP, UNPADDED), False, True)
-    parts = (slice(first, first + MATRIX_ROWS) for first in range(0, len(H), MATRIX_ROWS))
-    return sum(_filter_gradient(shape, H[None, None, p], g[None, None, p], options=options) for p in parts)
+    parts = [slice(first, first + MATRIX_ROWS) for first in range(0, len(H), MATRIX_ROWS)]
+
+    def of_share(H, g):
+        shape = _shape((H.shape[1], g.shape[1]), np.float32)
+        return sum(
+            _filter_gradient(shape, H[None, None, p], g[None, None, p], options=options) for p in parts
+        )
+
+    # A block is all rows with some outputs.
+    if count_shares() > 1:
+        g = padded_to(g, 1, count_shares() * PAIR_BLOCK)
+    return on_shares(of_share, (H, g), (None, 1), 1)[:, :outputs]
 
 
 ONE_TAP, UNPADDED = (1, 1, 1, 1), ((0, 0), (0, 0))

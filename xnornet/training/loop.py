@@ -74,6 +74,7 @@ def train(
     max_minutes=None,
     for_engine=False,
     on_epoch=None,
+    mesh=None,
 ):
     """Train a network and keep the weights that are best on the validation images.
 
@@ -104,6 +105,8 @@ def train(
     on_epoch : callable, optional
         Called after each epoch with its row: a dictionary of ``epoch``, ``lr``, ``loss``, ``train_error``,
         ``valid_error``, ``images_per_second`` and ``seconds``.
+    mesh : jax.sharding.Mesh, optional
+        Devices that each batch is divided among, from ``xnornet.devices.mesh_of``.
 
     Returns
     -------
@@ -125,7 +128,10 @@ def train(
     source = networks.find(network)
     if not isinstance(recipe, Recipe):
         recipe = recipe_of(source, **(recipe or {}))
-    run = _Run(source, dataset, out, recipe, arguments or {}, report, started, init, for_engine, on_epoch)
+    run = _Run(
+        source, dataset, out, recipe, arguments or {}, report, started, init, for_engine, on_epoch, mesh
+    )
+    run.check_devices()
     with claim(out):
         for suffix in SUFFIXES:
             remove_leftovers(out.with_suffix(suffix))
@@ -155,10 +161,24 @@ class _Run:
     init: str | Path | None
     for_engine: bool
     on_epoch: Callable | None
+    mesh: object | None
     history: list = field(default_factory=list)
     tally: Tally = field(default_factory=Tally)
     # Epochs before this one are no longer to be had, however good they were.
     kept_from: int = 0
+
+    def check_devices(self):
+        """Raise a `TrainingError` if the devices cannot divide a batch evenly."""
+        if self.mesh is None:
+            return
+        size, count = self._batch_size, self.mesh.size
+        if size % count:
+            even = [n for n in (size // count * count, -(-size // count) * count) if n]
+            raise TrainingError(
+                f"A batch of {size} images cannot be divided evenly among {count} devices; take --batch-size "
+                f"{' or '.join(map(str, even))}, or fewer --devices"
+            )
+        self.report(f"on {count} devices, {size // count} images of each batch on each")
 
     def prepare(self, resume):
         """Compile, and set the state to that of the last checkpoint, of given weights, or of none."""
@@ -167,7 +187,7 @@ class _Run:
         self.report(f"gradients of binary layers: {computed_by(recipe.gradients)}{_kernels()}")
         arguments = networks.options(self.source, **self.arguments)
         self.augmentation = augmentation_of(self.dataset) if recipe.augment else None
-        self.steps = Steps(self.source, arguments, self.dataset, recipe, self.augmentation)
+        self.steps = Steps(self.source, arguments, self.dataset, recipe, self.augmentation, self.mesh)
         if self.for_engine:
             _check_engine(self.source.name, self.steps.layer, self.dataset)
         if computed_by(recipe.gradients).endswith("in kernels"):

@@ -8,7 +8,7 @@ import numpy as np
 
 import theano
 import theano.tensor as T
-from xnornet import networks
+from xnornet import devices, networks
 from xnornet.data.dataset import Pixels, scale_bytes
 from xnornet.errors import TrainingError
 from xnornet.layers import clip_weights
@@ -93,6 +93,8 @@ class Steps:
         What is minimized, and how.
     augmentation : Augmentation, optional
         What is done to the images of a step.
+    mesh : jax.sharding.Mesh, optional
+        Devices that each batch is divided among. All else lies whole on each of them.
 
     Attributes
     ----------
@@ -101,7 +103,7 @@ class Steps:
     params : list of shared variables
     """
 
-    def __init__(self, network, arguments, dataset, recipe, augmentation=None):
+    def __init__(self, network, arguments, dataset, recipe, augmentation=None, mesh=None):
         lasagne.random.set_rng(np.random.RandomState(recipe.seed))
         images, labels = T.tensor4("images"), T.ivector("labels")
         shape = tuple(dataset.input_shape)
@@ -110,6 +112,7 @@ class Steps:
         except ValueError as error:
             raise TrainingError(f"{networks.find(network).name} on {dataset.name}: {error}") from error
         self.params = lasagne.layers.get_all_params(self.layer)
+        self._mesh = mesh
         self._lr = theano.shared(np.asarray(0, theano.config.floatX), name="lr")
         with gradients_in(recipe.gradients):
             self._step = self._compile_step(images, labels, dataset, recipe, augmentation)
@@ -119,7 +122,9 @@ class Steps:
     @cached_property
     def _classify(self):
         scores = lasagne.layers.get_output(self.layer, deterministic=True)
-        return theano.function([self._images], scores.argmax(axis=1), name="classify")
+        return theano.function(
+            [self._images], scores.argmax(axis=1), name="classify", shardings=self._divided(self._images)
+        )
 
     @cached_property
     def _finite(self):
@@ -153,7 +158,12 @@ class Steps:
             updates=clip_weights(updates, self.layer),
             givens={images: batch.astype(images.dtype), labels: classes[rows]},
             name="training_step",
+            shardings=self._divided(*inputs),
         )
+
+    def _divided(self, *inputs):
+        """Where inputs lie whose first axis is the batch, as ``theano.function`` takes it."""
+        return None if self._mesh is None else dict.fromkeys(inputs, devices.divided(self._mesh))
 
     def _updates(self, loss, recipe):
         trainable = lasagne.layers.get_all_params(self.layer, trainable=True)

@@ -1,0 +1,63 @@
+"""Kernels on several devices: each computes its share.
+
+XLA divides its own operations among devices; of a custom call it knows nothing, and would have every device
+compute all of it. Here a program says what a share is. Which one is chosen so that the rounding of real
+numbers, which goes by blocks, is that of one device.
+"""
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import PartitionSpec
+
+from theano.compile.sharding import mesh_in_use
+
+__all__ = ["count_shares", "on_shares", "padded_to"]
+
+
+def count_shares():
+    """Among how many devices the program that is being made divides its batches."""
+    mesh = mesh_in_use()
+    return 1 if mesh is None else mesh.size
+
+
+def on_shares(compute, arrays, axes, result_axis):
+    """Compute a function of arrays, each device its share.
+
+    Parameters
+    ----------
+    compute : function
+        From the shares of the arrays to that of the result.
+    arrays : sequence of array
+    axes : sequence of (int or None)
+        The axis of each array that is divided; None where each device gets the whole array.
+    result_axis : int or None
+        The axis of the result that consists of shares; if None, the results of all devices are added.
+
+    Returns
+    -------
+    array
+        What the devices cannot divide evenly, each of them computes as a whole.
+    """
+    mesh, count = mesh_in_use(), count_shares()
+    lengths = [a.shape[axis] for a, axis in zip(arrays, axes, strict=True) if axis is not None]
+    if count == 1 or any(length % count for length in lengths):
+        return compute(*arrays)
+
+    def share(*arrays):
+        result = compute(*arrays)
+        return jax.lax.psum(result, mesh.axis_names) if result_axis is None else result
+
+    specs = tuple(_spec(mesh, axis) for axis in axes)
+    out = _spec(mesh, result_axis)
+    return jax.shard_map(share, mesh=mesh, in_specs=specs, out_specs=out, check_vma=False)(*arrays)
+
+
+def padded_to(array, axis, multiple):
+    """An array with zeros at the end of an axis, so that its length is a multiple of a number."""
+    widths = [(0, 0)] * array.ndim
+    widths[axis] = 0, -array.shape[axis] % multiple
+    return jnp.pad(array, widths) if widths[axis][1] else array
+
+
+def _spec(mesh, axis):
+    return PartitionSpec() if axis is None else PartitionSpec(*[None] * axis, mesh.axis_names)
