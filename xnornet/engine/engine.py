@@ -161,14 +161,14 @@ class Engine:
         parts = (slice(i, i + self.batch_size) for i in range(0, len(images), self.batch_size))
         arrays = self._take(min(len(images), self.batch_size))
         try:
-            lost, beyond = 0, 0
+            nans, beyond = 0, 0
             for part in parts:
                 found = arrays.run(images[part], out[part])
-                lost, beyond = lost + found[0], beyond + found[1]
+                nans, beyond = nans + found[0], beyond + found[1]
         finally:
             self._idle.append(arrays)
-        if lost:
-            raise ValueError(f"The images hold {lost} values that are not numbers; expected [-1, 1]")
+        if nans:
+            raise ValueError(f"The images hold {nans} values that are not numbers; expected [-1, 1]")
         if beyond:
             check_range(self._graph, images)
         warn_of_saturation(self._graph, beyond, images.size)
@@ -306,7 +306,7 @@ class _Arrays:
             self._runners[count, dtype] = self._kernels.runner(self.calls(count, dtype), self._threads)
         np.copyto(self.of[self._plan.images[dtype]][:count], images, casting="unsafe")
         self._runners[count, dtype]()
-        lost = self.of[self._plan.lost].sum(axis=0)
-        if not lost[0]:
+        invalid = self.of[self._plan.invalid].sum(axis=0)
+        if not invalid[0]:
             out[...] = self._plan.as_scores(self.of[self._plan.scores][:count])
-        return lost
+        return invalid

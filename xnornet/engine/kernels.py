@@ -256,7 +256,7 @@ def quantize(thread: int, threads: int, words: Any) -> None:
     scale, limit : float
     out : int16 array, ``(n, rows, columns, channels)`` with padding
     corner : pair of int
-    lost : int64 array, ``(threads, 2)``
+    invalid : int64 array, ``(threads, 2)``
         How many inputs of a thread are not a number, and how many are beyond the limit by more than a unit.
     """
     _quantize(thread, threads, *_read_quantize(words))
@@ -269,7 +269,7 @@ def quantize_double(thread: int, threads: int, words: Any) -> None:
 
 
 @part
-def _quantize(thread, threads, count, images, scale, limit, out, corner, lost):
+def _quantize(thread, threads, count, images, scale, limit, out, corner, invalid):
     _, channels, rows, columns = images.shape
     first, last = _share(count * rows, thread, threads)
     no_numbers = beyond = 0
@@ -285,7 +285,7 @@ def _quantize(thread, threads, count, images, scale, limit, out, corner, lost):
                 # Turning what is not a number into an integer gives a different one on each processor.
                 value = min(max(value, -limit), limit) if is_number else 0.0
                 out[i, corner[0] + y, corner[1] + x, c] = np.int16(value)
-    lost[thread, 0], lost[thread, 1] = no_numbers, beyond
+    invalid[thread, 0], invalid[thread, 1] = no_numbers, beyond
 
 
 # How a filter's window moves and what of it a group reads: stride, size, dilation, group.

@@ -157,7 +157,7 @@ class Plan:
         Behind the quantizer.
     images : dict of str to Buffer
         What the quantizer reads, of either type: "float32", "float64".
-    lost : Buffer
+    invalid : Buffer
         Where it counts what is not a number, and what is beyond the input's format, for each thread.
     scores : Buffer
     most_images : int
@@ -172,10 +172,10 @@ class Plan:
         self._threads = threads
         self.input_shape = steps[0].shape
         self.images = {name: Buffer(self.input_shape, np.dtype(name), "images") for name in QUANTIZERS}
-        self.lost = Buffer((2,), np.int64, scratch=True)
+        self.invalid = Buffer((2,), np.int64, scratch=True)
         self._targets = {step: _target(step) for step in steps}
         q, first = steps[0].operation.q_out, self._targets[steps[0]]
-        self._quantized = (2.0**q.f, float(q.limit), first.ints, first.corner, self.lost)
+        self._quantized = (2.0**q.f, float(q.limit), first.ints, first.corner, self.invalid)
         chains = {}
         for step in steps:
             bits_alone = step.signs is not None and step.ints is None and not step.magnitudes

@@ -60,13 +60,13 @@ def quantize(
     limit: float,
     out: NDArray[np.int64],
     corner: tuple[int, int],
-    lost: NDArray,
+    invalid: NDArray,
 ) -> None:
     values = images[:count].transpose(0, 2, 3, 1).astype(np.float64)
     numbers = np.nan_to_num(np.rint(values * scale), nan=0, posinf=limit, neginf=-limit)
     _write(out, corner, numbers.clip(-limit, limit))
-    lost[:] = 0
-    lost[0] = np.isnan(values).sum(), (abs(values * scale) > limit + 1).sum()
+    invalid[:] = 0
+    invalid[0] = np.isnan(values).sum(), (abs(values * scale) > limit + 1).sum()
 
 
 quantize_double = quantize
