@@ -36,7 +36,7 @@ def load(task):
     steps = build(task.network, options, task.images, task.labels, **VARIANTS[task.variant])
 
     def run(batches):
-        size = steps.together(len(batches))
+        size = steps.steps_per_call(len(batches))
         for first in range(0, len(batches), size):
             losses, _ = steps.steps(batches[first : first + size])
         return losses[-1]

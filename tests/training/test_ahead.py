@@ -109,7 +109,7 @@ def test_no_more_is_read_ahead_than_needed_and_errors_come_with_their_batch():
 
     ahead = Ahead(Images())
     ahead.expect(np.array([[1, 2], [3, 4], [7, 8], [9, 0]]))
-    assert ahead.together(50) == 1
+    assert ahead.steps_per_call(50) == 1
     np.testing.assert_array_equal(ahead.take(np.array([1, 2])), [1, 2])
     np.testing.assert_array_equal(ahead.take(np.array([5, 5])), [5, 5])
     np.testing.assert_array_equal(ahead.take(np.array([3, 4])), [3, 4])

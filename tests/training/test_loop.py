@@ -297,7 +297,7 @@ def test_steps_that_are_done_together_give_the_same_weights(digits, tmp_path, mo
     calls = []
     steps = Steps.steps
     # 1197 images are 23 steps of 50.
-    monkeypatch.setattr(Steps, "together", lambda self, count: {23: 4}[count])
+    monkeypatch.setattr(Steps, "steps_per_call", lambda self, count: {23: 4}[count])
     monkeypatch.setattr(
         Steps, "steps", lambda self, rows, *draws: (calls.append(len(rows)), steps(self, rows, *draws))[1]
     )

@@ -107,9 +107,9 @@ def test_what_is_not_finite_is_found_under_signs():
     assert steps.finite()
 
 
-@pytest.mark.parametrize("count, together", [(450, 50), (351, 39), (353, 50), (23, 23), (1, 1)])
-def test_a_gpu_takes_many_steps_together(monkeypatch, count, together):
+@pytest.mark.parametrize("count, expected", [(450, 50), (351, 39), (353, 50), (23, 23), (1, 1)])
+def test_a_gpu_takes_many_steps_per_call(monkeypatch, count, expected):
     steps = Steps("digits_mlp", {"num_units": 8}, data.load("digits"), RECIPE)
-    assert steps.together(count) == 1
+    assert steps.steps_per_call(count) == 1
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    assert steps.together(count) == together
+    assert steps.steps_per_call(count) == expected

@@ -403,9 +403,9 @@ def filter_gradient(thread, threads, frame):
     pairs, lanes = _blocks(ow, 2), _blocks(channels, LANES)
     # What a block takes: some rows of the output of an image or, where they are few, of more images.
     rows = min(oh, _blocks(DEPTH, pairs))
-    together = min(images, _blocks(DEPTH, pairs * rows))
-    signs = np.zeros((lanes, min(2, kw), together, rows + kh - 1, pairs + kw // 2, LANES), np.int32)
-    numbers = np.zeros((together, rows, pairs, PAIR_BLOCK), np.int32)
+    batch = min(images, _blocks(DEPTH, pairs * rows))
+    signs = np.zeros((lanes, min(2, kw), batch, rows + kh - 1, pairs + kw // 2, LANES), np.int32)
+    numbers = np.zeros((batch, rows, pairs, PAIR_BLOCK), np.int32)
     sums = np.empty((kh * kw, lanes * LANES, PAIR_BLOCK), np.float32)
     first, last = _share(_blocks(filters, PAIR_BLOCK), thread, threads)
     for block in range(first, last):
@@ -417,9 +417,9 @@ def filter_gradient(thread, threads, frame):
             across[:, filter_first : filter_first + width] = 0
         sums[:] = 0
         target = across.reshape(-1)[filter_first:] if direct else sums.reshape(-1)
-        for n in range(0, images, together):
+        for n in range(0, images, batch):
             for y in range(0, oh, rows):
-                part = (n, min(together, images - n), y, min(rows, oh - y))
+                part = (n, min(batch, images - n), y, min(rows, oh - y))
                 scale = _pair_gradient(g, part, filter_first, width, numbers)
                 _pair_signs(H, part, (kh, left, top), signs)
                 _add_products(
@@ -480,7 +480,7 @@ def _add_products(signs, numbers, part, size, scale, target, apart):
     """Add a block's products to ``target``, in which a tap's channels lie ``apart``."""
     _, count, _, deep = part
     kh, kw = size
-    lanes, parities, together, rows, wide, _ = signs.shape
+    lanes, parities, batch, rows, wide, _ = signs.shape
     _, block_rows, pairs, _ = numbers.shape
     flat, flat_numbers = signs.reshape(-1), numbers.reshape(-1)
     shape = (deep, pairs, wide * LANES)
@@ -489,7 +489,7 @@ def _add_products(signs, numbers, part, size, scale, target, apart):
             for k in range(count):
                 first_number = k * block_rows * pairs * PAIR_BLOCK
                 for c in range(0, lanes * LANES, ROWS):
-                    place = (((c // LANES * parities + j % 2) * together + k) * rows + i) * wide + j // 2
+                    place = (((c // LANES * parities + j % 2) * batch + k) * rows + i) * wide + j // 2
                     place = place * LANES + c % LANES
                     firsts = (place, place + 1, place + 2, place + 3)
                     sums_first = ((i * kw + j) * lanes * LANES + c) * apart

@@ -76,7 +76,7 @@ class Ahead:
         self._depth = int(np.clip(BYTES_AHEAD // batch_bytes, FEWEST, MOST))
         self._fill()
 
-    def together(self, most):
+    def steps_per_call(self, most):
         """How many of the batches that are expected a call best takes: while as many are read."""
         return min(most, self._depth // 2)
 

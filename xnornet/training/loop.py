@@ -322,13 +322,13 @@ class _Run:
         self.steps.set_lr(self.recipe.lr_at(epoch))
         done = len(self.tally.losses)
         self.steps.expect(batches[done:])
-        together = self.steps.together(len(batches))
+        steps_per_call = self.steps.steps_per_call(len(batches))
         bar = {"total": batches.size, "initial": done * size, "unit": "img", "ncols": 100, "leave": False}
         with tqdm(desc=f"epoch {epoch + 1}/{self.recipe.epochs}", disable=None, **bar) as bar:
             while done < len(batches):
                 # One by one where a run goes on between, and at the end: another number is another program.
-                alone = done % together or len(batches) - done < together
-                count = 1 if alone else together
+                alone = done % steps_per_call or len(batches) - done < steps_per_call
+                count = 1 if alone else steps_per_call
                 self._step([values[done : done + count] for values in inputs])
                 done += count
                 errors = self.tally.errors / (done * size)

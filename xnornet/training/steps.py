@@ -18,7 +18,7 @@ from xnornet.training.ahead import Ahead, reads_ahead
 __all__ = ["Steps", "cross_entropy", "on_device", "squared_hinge"]
 
 # At the most, so that the progress bar moves and a run stops soon when it is told to.
-STEPS_TOGETHER = 50
+MOST_STEPS_PER_CALL = 50
 
 
 def squared_hinge(scores, labels, num_classes):
@@ -191,14 +191,14 @@ class Steps:
         if self._ahead is not None:
             self._ahead.expect(batches)
 
-    def together(self, count):
+    def steps_per_call(self, count):
         """How many of ``count`` steps a call best takes: a GPU would wait for the host between two calls.
 
         If it can be, a number that divides ``count``: the rest needs a program of its own.
         """
         if jax.default_backend() != "gpu":
             return 1
-        most = STEPS_TOGETHER if self._ahead is None else self._ahead.together(STEPS_TOGETHER)
+        most = MOST_STEPS_PER_CALL if self._ahead is None else self._ahead.steps_per_call(MOST_STEPS_PER_CALL)
         size = max(size for size in range(1, most + 1) if count % size == 0)
         return size if size > most // 5 else min(count, most)
 
