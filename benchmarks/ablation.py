@@ -3,8 +3,9 @@
 python benchmarks/ablation.py NETWORK [--only NAMES] [--seeds 1,2,3] [--epochs N] [--set OPTION=VALUE]
                               [--out DIR] [--data DIR] [--json]
 
-Every variant is trained by the network's recipe but for ``--epochs``, and keeps the weights that are best on
-validation images. Runs lie in DIR: those that are done are not repeated, and one that was stopped goes on.
+Every variant is trained by the network's recipe except for ``--epochs``, and keeps the weights that are best
+on validation images. Runs are kept in DIR: those that are done are not repeated, and one that was stopped is
+resumed.
 ``DIR/NETWORK.png`` shows validation errors by epoch, and test errors.
 """
 
@@ -104,7 +105,7 @@ def _run(arguments, name, options, dataset, recipe):
         error = train(arguments.network, dataset, out, recipe, options, resume=resume, report=_tell(out.stem))
     except Stopped as stopped:
         raise SystemExit(
-            f"{out}: {stopped.args[0].split(';')[0]}; the same command goes on from there"
+            f"{out}: {stopped.args[0].split(';')[0]}; the same command continues from there"
         ) from stopped
     with open(out.with_suffix(".log.csv")) as file:
         epochs = [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]

@@ -4,8 +4,8 @@ python benchmarks/arithmetics.py NETWORK [--only NAMES] [--seeds 1,2,3] [--epoch
                                  [--set OPTION=VALUE] [--data DIR] [--json]
 
 Every arithmetic trains from the same weights on the same batches, by the network's recipe
-but for ``--batch-size`` and ``--epochs``; ``--epochs 0`` is about the losses of the first steps alone. Signs
-make any two ways of rounding part, so there is a measure for it: ``float32, reordered`` has the images of
+except for ``--batch-size`` and ``--epochs``; ``--epochs 0`` compares only the losses of the first steps. With
+signs any two ways of rounding diverge, so there is a measure for it: ``float32, reordered`` has the images of
 each batch in another order, which changes nothing but how sums are rounded, and where there is dropout which
 masks images meet. "apart" is how far a loss is from that of ``float32``, as a share of it, in the first 100
 steps.
@@ -95,8 +95,8 @@ def _first_losses(name, options, dataset, network, recipe, seed):
 def _error(name, options, dataset, network, recipe, seed):
     recipe = dataclasses.replace(recipe, gradients=name, seed=seed)
     with tempfile.TemporaryDirectory() as folder:
-        told = print if sys.stderr.isatty() else lambda line: None
-        return train(network, dataset, Path(folder) / "weights.npz", recipe, options, report=told)
+        log = print if sys.stderr.isatty() else lambda line: None
+        return train(network, dataset, Path(folder) / "weights.npz", recipe, options, report=log)
 
 
 def apart(losses, reference):
@@ -121,14 +121,14 @@ def format_result(result):
     ]
     for name in result["test_errors"] | result["apart"]:
         errors, distance = result["test_errors"].get(name), result["apart"].get(name)
-        told = (
+        cells = (
             f"{' '.join(f'{e:.2%}' for e in errors):>30}{statistics.mean(errors):8.2%}"
             if errors
             else " " * 38
         )
         if distance:
-            told += f"{distance['mean']:14.2%}{distance['largest']:9.2%}{distance['of_means']:10.2%}"
-        lines.append(f"{name:20}{told}".rstrip())
+            cells += f"{distance['mean']:14.2%}{distance['largest']:9.2%}{distance['of_means']:10.2%}"
+        lines.append(f"{name:20}{cells}".rstrip())
     return "\n".join(lines)
 
 

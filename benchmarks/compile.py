@@ -3,10 +3,10 @@
 python benchmarks/compile.py [--only NETWORKS] [--rounds N] [--batch N] [--width FACTOR]
                              [--theano-python PATH] [--json]
 
-Every run is a process of its own with empty caches: Theano's compiledir, PyTensor's, Numba's, and none of
-JAX's. Contenders take turns, so that other load of the machine falls on all of them. What a step computes is
-told in ``training_step.py``: Theano-PyMC runs the plain networks, ours run those and the ones that
-``xnornet.networks`` ships. "graph" is building network, gradients and updates; "first result" goes on from
+Every run is a separate process with empty caches: Theano's compiledir, PyTensor's, Numba's, and none of
+JAX's. Contenders take turns, so that other load of the machine falls on all of them. ``training_step.py``
+describes what a step computes: Theano-PyMC runs the plain networks, ours run those and the ones that
+``xnornet.networks`` ships. "graph" is building network, gradients and updates; "first result" lasts from
 there to the end of the first call, "step" is the second call. Medians of all rounds.
 """
 
@@ -56,11 +56,11 @@ def main():
     order = turns(names, arguments.only, arguments.rounds)
     for i, network, name in tqdm(order, leave=False, disable=None):
         try:
-            told = run(name, network, arguments)
+            printed = run(name, network, arguments)
         except Failed as failure:
             failures.append(f"{name}: failed on {network} in round {i + 1}: {failure}")
         else:
-            runs.setdefault((network, name), []).append(told)
+            runs.setdefault((network, name), []).append(printed)
     for line in skipped + failures:
         print(line, file=sys.stderr)
     if not runs:
@@ -97,14 +97,14 @@ def _arguments():
 
 
 def run(name, network, arguments):
-    """What a fresh process of a contender tells of one step."""
+    """What a fresh process of a contender prints about one step."""
     contender = CONTENDERS[name]
     python = sys.executable if contender.ours else arguments.theano_python
     options = ["--batch", str(arguments.batch), "--width", str(arguments.width)]
     command = [python, str(HERE / "training_step.py"), network, contender.style, *options]
     with tempfile.TemporaryDirectory() as caches:
-        told = output(command, environment(caches, contender.ours))
-    return json.loads(told.splitlines()[-1])
+        printed = output(command, environment(caches, contender.ours))
+    return json.loads(printed.splitlines()[-1])
 
 
 def summarize(runs):
@@ -113,7 +113,7 @@ def summarize(runs):
     Parameters
     ----------
     runs : dict
-        From ``(network, contender)`` to what each round told.
+        From ``(network, contender)`` to what each round printed.
 
     Returns
     -------
@@ -123,12 +123,12 @@ def summarize(runs):
         result over that of ``ours``; None where ``ours`` was not measured.
     """
     cells = []
-    for (network, name), told in runs.items():
-        medians = {key: statistics.median(one[key] for one in told) for key in TIMES}
+    for (network, name), printed in runs.items():
+        medians = {key: statistics.median(one[key] for one in printed) for key in TIMES}
         ours = [one["first_result_s"] for one in runs.get((network, "ours"), ())]
         ratio = medians["first_result_s"] / statistics.median(ours) if ours else None
-        known = {"network": network, "contender": name, "rounds": len(told)}
-        known.update({key: told[0][key] for key in ("version", "loss")})
+        known = {"network": network, "contender": name, "rounds": len(printed)}
+        known.update({key: printed[0][key] for key in ("version", "loss")})
         cells.append({**known, **medians, "ratio": ratio})
     return cells
 

@@ -1,6 +1,6 @@
 """What programs that compare contenders share: their order, their processes, and what they lack.
 
-What a contender computes, and what is made of what it tells, is left to the programs.
+What a contender computes, and what is made of its output, is left to the programs.
 """
 
 import argparse
@@ -73,12 +73,12 @@ def output(command, env=None):
     Raises
     ------
     Failed
-        With the last line that the process told of its failure.
+        With the last line that the process printed on standard error.
     """
     process = subprocess.run(command, env=env, capture_output=True, text=True)
     if process.returncode:
-        told = process.stderr.strip() or f"exit status {process.returncode}"
-        raise Failed(told.splitlines()[-1])
+        printed = process.stderr.strip() or f"exit status {process.returncode}"
+        raise Failed(printed.splitlines()[-1])
     return process.stdout
 
 
@@ -133,7 +133,7 @@ def missing_theano(python):
 
 
 def environment(caches, ours, **flags):
-    """The caller's environment with caches of its own and none of the caller's settings of Theano.
+    """The caller's environment with separate caches and none of the caller's settings of Theano.
 
     Ours finds what the caller's ``PYTHONPATH`` has; the others are not to find our ``theano`` there.
 

@@ -1,9 +1,9 @@
-"""Where the time to the first training step goes, in a process of its own: with empty caches, and once more.
+"""Where the time to the first training step goes, in a fresh process: with empty caches, and once more.
 
 python benchmarks/first_step.py [--network cifar10_convnet] [--batch N] [--rounds N] [--json]
 
 Seconds by the clock, and CPU seconds of the thread that does it; medians of the rounds. In the line from
-start to end, CPU seconds are those of the process. Numba compiles kernels on a thread of its own meanwhile;
+start to end, CPU seconds are those of the process. Numba compiles kernels on another thread meanwhile;
 if the first step waits for it in the end, that is part of the step's time.
 """
 
@@ -57,7 +57,7 @@ def main():
 
 
 def run(arguments, caches):
-    """What a process of its own measures."""
+    """What a fresh process measures."""
     command = [sys.executable, __file__, f"--network={arguments.network}", f"--batch={arguments.batch}"]
     surroundings = environment(caches, ours=True) | {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
     command.append(f"--begun={time.time()}")

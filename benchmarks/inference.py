@@ -3,11 +3,11 @@
 python benchmarks/inference.py [--only NAMES] [--work NAMES] [--threads 1,2] [--batch 1,64] [--rounds N]
                                [--seconds-per-cell S] [--lce-python PATH] [--json]
 
-Every contender runs in processes of its own, one for each number of threads, since thread pools that wait
-for work disturb each other within one process. The contenders take turns over several rounds, so that other
+Every contender runs in separate processes, one for each number of threads, since thread pools that wait for
+work disturb each other within one process. The contenders take turns over several rounds, so that other
 load of the machine falls on all of them, and a median is that of the calls of all rounds. Memory is the peak
-of what a process holds above what it held after its imports: model, buffers and images. What a contender
-computes is told in its file under ``contenders/``.
+of what a process holds above what it held after its imports: model, buffers and images. Its file
+under ``contenders/`` describes what a contender computes.
 """
 
 import argparse
@@ -92,7 +92,7 @@ def main():
     for line in [*skipped.values(), *contest.failures]:
         print(line, file=sys.stderr)
     if not contest.runs:
-        sys.exit("Nothing was measured; install a contender as told above")
+        sys.exit("Nothing was measured; install a contender as described above")
     result = {
         "machine": machine(),
         "rounds": arguments.rounds,
@@ -126,7 +126,7 @@ def _arguments():
 
 
 def missing(name, python):
-    """What ``contest.missing_modules`` tells of one of ``CONTENDERS``."""
+    """What ``contest.missing_modules`` returns for one of ``CONTENDERS``."""
     return missing_modules(name, CONTENDERS[name], python)
 
 
@@ -141,7 +141,7 @@ def _turns(names, arguments):
 
 
 class _Contest:
-    """Contenders' processes, what they told and where they failed.
+    """Contenders' processes, what they printed and where they failed.
 
     Attributes
     ----------
@@ -165,12 +165,12 @@ class _Contest:
             return
         options = {"work": work, "batch": batch, "threads": threads, "seconds": seconds}
         options = [f"--{option}={value}" for option, value in options.items()]
-        told = self._run(name, f"{work}, batch {batch}, threads {threads}", "measure", *options)
-        if told is None:
+        printed = self._run(name, f"{work}, batch {batch}, threads {threads}", "measure", *options)
+        if printed is None:
             self.failed.add(cell)
             self.runs.pop(cell, None)
         else:
-            self.runs.setdefault(cell, []).append(json.loads(told.splitlines()[-1]))
+            self.runs.setdefault(cell, []).append(json.loads(printed.splitlines()[-1]))
 
     def _run(self, name, what, do, *options):
         """Standard output of a contender's process, or None where it failed."""
@@ -183,7 +183,7 @@ class _Contest:
 
 
 def summarize(runs):
-    """Medians, ratios and memory of what the contenders' processes told.
+    """Medians, ratios and memory of what the contenders' processes printed.
 
     Parameters
     ----------

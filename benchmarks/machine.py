@@ -9,7 +9,7 @@ __all__ = ["gpu", "machine"]
 
 
 def machine():
-    """The processor, its cores and the system, for a benchmark to tell beside its numbers.
+    """The processor, its cores and the system, for a benchmark to print with its numbers.
 
     Returns
     -------
@@ -26,10 +26,10 @@ def machine():
 
 
 def gpu():
-    """Name of the first NVIDIA GPU, or "unknown GPU" where its driver does not tell."""
+    """Name of the first NVIDIA GPU, or "unknown GPU" where its driver does not say."""
     try:
         command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
-        told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError):
         return "unknown GPU"
-    return (told.splitlines() or ["unknown GPU"])[0]
+    return (printed.splitlines() or ["unknown GPU"])[0]

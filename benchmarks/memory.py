@@ -1,6 +1,6 @@
 """A process's memory, as the system counts it.
 
-It needs the standard library alone, as every contender brings an environment of its own.
+It needs only the standard library, as every contender has its own environment.
 """
 
 from pathlib import Path
@@ -14,7 +14,7 @@ def forget_peak():
     Returns
     -------
     int or None
-        Bytes in memory now; None where the system does not tell, or has no such peak.
+        Bytes in memory now; None where the system does not say, or has no such peak.
     """
     try:
         Path("/proc/self/clear_refs").write_text("5")

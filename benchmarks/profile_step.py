@@ -3,9 +3,9 @@
 python benchmarks/profile_step.py NETWORK [--batch N] [--width FACTOR] [--gradients ARITHMETIC] [--steps N]
                                   [--json]
 
-JAX's profiler tells when each operation of the program ran, and XLA's text what it computes. Operations run
-beside each other where they can, so their times sum up to more than the step's; a kernel of ours takes all
-cores by itself. The profiler adds a little to every operation.
+JAX's profiler records when each operation of the program ran, and XLA's text says what it computes.
+Operations run in parallel where they can, so their times sum up to more than the step's; each of our kernels
+uses all cores. The profiler adds a little to every operation.
 """
 
 import argparse

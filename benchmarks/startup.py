@@ -1,4 +1,4 @@
-"""How long a packed model takes to its first scores, and how much memory, in a process of its own.
+"""How long a packed model takes to its first scores, and how much memory, in a fresh process.
 
 python benchmarks/startup.py [--network N] [--rounds N] [--json]
 
@@ -34,32 +34,32 @@ def resident(key="VmRSS"):
 def forget_peak():
     Path("/proc/self/clear_refs").write_text("5")
 
-told = {"interpreter_mib": resident()}
+measured = {"interpreter_mib": resident()}
 begun = time.perf_counter()
 import xnornet.engine
-told["import_s"], told["import_mib"] = time.perf_counter() - begun, resident()
+measured["import_s"], measured["import_mib"] = time.perf_counter() - begun, resident()
 import numpy as np
 begun = time.perf_counter()
 engine = xnornet.engine.load(sys.argv[1])
-told["load_s"] = time.perf_counter() - begun
+measured["load_s"] = time.perf_counter() - begun
 image = np.zeros((1, *engine.input_shape), np.float32)
 begun = time.perf_counter()
 engine.predict(image)
-told["first_prediction_s"], told["first_prediction_mib"] = time.perf_counter() - begun, resident()
-if told["import_mib"] is not None:
+measured["first_prediction_s"], measured["first_prediction_mib"] = time.perf_counter() - begun, resident()
+if measured["import_mib"] is not None:
     before = resident()
     forget_peak()
     another = xnornet.engine.load(sys.argv[1])
     another.predict(image)
-    told["model_mib"] = resident("VmHWM") - before
-print(json.dumps(told))
+    measured["model_mib"] = resident("VmHWM") - before
+print(json.dumps(measured))
 """
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--network", default="cifar10_convnet", help="one of xnornet.networks")
-    parser.add_argument("--rounds", type=int, default=5, help="later runs, of which medians are told")
+    parser.add_argument("--rounds", type=int, default=5, help="later runs, of which medians are printed")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -67,7 +67,7 @@ def main():
         pack(arguments.network, model)
         first = run(model, Path(folder) / "cache")
         later = [run(model, Path(folder) / "cache") for _ in range(arguments.rounds)]
-    median = {key: sorted(told[key] for told in later)[len(later) // 2] for key in first}
+    median = {key: sorted(measured[key] for measured in later)[len(later) // 2] for key in first}
     result = {"network": arguments.network, "first run ever": first, "later runs": median}
     print(json.dumps(result) if arguments.json else table(result))
 
@@ -88,12 +88,12 @@ def pack(network, path):
 
 
 def run(model, cache):
-    """What a fresh process tells of itself."""
+    """What a fresh process measures of itself."""
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(cache), "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", CHILD, str(model)]
     begun = time.perf_counter()
-    told = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True).stdout
-    return {**json.loads(told), "process_s": time.perf_counter() - begun}
+    measured = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True).stdout
+    return {**json.loads(measured), "process_s": time.perf_counter() - begun}
 
 
 def table(result):
@@ -104,11 +104,13 @@ def table(result):
         f"{'model':>9}",
     ]
     for name in ("first run ever", "later runs"):
-        told = result[name]
+        measured = result[name]
         seconds = ("import_s", "load_s", "first_prediction_s", "process_s")
         memory = ("interpreter_mib", "import_mib", "first_prediction_mib", "model_mib")
-        cells = "".join(f"{told[key]:9.2f}" for key in seconds) + " "
-        cells += "".join("        -" if told.get(key) is None else f"{told[key]:9.1f}" for key in memory)
+        cells = "".join(f"{measured[key]:9.2f}" for key in seconds) + " "
+        cells += "".join(
+            "        -" if measured.get(key) is None else f"{measured[key]:9.1f}" for key in memory
+        )
         lines.append(f"{name:16}{cells}")
     return "\n".join(lines)
 

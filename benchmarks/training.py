@@ -5,14 +5,14 @@ python benchmarks/training.py [--only NAMES] [--network NAMES] [--batch 50,128] 
                               [--chunk N] [--caches PATH] [--larq-python PATH] [--theano-python PATH]
                               [--json]
 
-Every contender runs in processes of its own, which may use all cores and begin with empty caches, or with
+Every contender runs in separate processes, which may use all cores and start with empty caches, or with
 those that an earlier run left in ``--caches``: that gives the first step of a second start. The contenders
 take turns over several rounds, so that other load of the machine falls on all of them, and a median is that
-of the steps of all rounds. A step takes random rows of images that lie on the device, and ends
-with new weights. What a contender computes is told in its file under ``trainers/``, what is counted as the
-first step and as memory in ``trainers/laps.py``.
+of the steps of all rounds. A step takes random rows of images on the device, and ends with new
+weights. Its file under ``trainers/`` describes what a contender computes, and ``trainers/laps.py`` what is
+counted as the first step and as memory.
 
-Contenders get the caller's environment, so a processor with AVX2 alone is imitated for all of them by
+Contenders get the caller's environment, so this imitates a processor that has only AVX2 for all of them:
 
 NUMBA_CPU_NAME=haswell NUMBA_CPU_FEATURES= XLA_FLAGS=--xla_cpu_max_isa=AVX2 ONEDNN_MAX_CPU_ISA=AVX2 \
 ATEN_CPU_CAPABILITY=avx2 python benchmarks/training.py
@@ -127,7 +127,7 @@ def main():
     for line in [*skipped.values(), *failures]:
         print(line, file=sys.stderr)
     if not runs:
-        sys.exit("Nothing was measured; install a contender as told above")
+        sys.exit("Nothing was measured; install a contender as described above")
     options = ("device", "width", "pages", "rounds", "steps", "chunk")
     result = {
         "machine": machine() | ({"gpu": gpu()} if arguments.device == "cuda" else {}),
@@ -166,8 +166,10 @@ def _arguments():
     )
     for name, package in (("larq", "Larq"), ("theano", "Theano-PyMC")):
         variable = f"{name.upper()}_PYTHON"
-        told = f"Python that has {package}; by default the environment's {variable}"
-        parser.add_argument(f"--{name}-python", default=os.environ.get(variable), metavar="PATH", help=told)
+        meaning = f"Python that has {package}; by default the environment's {variable}"
+        parser.add_argument(
+            f"--{name}-python", default=os.environ.get(variable), metavar="PATH", help=meaning
+        )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
     arguments = parser.parse_args()
     if min(arguments.rounds, arguments.steps, arguments.chunk) < 1:
@@ -196,7 +198,7 @@ def missing(name, python, device):
 
 
 def _contest(names, pythons, arguments):
-    """What the contenders' processes told, and a line for each cell that one of them did not finish."""
+    """What the contenders' processes printed, and a line for each cell that one of them did not finish."""
     cells = [(network, b) for network in arguments.network for b in arguments.batch or BATCHES[network]]
     runs, failures, failed = {}, [], set()
     order = turns(names, cells, arguments.rounds)
@@ -205,13 +207,13 @@ def _contest(names, pythons, arguments):
         if key in failed:
             continue
         try:
-            told = _run(name, pythons[name], network, batch, arguments)
+            printed = _run(name, pythons[name], network, batch, arguments)
         except Failed as failure:
             failures.append(f"{name}: failed on {network}, batch {batch}: {failure}")
             failed.add(key)
             runs.pop(key, None)
         else:
-            runs.setdefault(key, []).append(told)
+            runs.setdefault(key, []).append(printed)
     return runs, failures
 
 
@@ -223,12 +225,12 @@ def _run(name, python, network, batch, arguments):
     with nullcontext(arguments.caches) if arguments.caches else tempfile.TemporaryDirectory() as caches:
         surroundings = environment(caches, ours, **({"device": arguments.device} if ours else {}))
         surroundings["GLIBC_TUNABLES"] = PAGES[arguments.pages]
-        told = output([*command, *options, f"--batch={batch}", f"--begun={time.time()}"], surroundings)
-    return json.loads(told.splitlines()[-1])
+        printed = output([*command, *options, f"--batch={batch}", f"--begun={time.time()}"], surroundings)
+    return json.loads(printed.splitlines()[-1])
 
 
 def summarize(runs, chunk):
-    """Medians, ratios and memory of what the contenders' processes told.
+    """Medians, ratios and memory of what the contenders' processes printed.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Larq Compute Engine with the kernel that it takes unless told otherwise."""
+"""Larq Compute Engine with its default kernel."""
 
 from functools import partial
 

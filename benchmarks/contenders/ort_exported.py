@@ -1,7 +1,7 @@
 """Our own network as ``python -m xnornet export --to onnx`` writes it, in ONNX Runtime.
 
 It gives the integers of ``ours_unscaled.py``: the same network and arithmetic, with signs as float32 numbers
-and not as bits. A single convolution is a network of its own, from floats to 64-bit scores.
+and not as bits. A single convolution is a separate network, from floats to 64-bit scores.
 """
 
 import onnxruntime

@@ -1,4 +1,4 @@
-"""Our own engine on a single convolution as a network of its own: floats in, quantized; 64-bit scores out."""
+"""Our own engine on a single convolution as a separate network: floats in, quantized; 64-bit scores out."""
 
 from ours import VERSION, load_whole, prepare, warm
 from stopwatch import compete

@@ -1,7 +1,7 @@
 """The life of a contender's process: make the models' files, or load one, time its calls and weigh it.
 
 A contender gives two functions, and this module the command line around them. It needs nothing but NumPy, as
-every contender has an environment of its own. What it finds goes to the standard output as one JSON object;
+every contender has its own environment. What it finds goes to the standard output as one JSON object;
 comparing is left to ``benchmarks/inference.py``.
 """
 

@@ -1,6 +1,6 @@
-"""What the contenders compute: the shapes of a network and of single convolutions, told to all alike.
+"""What the contenders compute: the shapes of a network and of single convolutions, the same for all.
 
-It needs the standard library alone, as every contender brings an environment of its own.
+It needs only the standard library, as every contender has its own environment.
 """
 
 from typing import NamedTuple

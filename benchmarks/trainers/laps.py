@@ -1,7 +1,7 @@
 """The life of a trainer's process: build the training step, time it and weigh it.
 
 A trainer gives one function, and this module the command line around it. It needs nothing but NumPy, as
-every trainer brings an environment of its own. What it finds goes to the standard output as one JSON object;
+every trainer has its own environment. What it finds goes to the standard output as one JSON object;
 comparing is left to ``benchmarks/training.py``.
 """
 
@@ -80,19 +80,19 @@ def compete(load, version, variants, peak=None):
         return random.randint(len(images), size=(steps, arguments.batch)).astype(np.int32)
 
     run(rows(arguments.chunk))
-    told = {"first_step_s": time.time() - arguments.begun, "version": version, "seconds": []}
+    measured = {"first_step_s": time.time() - arguments.begun, "version": version, "seconds": []}
     for _ in range(WARM_UPS):
         run(rows(arguments.chunk))
     for _ in range(-(-arguments.steps // arguments.chunk)):
         batches = rows(arguments.chunk)
         begun = time.perf_counter()
-        told["loss"] = run(batches)
-        told["seconds"].append((time.perf_counter() - begun) / arguments.chunk)
+        measured["loss"] = run(batches)
+        measured["seconds"].append((time.perf_counter() - begun) / arguments.chunk)
     if arguments.device == "cuda":
-        told["memory"] = peak() if peak else None
+        measured["memory"] = peak() if peak else None
     else:
-        told["memory"] = None if before is None else resident("VmHWM") - before
-    print(json.dumps(told))
+        measured["memory"] = None if before is None else resident("VmHWM") - before
+    print(json.dumps(measured))
 
 
 def _arguments(variants):

@@ -1,6 +1,6 @@
-"""What the trainers train, and on what: the layers of two networks and images, told to all alike.
+"""What the trainers train, and on what: the layers of two networks and images, the same for all.
 
-It needs NumPy alone, as every trainer brings an environment of its own. The images are random: how long a
+It needs only NumPy, as every trainer has its own environment. The images are random: how long a
 step takes does not depend on what they show.
 """
 
