@@ -18,7 +18,7 @@ SPEC = importlib.util.spec_from_file_location(
 conformance = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(conformance)
 THEIRS = json.loads(Path(__file__).with_name("conformance.json").read_text(encoding="utf-8"))
-# Where we differ on purpose, or as PyTensor does, by reason; docs/how_to/theano.md has them in words.
+# Where we differ on purpose, or as PyTensor does, by reason; docs/measurements/theano.md has them in words.
 DIFFERENCES = json.loads(Path(__file__).with_name("differences.json").read_text(encoding="utf-8"))
 # Newer PyTensors differ; in the gradient to a loop's sequence, they are right where Theano was not.
 BY_VERSION = {*DIFFERENCES.pop("PyTensor's versions differ")}
