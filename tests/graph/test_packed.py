@@ -335,7 +335,7 @@ def test_another_version_may_have_other_fields(saved):
 @pytest.mark.parametrize("name", ["xnornet model", None, 1, ["xnornet packed model"]])
 def test_another_format_is_told(saved, name):
     put_header(saved, lambda header: header.update(format=name))
-    assert "should tell the format 'xnornet packed model'; found" in refused(saved)
+    assert "should name the format 'xnornet packed model'; found" in refused(saved)
 
 
 @pytest.mark.parametrize(
@@ -400,7 +400,7 @@ def replace_at(value, path, new):
         (("input_shape",), [2, 5, 1, 1], "an input should have 1 to 3 lengths"),
         (("input_shape",), "255", "input_shape should be a list"),
         (("nodes",), {}, "nodes should be a list"),
-        (("nodes",), [], "arrays that header.json tells"),
+        (("nodes",), [], "arrays that header.json lists"),
         (("nodes", 3), None, "node 3: a node should be an object"),
         (("info",), [], "info should be an object"),
         (("more",), 1, "should have the fields format, version, input_shape, nodes, info; found"),

@@ -145,7 +145,7 @@ class Engine:
         Warns
         -----
         Saturation
-            Images go beyond the format that calibration chose.
+            Some values exceed the range of the format that calibration chose.
         """
         images = real_images(images)
         if images.ndim != len(self.input_shape) + 1 or images.shape[1:] != self.input_shape:

@@ -1,4 +1,4 @@
-"""Where branches meet: their sum, and their channels side by side."""
+"""Operations that join branches: their sum, and the concatenation of their channels."""
 
 import math
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
-"""What operations compare their parameters with, in Python's integers, which do not overflow.
+"""Checks of parameters, in Python's integers, which do not overflow.
 
-Compiled kernels look at neither indices nor overflow. All that they rely on is compared before anything is
+Compiled kernels check neither indices nor overflow. All that they rely on is checked here, before anything is
 computed.
 """
 
@@ -73,7 +73,7 @@ def check_shape(name: str, array: NDArray, shape: Shape) -> None:
 def check_bias(operation: Any, shape: Shape, product_f: int) -> None:
     """A bias, if there is one, has a number for each output channel, or for each number of the output.
 
-    It is shifted to the left to be added to a product of so many fraction bits.
+    It is shifted to the left before it is added to a product of ``product_f`` fraction bits.
     """
     if operation.b is None:
         return

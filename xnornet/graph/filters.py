@@ -24,7 +24,7 @@ __all__ = ["XNOR", "Binary", "Filter", "Linear"]
 
 
 class Filter(Operation):
-    """What binary and real layers share: a window, groups, a bias, and ``weights``, the weights' shape."""
+    """Base of binary and real layers: a window, groups, a bias, and ``weights``, the weights' shape."""
 
     window: Window | None
     groups: int
@@ -43,7 +43,7 @@ class Filter(Operation):
         return "dense" if self.window is None else f"conv {self.window.label}"
 
     def bias_bits(self) -> int:
-        """Fraction bits of what the bias is added to."""
+        """Fraction bits of the product that the bias is added to."""
         return self.fraction_bits()
 
     def fan_in(self) -> int:
@@ -94,7 +94,7 @@ class Filter(Operation):
 
 
 class Binary(Filter):
-    """What layers of signs share: ``B``, ``alpha``, and a formula of them in :meth:`scaled`."""
+    """Base of binary layers: ``B``, ``alpha``, and a formula of them in :meth:`scaled`."""
 
     signs: Signs
     alpha: NDArray
@@ -163,7 +163,7 @@ class XNOR(Binary):
     q_in, q_out : Q
         Formats of input and output.
     groups : int
-        Groups of channels that are convolved apart.
+        Number of groups of channels that are convolved separately.
     """
 
     signs: Signs

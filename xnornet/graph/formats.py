@@ -123,6 +123,6 @@ def fit(
 
 
 def check_fan_in(count: int) -> None:
-    """Raise where floats would not hold a sum of so many products exactly."""
+    """Raise ValueError where floats would not hold a sum of ``count`` products exactly."""
     if count >= MAX_FAN_IN:
         raise ValueError(f"{count} inputs of an output have no exact sum; use fewer than {MAX_FAN_IN}")

@@ -1,4 +1,4 @@
-"""A network as a graph of operations, and what must hold for it to have a meaning and to run unchecked."""
+"""A network as a graph of operations, and the checks that it must pass before it runs."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -15,7 +15,7 @@ from xnornet.hints import Shape
 
 __all__ = ["Graph", "Node", "check_graph"]
 
-# Numbers that all operations together take and give for one image: 256 MiB of 16-bit words.
+# Most numbers that all operations may read and write for one image: 256 MiB of 16-bit words.
 MAX_ACTIVATIONS = 1 << 27
 
 # Axes of a value beside the batch.
@@ -32,7 +32,7 @@ class Node:
     inputs : tuple of int
         Nodes that come before. The first node of a graph has none: it takes the image.
     name : str
-        For people.
+        A name for people to read.
     """
 
     operation: Operation
@@ -57,7 +57,7 @@ class Graph:
 
     @classmethod
     def chain(cls, input_shape: Shape, operations: Iterable[Operation]) -> "Graph":
-        """A graph in which each operation works on what the one before gives."""
+        """A graph in which each operation reads the output of the one before."""
         nodes = (Node(each, (i - 1,) if i else ()) for i, each in enumerate(operations))
         return cls(tuple(input_shape), tuple(nodes))
 
@@ -71,7 +71,7 @@ class Graph:
         return self.formats()[-1]
 
     def evaluate(self, visitor: Callable[..., Any], *start: Any) -> list:
-        """Compute something of each node from the same of its inputs.
+        """Compute a value for each node from the values of its inputs.
 
         Parameters
         ----------
@@ -83,7 +83,7 @@ class Graph:
         Returns
         -------
         list
-            What the visitor gave for each node.
+            The visitor's result for each node.
         """
         values = []
         for node in self.nodes:
@@ -92,7 +92,7 @@ class Graph:
         return values
 
     def consumers(self) -> list[list[int]]:
-        """Of each node, the numbers of those that it is an input of."""
+        """For each node, the indices of the nodes that read it."""
         consumers = [[] for _ in self.nodes]
         for i, node in enumerate(self.nodes):
             for k in node.inputs:
@@ -109,7 +109,7 @@ class Graph:
 
 
 def check_graph(graph: Graph) -> None:
-    """Compare a graph in integers with all that running it relies on.
+    """Check everything about a graph in integers that running it relies on.
 
     Each node comes behind its inputs, shapes follow from one another, every number is within its format, each
     operation takes the formats that its inputs have, every rounding is a shift to the right, no exact result
@@ -123,7 +123,7 @@ def check_graph(graph: Graph) -> None:
     Raises
     ------
     ModelError
-        One line that names the node, counted from 0, what it has and what it should have.
+        One line that names the node, counted from 0, the value found and the value expected.
     """
     _check_input_shape(graph.input_shape)
     _check_order(graph)

@@ -1,4 +1,4 @@
-"""Nonlinearities that have an exact form: what becomes of each number alone."""
+"""Nonlinearities that have an exact form; each is applied to every number by itself."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -83,7 +83,7 @@ class LeakyRectify(Operation):
         return max(0, self.q_slope.f) + self.q_in.f
 
     def factors(self) -> tuple[int, int]:
-        """What numbers that are positive, and those that are negative, are multiplied by."""
+        """Factors of positive and of negative numbers."""
         f = self.q_slope.f
         return 1 << max(0, f), int(self.slope[0]) << max(0, -f)
 
@@ -101,7 +101,7 @@ class LeakyRectify(Operation):
     def fit(self, formats: "Formats", wanted: Q, q: Q) -> Operation:
         bits = formats.param_bits
         found = fit(self.slope, None, q.limit, q.f, wanted, formats, keep_powers=True)
-        # What is positive is multiplied by a unit of the slope.
+        # Positive numbers are multiplied by one unit of the slope's format.
         least = bits - (ACCUMULATOR_BITS - 1 - q.bits)
         q_slope = Q(bits, max(least, found.q_factor.int_bits))
         q_out = Q(wanted.bits, max(wanted.int_bits, wanted.bits - (q.f + max(0, q_slope.f))))

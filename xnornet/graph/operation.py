@@ -1,7 +1,7 @@
-"""What an operation is: a class that knows all about itself, on real numbers and on integers.
+"""The base class of operations, which compute on real numbers and on integers.
 
-Each concept has a file beside this one. What runs over operations (simulation, checks, the file, the
-engine) asks them, and names none.
+Each group of operations has a file beside this one. Code that visits operations (simulation, checks, files,
+the engine) calls their methods and depends on no particular one.
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ KINDS: dict[str, "type[Operation]"] = {}
 class Cost:
     """Multiply-adds of an operation for one image.
 
-    Taps on the padding are counted, as is usual; mere additions and comparisons are not.
+    Taps on the padding are counted, as is usual; additions and comparisons alone are not.
     """
 
     binary_macs: int = 0
@@ -39,7 +39,7 @@ class Operation:
     """A function of arrays, ``(batch, ...)``, with parameters.
 
     A subclass is a frozen dataclass with a ``kind``. Its fields are its parameters, and their annotations
-    decide how they are checked and how they lie in a file: ``Q``, ``Window``, ``Signs``, ``bool``, ``int``,
+    decide how they are checked and how a file stores them: ``Q``, ``Window``, ``Signs``, ``bool``, ``int``,
     ``tuple`` of ``int``, or ``np.ndarray``, each also with ``| None``. An array ``name`` holds integers of
     the format in the field ``q_name``, or real numbers where that is None. An operation that changes the
     format of its data has ``q_in`` and ``q_out``.
@@ -87,11 +87,11 @@ class Operation:
         raise NotImplementedError
 
     def real(self, xp: Namespace, *x: Array) -> Array:
-        """The formula on real numbers, with the parameters as the real numbers that they stand for."""
+        """The formula on real numbers, with the real values of the parameters."""
         return self.exact(xp, *x)
 
     def bound(self) -> int:
-        """Largest magnitude of an exact result before it is rounded, an integer of Python's."""
+        """Largest magnitude of an exact result before rounding, as a Python integer."""
         return 0
 
     def cost(self, *shapes: Shape) -> Cost:
@@ -121,9 +121,9 @@ class Operation:
         return self
 
     def check(self, shapes: Sequence[Shape], formats: Sequence[Q | None]) -> None:
-        """Raise ModelError where the operation does not fit inputs of these shapes and formats.
+        """Raise ModelError if the operation does not fit inputs of these shapes and formats.
 
-        Types, formats and the range of each parameter have been checked before, and the bound is after.
+        The types, formats and ranges of parameters have been checked before; the bound is checked after.
         """
 
     def fraction_bits(self) -> int | None:
@@ -131,7 +131,7 @@ class Operation:
         return None
 
     def taken(self, *shapes: Shape) -> int:
-        """Numbers that running the operation lays out beside its output."""
+        """How many numbers the operation allocates while it runs, besides its output."""
         return 0
 
     def title(self) -> str:
@@ -139,7 +139,7 @@ class Operation:
         return self.kind
 
     def arrays(self) -> list[str]:
-        """Name of each array parameter that is there."""
+        """Names of the array parameters that are not None."""
         return [f.name for f in fields(cast(Any, self)) if isinstance(getattr(self, f.name), np.ndarray)]
 
     def value(self, name: str) -> NDArray[np.float64]:

@@ -41,7 +41,7 @@ HEADER = "header.json"
 WINDOW = ("size", "stride", "pad", "dilation")
 BYTE, WORD = np.dtype(np.uint8), np.dtype("<i2")
 
-# What files of version 1 have instead of lengths.
+# Header fields of version 1 that give the lengths of arrays.
 COUNTS = {"xnor": ("outputs", "inputs"), "linear": ("outputs", "inputs"), "affine": ("channels",)}
 
 # The same model gives the same bytes, whenever it is packed.
@@ -56,7 +56,7 @@ def save_packed(path: StrPath, graph: Graph, info: dict[str, Any] | None = None)
     path : str or Path
     graph : Graph
     info : dict, optional
-        What there is to tell of the model, as JSON has it: network, arguments, dataset, preprocessing, ...
+        Description of the model, of JSON types: network, arguments, dataset, preprocessing, ...
 
     Raises
     ------
@@ -103,12 +103,12 @@ def load_packed(path: StrPath) -> tuple[Graph, dict[str, Any]]:
 def is_packed(path: StrPath) -> bool:
     """Whether a file looks like a packed model, by the names of its members.
 
-    False for a file that is missing or damaged too: what is wrong with it is told by whoever loads it.
+    Also False for a missing or damaged file; loading it reports what is wrong.
     """
     try:
         with zipfile.ZipFile(path) as archive:
             return HEADER in archive.namelist()
-    # zipfile raises nearly anything at damaged files.
+    # zipfile raises almost any exception for damaged files.
     except Exception:
         return False
 
@@ -123,7 +123,7 @@ def _write(file, header, graph):
 
 
 def _arrays(operation):
-    """Name and array, as it lies in the file, of each that an operation has."""
+    """Yield the name of each array of an operation, and the array as the file stores it."""
     for field in fields(operation):
         value = getattr(operation, field.name)
         if isinstance(value, Signs):
@@ -173,7 +173,7 @@ def _to_json(value):
 
 @contextmanager
 def _naming_file(path):
-    """Name the file in each :class:`ModelError`, and what to do."""
+    """Add the file's name and the remedy to each :class:`ModelError`."""
     try:
         yield
     except ModelError as error:
@@ -189,7 +189,7 @@ def _naming_node(index):
 
 
 def _check_kind(path, archive):
-    """Tell weights, which may be packed, from what is packed."""
+    """Refuse archives that are not packed models, such as training weights."""
     if HEADER not in archive.namelist():
         raise ModelError(
             f"{path}: there should be a {HEADER}; found {reprlib.repr(archive.namelist())}. It is no packed "
@@ -198,15 +198,15 @@ def _check_kind(path, archive):
 
 
 def _check_sizes(archive, size):
-    """Compare what the archive tells of its members with the bytes that there are."""
+    """Compare the sizes that the archive gives for its members with the size of the file."""
     members, names = archive.infolist(), archive.namelist()
     if len(set(names)) < len(names):
         raise ModelError(f"there should be each member once; found {reprlib.repr(names)}")
     if any(member.compress_type != zipfile.ZIP_STORED for member in members):
         raise ModelError("members should be stored; found a compressed one")
-    told = sum(member.file_size for member in members)
-    if told > size:
-        raise ModelError(f"members should fit into the {size} bytes of the file; found {told} bytes of them")
+    total = sum(member.file_size for member in members)
+    if total > size:
+        raise ModelError(f"members should fit into the {size} bytes of the file; found {total} bytes of them")
     if archive.getinfo(HEADER).file_size > MAX_BYTES:
         raise ModelError(
             f"{HEADER} should have at most {MAX_BYTES} bytes; found {archive.getinfo(HEADER).file_size}"
@@ -214,10 +214,10 @@ def _check_sizes(archive, size):
 
 
 def _version(path, header):
-    """What is packed by another version is told apart, as packing anew is not the only way out."""
+    """Check the version apart from the rest: its error has another remedy than packing again."""
     if header.get("format") != FORMAT:
         raise ModelError(
-            f"{path}: {HEADER} should tell the format {FORMAT!r}; found "
+            f"{path}: {HEADER} should name the format {FORMAT!r}; found "
             f"{reprlib.repr(header.get('format'))}. It is no packed model; pack a network first"
         )
     version = header.get("version")
@@ -247,7 +247,7 @@ def _read(archive, header):
             reprlib.repr(sorted(s)) for s in (present - {HEADER, *shapes}, shapes.keys() - present)
         )
         raise ModelError(
-            f"there should be the arrays that {HEADER} tells; found {more} more, and not {fewer}"
+            f"there should be the arrays that {HEADER} lists; found {more} more, and not {fewer}"
         )
     for member, stored in shapes.items():
         stored.compare(archive, member)
@@ -261,7 +261,7 @@ def _read(archive, header):
 
 
 class _Stored:
-    """An array of the file by the lengths that the header has of it, those of signs unpacked."""
+    """An array of the file, described by its lengths in the header; for signs, the unpacked lengths."""
 
     def __init__(self, lengths, signs):
         self.lengths, self.dtype, self._shape = lengths, WORD, lengths
@@ -282,7 +282,7 @@ class _Stored:
             raise ModelError(f"{member} should have shape {self._shape}; found {reprlib.repr(found)}")
 
     def read(self, archive, member, name):
-        """An array as operations hold it: large ones as they are, the others in 64 bits."""
+        """An array in the type that operations use: ``W`` in 16 bits, the others in 64."""
         with archive.open(member) as file:
             array = np.lib.format.read_array(file, allow_pickle=False)
         if self.dtype == BYTE:
@@ -384,6 +384,6 @@ class _Renamed:
         return self._archive.getinfo(self._old[member])
 
     def lengths(self, i, name):
-        """Lengths of an array that may be there, or None."""
+        """Lengths of an optional array, None if it is absent."""
         member = _member(i, name)
         return list(read_array_header(self, member)[0]) if member in self._old else None

@@ -23,7 +23,7 @@ __all__ = ["AveragePool", "MaxPool"]
 
 
 class Pool(Operation):
-    """What poolings share: a window, and whether those that reach past the padded input are left out."""
+    """Base of pooling: a window, and whether windows that extend past the padded input are left out."""
 
     window: Window
     ignore_border: bool

@@ -1,7 +1,7 @@
 """Packed signs: the binary weights of a layer, a bit each, eight channels to a byte.
 
 The order of the bits is that of the packed model file and of the integer engine. What the signs are
-multiplied with is told by the operations in ``xnornet.graph.filters``.
+multiplied with is defined by the operations in ``xnornet.graph.filters``.
 """
 
 from dataclasses import dataclass
@@ -53,7 +53,7 @@ class Signs:
         return (outputs, self.channels, *window)
 
     def check(self) -> None:
-        """Raise ModelError unless the bits are those of so many channels."""
+        """Raise ModelError unless the bits have the right type and shape for ``channels``."""
         bits = self.bits
         if not isinstance(bits, np.ndarray) or bits.dtype != np.uint8:
             found = getattr(bits, "dtype", type(bits).__name__)

@@ -1,4 +1,4 @@
-"""A graph on images: in integers, as the definition has it, or in real numbers, a batch at a time."""
+"""Run a graph on images a batch at a time: in integers, by the definition, or in real numbers."""
 
 import warnings
 from collections.abc import Callable, Iterator
@@ -21,12 +21,12 @@ __all__ = [
     "warn_of_saturation",
 ]
 
-# Images whose numbers are so many times larger than the input's format holds are scaled in another way.
+# Values this many times beyond the input's format mean that the images were scaled in another way.
 FAR_BEYOND = 16
 
 
 class Saturation(UserWarning):
-    """Images go beyond the format that calibration chose for them."""
+    """Pixel values exceed the range of the format that calibration chose."""
 
 
 def simulate(
@@ -49,8 +49,8 @@ def simulate(
     batch_size : int
         Images run at a time.
     real : bool
-        Compute with the real numbers that the parameters stand for, in single precision, and round nothing.
-        What a graph of real parameters, which is not quantized, needs.
+        Compute in single precision with the real values of the parameters, without rounding. Required for
+        a graph that is not quantized.
     progress : bool
         Show a bar on a terminal.
     mesh : jax.sharding.Mesh, optional
@@ -63,12 +63,12 @@ def simulate(
     Raises
     ------
     ValueError
-        Images of another shape, or values that are not numbers.
+        The images have the wrong shape or contain NaN.
 
     Warns
     -----
     Saturation
-        Images go beyond the format that calibration chose.
+        Some values exceed the range of the format that calibration chose.
     """
     from tqdm import tqdm
 
@@ -86,7 +86,7 @@ def evaluate_batches(
     select: Callable[[list], Any],
     mesh: Any = None,
 ) -> Iterator[Any]:
-    """What ``select`` makes of the list of all nodes' values, for each batch of images, on JAX."""
+    """Yield ``select(values)`` for each batch of images, on JAX; ``values`` has an array for each node."""
     import jax
     import jax.numpy as jnp
     from jax.sharding import NamedSharding, PartitionSpec
@@ -105,7 +105,7 @@ def evaluate_batches(
     if mesh is not None:
         whole, divided = (NamedSharding(mesh, PartitionSpec(*axes)) for axes in ((), (mesh.axis_names,)))
     beyond = total = 0
-    # Integers of 64 bits are what the definition is in.
+    # The definition uses 64-bit integers.
     with jax.enable_x64(True):
         weights = []
         jax.eval_shape(lambda x: run(_Arguments(jnp, seen=weights), x), first)
@@ -127,9 +127,9 @@ def evaluate_batches(
 
 
 class _Arguments:
-    """``jax.numpy`` to an operation, but weights, which it takes by ``asarray``, are a function's arguments.
+    """``jax.numpy``, except that ``asarray``, which operations call for weights, returns function arguments.
 
-    As constants of a compiled function, XLA would compute with them while it compiles, for a long time.
+    XLA would spend a long time folding weights that are constants of a compiled function.
     """
 
     __name__ = "jax.numpy"
@@ -153,7 +153,7 @@ def real_images(images: ArrayLike) -> NDArray:
     Raises
     ------
     ValueError
-        They are integers, truth values or complex numbers, and so not scaled as a network's images are.
+        They are integers, booleans or complex numbers, so they were not scaled for a network.
     """
     images = np.asarray(images)
     if images.dtype.kind != "f":
@@ -165,9 +165,9 @@ def real_images(images: ArrayLike) -> NDArray:
 
 
 def check_range(graph: "Graph", images: NDArray) -> None:
-    """Raise ValueError for images far beyond the format that calibration chose."""
+    """Raise ValueError for images whose values far exceed the format that calibration chose."""
     q = graph.nodes[0].operation.q_out
-    # Without an array of magnitudes, as the engine allocates none.
+    # Without a temporary array of magnitudes, since the engine allocates none.
     largest = max(images.max(initial=0), -images.min(initial=0))
     if FAR_BEYOND * 2.0**q.int_bits < largest < np.inf:
         raise ValueError(
@@ -177,13 +177,13 @@ def check_range(graph: "Graph", images: NDArray) -> None:
 
 
 def count_beyond(graph: "Graph", images: NDArray) -> int:
-    """How many numbers lie beyond the format of a graph's input by more than its last unit."""
+    """Count the values that exceed the range of the input's format by more than its last unit."""
     q = graph.nodes[0].operation.q_out
     return int(np.count_nonzero(np.abs(images) > 2.0**q.int_bits))
 
 
 def warn_of_saturation(graph: "Graph", beyond: int, total: int) -> None:
-    """Warn if some numbers of the images are beyond the input's format."""
+    """Warn if some values of the images exceed the range of the input's format."""
     if beyond:
         q = graph.nodes[0].operation.q_out
         warnings.warn(

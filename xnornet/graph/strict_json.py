@@ -1,6 +1,6 @@
-"""JSON from anywhere, read strictly: of bounded size and depth, finite, each key once, values of their types.
+"""Strict reading of untrusted JSON: bounded size and depth, finite numbers, unique keys, checked types.
 
-What the values mean is left to whoever reads them, and so is naming the file in what is raised here.
+The callers interpret the values, and add the file's name to the errors raised here.
 """
 
 import json
@@ -64,7 +64,7 @@ def with_keys(name: str, value: Any, keys: Collection[str]) -> dict[str, Any]:
 
 
 def sequence(name: str, value: Any, length: int | None = None) -> list:
-    """The value, a list, of so many items if a length is given."""
+    """The value, a list, of ``length`` items if that is given."""
     if length not in (None, len(typed(name, value, list))):
         raise ModelError(f"{name} should have {length} items; found {len(value)}")
     return value

@@ -41,8 +41,8 @@ class Window:
     def grid(self, lengths: Shape, whole: bool = True) -> tuple[int, int]:
         """Rows and columns of the output for those of the input; 0 where no window fits.
 
-        Without ``whole``, windows go on until the axis is covered or the next would begin behind its end; the
-        last may reach out.
+        With ``whole=False``, windows are added until they cover the axis or the next one would start past its
+        end; the last one may extend past the end.
         """
         count = _whole_windows if whole else _covering_windows
         axes = zip(lengths, self.extent, self.stride, self.pad, strict=True)
@@ -72,7 +72,7 @@ def reduce_windows(
     combine: Callable[[Array, Array], Array],
     fill: float,
 ) -> Array:
-    """Combine the numbers of each window, axis by axis; ``fill`` stands for what is not there.
+    """Combine the values of each window, axis by axis; padding has the value ``fill``.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ def correlate(xp: Namespace, x: Array, W: Array, window: Window | None, groups: 
 
 
 def _padded(xp, x, window, grid, fill, axes):
-    """The image with all that its windows meet along some axes."""
+    """The image, padded along some axes so that it covers all of its windows."""
     widths = [(0, 0)] * x.ndim
     for axis in axes:
         length, (before, after) = x.shape[axis - 2], window.pad[axis]
@@ -135,7 +135,7 @@ def _padded(xp, x, window, grid, fill, axes):
 
 
 def _places(window, grid, axis, whole=False):
-    """For each tap along an axis, which rows or columns it meets."""
+    """For each tap along an axis, the rows or columns that it reads."""
     stride, dilation = window.stride[axis], window.dilation[axis]
     for first in range(0, window.extent[axis], dilation):
         place = slice(first, first + (grid[axis] - 1) * stride + 1, stride)
