@@ -12,7 +12,7 @@ from numba import from_dtype, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-# Not part of Numba's documented interface, as little as the parts of arrays in ``vectors``; the documented
+# Not part of Numba's documented interface, like the functions for arrays in ``vectors``; the documented
 # ``numba.carray`` makes an array of one address, but not a tuple of arguments of many types.
 from numba.np.arrayobj import populate_array
 from numpy.typing import DTypeLike, NDArray
@@ -47,12 +47,12 @@ def as_words(kinds: Sequence[Any], arguments: Sequence[Any]) -> NDArray[np.intp]
     Returns
     -------
     intp array
-        It holds the arrays' addresses, and does not keep them.
+        It contains the arrays' addresses and does not keep the arrays alive.
 
     Raises
     ------
     TypeError
-        An argument is of another kind; machine code would not notice.
+        An argument is of another kind, which machine code would not detect.
     """
     words = []
     for i, (kind, argument) in enumerate(zip(kinds, arguments, strict=True)):

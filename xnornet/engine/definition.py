@@ -1,4 +1,4 @@
-"""What runs an operation that no kernel computes: its own definition, on NumPy."""
+"""Run an operation that has no kernel by its definition, on NumPy."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ __all__ = ["exact"]
 
 
 def exact(count: int, operation: "Operation", shapes: Sequence[Shape], *arrays: NDArray) -> None:
-    """Write what an operation gives.
+    """Compute an operation's output by its definition.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The engine as its users see it: a packed model in, scores and classes out."""
+"""The engine's interface: load a packed model, run it, get scores and classes."""
 
 import importlib
 from collections.abc import Callable
@@ -35,7 +35,7 @@ def load(path: StrPath, threads: int | None = None, batch_size: int = 16) -> "En
     Returns
     -------
     Engine
-        Its ``info`` is what the file tells of where the model comes from.
+        Its ``info`` is the file's description of the model.
 
     Raises
     ------
@@ -54,8 +54,8 @@ class Engine:
 
     Machine code is compiled, or read from disk, when the engine is made. Arrays are laid out at the first
     call for its number of images, up to ``batch_size``, and kept. Python's threads may share an engine: calls
-    at the same time have arrays and threads of their own. The process may fork at any time. A pickled engine
-    is its model and settings; the rest is made anew where it is loaded.
+    at the same time use separate arrays and threads. The process may fork at any time. A pickled engine
+    contains its model and settings only; loading it compiles and allocates again.
 
     Parameters
     ----------
@@ -65,10 +65,9 @@ class Engine:
         By default :func:`xnornet.threads.default_threads`: one for each core that the process may use, or
         ``XNORNET_THREADS``. One thread is the caller's; with ``threads=1`` there is no other.
     batch_size : int
-        Images run at a time, or fewer of them if so many would take more than a gigabyte; more are run in
-        parts.
+        Most images that run at a time; fewer if they would take more than a gigabyte. Larger calls are split.
     info : dict, optional
-        What is known of the model. `classify` takes the scaling of pixels and the names of classes from here.
+        Description of the model. `classify` reads the scaling of pixels and the class names from it.
     path : str or Path, optional
         The model's file, beside which the whitening of its images lies, if they are whitened.
     kernels : module, optional
@@ -113,7 +112,7 @@ class Engine:
         self.threads, self.info, self._path = threads, info or {}, path
         self.input_shape, self.q_out = tuple(graph.input_shape), graph.q_out
         kernels.prepare(self._plan.kernels())
-        # Taken and given back by one operation of Python: no lock that a child could find closed forever.
+        # Taken and returned by one atomic operation of Python: a lock could stay closed in a forked child.
         self._idle = []
 
     def __reduce__(self) -> tuple:
@@ -127,7 +126,7 @@ class Engine:
         ----------
         images : float array, ``(n, channels, rows, columns)``
             Scaled as the network's training images were; for pixels as they are in a picture, see `classify`.
-            What is neither float32 nor float64 is converted to float64.
+            Other types than float32 and float64 are converted to float64.
         out : int64 array, ``(n, classes)`` or ``(n, *shape)`` of the scores, optional
             Where to write the scores.
 
@@ -226,7 +225,7 @@ class Engine:
         ValueError
             Pixels of another shape or type.
         ModelError
-            The model does not tell how its pixels were scaled, or has not one score for each class.
+            The model does not record how its pixels were scaled, or its scores are not one for each class.
         """
         pixels, alone = self._batch(pixels)
         known = self.class_names
@@ -259,12 +258,12 @@ class Engine:
         )
 
     def calls(self, images: NDArray) -> list[tuple[str, Callable[[], None]]]:
-        """The kernels behind the quantizer, in order, for measuring.
+        """The kernels after the quantizer, in order, for measuring.
 
         Parameters
         ----------
         images : float array
-            At most ``batch_size`` of them; the calls work on what running them left.
+            At most ``batch_size`` images; the calls work on the arrays that running them filled.
 
         Returns
         -------
@@ -276,7 +275,7 @@ class Engine:
         return [(call[0], self._kernels.runner([call], self.threads)) for call in calls]
 
     def _take(self, images):
-        """Arrays for at least so many images that nobody else uses."""
+        """Arrays for at least ``images`` images that no other call uses."""
         try:
             arrays = self._idle.pop()
         except IndexError:
@@ -292,7 +291,7 @@ def _engine(graph, threads, batch_size, info, kernels, path):
 
 
 class _Arrays:
-    """The arrays of a plan for up to so many images, and what runs on them."""
+    """The arrays of a plan for up to ``images`` images, and the kernels bound to them."""
 
     def __init__(self, plan, images, threads, kernels):
         self._plan, self.images, self._threads, self._kernels = plan, images, threads, kernels

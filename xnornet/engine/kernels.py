@@ -1,18 +1,18 @@
 """The engine's kernels, compiled by Numba for the processor they run on; ``reference`` has their plain twins.
 
-Images lie channels last: integers as ``(batch, rows, columns, channels)`` int16, signs as ``(batch, rows,
-columns, words)`` uint64, bit ``k`` of word ``j`` for channel ``64 j + k``, and the sums of magnitudes over
-all channels as ``(batch, rows, columns)`` int64. What a filter reads has its padding around it, zeros that
-nobody writes to; who writes such an image is told the ``corner`` at which the image proper begins.
+Images are stored with channels last: integers as ``(batch, rows, columns, channels)`` int16, signs as
+``(batch, rows, columns, words)`` uint64, bit ``k`` of word ``j`` for channel ``64 j + k``, and the sums of
+magnitudes over all channels as ``(batch, rows, columns)`` int64. The input of a filter includes its padding,
+zeros that no kernel writes to; ``corner`` is the index of the first pixel behind that padding.
 
 A filter's weights are ``(blocks, taps, BLOCK)``: for each tap, those of ``BLOCK`` outputs beside each other;
 real weights are in pairs, as ``xnornet.vectors.tile`` takes them. A dense layer is a filter as large as the
 image. A group of a grouped filter is whole blocks of outputs, and whole words of signs. The output pixels of
 all images of a batch are numbered in a row, and a task is ``STRETCH`` of them with some of the blocks.
 
-A kernel does the share of a ``thread`` of ``threads`` (see ``workers``) and reads its arguments, those that
-its docstring lists, from words of memory (see ``arguments``). Nothing here checks bounds or allocates memory:
-``plan`` lays out all arrays beforehand.
+A kernel computes the share of thread ``thread`` of ``threads`` (see ``workers``). It reads its arguments,
+which its docstring lists, from words of memory (see ``arguments``). Nothing here checks bounds or allocates
+memory: ``plan`` allocates all arrays beforehand.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -113,7 +113,7 @@ def runner(calls: list, threads: int) -> Callable[[], None]:
 
 
 def _part(calls, threads):
-    """As `runner`, of calls that are all in machine code, or all exact."""
+    """As `runner`, for calls that are either all compiled or all exact."""
     if calls[0][0] == "exact":
         return partial(_run_in_turn, [partial(exact, *arguments) for _, arguments in calls])
     kernels = [globals()[name] for name, _ in calls]
@@ -145,7 +145,7 @@ def _rounded_narrow(n, shift, low, high):
 
 
 def _scaled(x, a, b, shift, low, high):
-    """``x * a + b``, rounded, in 32 bits where ``a`` has as many, else in 64."""
+    """``x * a + b``, rounded: in 32 bits if ``a`` has 32, else in 64."""
 
 
 @overload(_scaled)
@@ -160,7 +160,7 @@ def _scaled_by_type(x, a, b, shift, low, high):
 
 
 def _added(n, b, shift, low, high):
-    """``n + b``, rounded, in 32 bits where ``b`` has as many, else in 64."""
+    """``n + b``, rounded: in 32 bits if ``b`` has 32, else in 64."""
 
 
 @overload(_added)
@@ -176,7 +176,7 @@ def _added_by_type(n, b, shift, low, high):
 
 @part
 def _share(tasks, thread, threads):
-    """First, and one behind the last, of a thread's tasks."""
+    """Half-open range of a thread's tasks."""
     return tasks * thread // threads, tasks * (thread + 1) // threads
 
 
@@ -197,7 +197,7 @@ def _tasks(count, blocks, blocks_each):
 def runs_of(
     size: tuple[int, int], dilation: tuple[int, int], depth: int, group_depth: int
 ) -> tuple[int, int]:
-    """Runs of a row of a window, and their length: how many numbers lie beside each other."""
+    """Number of contiguous runs in a row of a window, and the length of each."""
     if dilation[1] == 1 and group_depth == depth:
         return 1, size[1] * depth
     return size[1], group_depth
@@ -246,7 +246,7 @@ _read_quantize, _read_quantize_double = reader(_QUANTIZE), reader(_QUANTIZE_DOUB
 
 @_kernel(_QUANTIZE)
 def quantize(thread: int, threads: int, words: Any) -> None:
-    """Write ``clip(round_half_even(images * scale), -limit, limit)``, and 0 for what is not a number.
+    """Write ``clip(round_half_even(images * scale), -limit, limit)``, and 0 for NaN.
 
     Parameters
     ----------
@@ -264,7 +264,7 @@ def quantize(thread: int, threads: int, words: Any) -> None:
 
 @_kernel(_QUANTIZE_DOUBLE)
 def quantize_double(thread: int, threads: int, words: Any) -> None:
-    """As :func:`quantize`, of float64 images."""
+    """As :func:`quantize`, for float64 images."""
     _quantize(thread, threads, *_read_quantize_double(words))
 
 
@@ -449,7 +449,7 @@ _read_xnor_bits, _read_product_bits = reader(_XNOR_BITS), reader(_PRODUCT_BITS)
 
 @_kernel(_XNOR_BITS)
 def xnor_bits(thread: int, threads: int, words: Any) -> None:
-    """Binary filter whose output is needed as signs only: whether no more signs differ than a limit.
+    """Binary filter of which only output signs are needed: whether at most ``limits`` signs differ.
 
     Parameters
     ----------
@@ -470,7 +470,7 @@ def xnor_bits(thread: int, threads: int, words: Any) -> None:
 
 @_kernel(_PRODUCT_BITS)
 def product_bits(thread: int, threads: int, words: Any) -> None:
-    """As :func:`xnor_bits`, of a real filter: whether a sum is at most a limit.
+    """As :func:`xnor_bits`, for a real filter: whether a sum is at most ``limits``.
 
     ``x``, ``w`` and ``sums`` are as in :func:`product`.
     """
@@ -498,7 +498,7 @@ def _bits(thread, threads, count, x, w, stride, size, dilation, group, limits, c
 
 
 def _over_window(combine, neutral):
-    """What combines the numbers of each channel, or word, in a window; padding is left out."""
+    """A function that combines the numbers of each channel, or word, in a window without the padding."""
 
     @inlined
     def over_window(x, image, y, x_, size, stride, pad, to):
@@ -526,7 +526,7 @@ _read_pool_bits = reader(_POOL_BITS)
 
 @_kernel(_POOL_BITS)
 def pool_bits(thread: int, threads: int, words: Any) -> None:
-    """Largest sign of each window, padding left out, then turned where ``flips`` says so.
+    """Largest sign of each window without the padding, then inverted where ``flips`` is set.
 
     Parameters
     ----------
@@ -654,7 +654,7 @@ _read_accumulate = reader(_ACCUMULATE)
 
 @_kernel(_ACCUMULATE)
 def accumulate(thread: int, threads: int, words: Any) -> None:
-    """Exact sums of images: ``x * factor``, added to what is there if ``keep`` is 1, and not if it is 0.
+    """Exact sums of images: ``x * factor``, added to ``sums`` if ``keep`` is 1, stored there if it is 0.
 
     Parameters
     ----------
@@ -680,7 +680,7 @@ _read_concatenate, _read_concatenate_bits = reader(_CONCATENATE), reader(_CONCAT
 
 @_kernel(_CONCATENATE)
 def concatenate(thread: int, threads: int, words: Any) -> None:
-    """Copy an image to where its channels lie among others.
+    """Copy an image's channels to their place in a concatenation.
 
     Parameters
     ----------
@@ -695,7 +695,7 @@ def concatenate(thread: int, threads: int, words: Any) -> None:
 
 @_kernel(_CONCATENATE_BITS)
 def concatenate_bits(thread: int, threads: int, words: Any) -> None:
-    """As :func:`concatenate`, of uint64 words of signs."""
+    """As :func:`concatenate`, for uint64 words of signs."""
     _concatenate(thread, threads, *_read_concatenate_bits(words))
 
 

@@ -1,4 +1,4 @@
-"""Weights as the kernels read them, and what the border of an image does to a count of bits."""
+"""Weights in the layout that kernels read, and corrections for the border of an image."""
 
 from typing import TYPE_CHECKING
 
@@ -103,7 +103,7 @@ def blocked(w: NDArray, multiple: int = BLOCK) -> NDArray:
 def border(
     w: NDArray, channels: int, window: "Window", lengths: Shape, grid: Shape
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """How the product of signs follows from the number of differing signs, at each output pixel.
+    """Constants that turn the number of differing signs into the product of signs, at each output pixel.
 
     A tap on the padding counts 0. In words it is a zero bit, which differs from a weight of +1; so the
     product is ``base`` less twice the differing signs, ``base`` being the number of signs that are on the

@@ -1,7 +1,7 @@
 """From a graph to kernel calls: which kernel computes what, on which arrays.
 
 Operations are grouped into steps, and steps become calls. A plan is made once; :meth:`Plan.bind` lays out its
-arrays for a number of images and threads, and then nothing is left to decide or to allocate.
+arrays for a number of images and threads; nothing is decided or allocated after that.
 """
 
 import math
@@ -35,19 +35,19 @@ if TYPE_CHECKING:
 
 __all__ = ["Buffer", "Call", "Plan", "PerTask"]
 
-# What a model's arrays may take together for one image: a file of a few bytes can ask for any.
+# Most bytes of all arrays of a model for one image; a file of a few bytes can ask for any number.
 MAX_BYTES = 1 << 30
 
-# Memory that is given by liveness.
+# Marks buffers whose memory is shared according to liveness.
 LIVE = "live"
 
-# Bytes of a number where an operation runs by its definition, and arrays of its size at a time.
+# Where an operation runs by its definition: bytes of a number, and arrays of that size in use at a time.
 EXACT_BYTES, EXACT_ARRAYS = 8, 4
 
-# The kernel that rounds images of a type.
+# The kernel that quantizes images of each type.
 QUANTIZERS = {"float32": "quantize", "float64": "quantize_double"}
 
-# Tasks of a filter for each thread, so that one which is held up leaves less to wait for.
+# Tasks of a filter for each thread: with several, the others wait less for a delayed thread.
 TASKS_EACH = 4
 
 
@@ -60,8 +60,8 @@ class Buffer:
     shape : tuple of int
     dtype : NumPy type
     memory : str or None
-        Buffers of the same memory overlap, and are not wanted at the same time. Those of memory ``LIVE`` are
-        written as a whole before they are read, and share memory with those that are not wanted meanwhile.
+        Buffers of the same memory overlap and are not used at the same time. Those of memory ``LIVE`` are
+        written completely before they are read, and share memory with buffers that are unused meanwhile.
     scratch : bool
     fill : int
         What it holds before the first call.
@@ -98,8 +98,9 @@ class PerTask:
 
 @dataclass(frozen=True, eq=False)
 class Call:
-    """A kernel and its arguments behind the number of images; buffers and ``PerTask`` stand for what they
-    become.
+    """A kernel and its arguments after the number of images.
+
+    :meth:`Plan.bind` replaces buffers and ``PerTask`` by arrays and numbers.
     """
 
     kernel: str
@@ -108,9 +109,10 @@ class Call:
 
 @dataclass(frozen=True, eq=False)
 class Target:
-    """Where a step's output goes: integers, signs, sums of magnitudes, as others read them.
+    """Output arrays of a step: integers, signs and sums of magnitudes, in the forms that others read.
 
-    What is not wanted is an array of no rows. The corners are of integers, and of signs and magnitudes.
+    An output that is not needed is an array without rows. ``corner`` is that of the integers,
+    ``signs_corner`` that of signs and magnitudes.
     """
 
     ints: Any
@@ -128,7 +130,7 @@ NOWHERE = Target(
     signs_corner=(0, 0),
 )
 
-# The other image of a pointwise kernel where there is none, by the type of its factors.
+# Second input of a pointwise kernel that has only one, by the type of its factors.
 ALONE = {np.int32: np.zeros((0, 0, 0, 0), np.int16), np.int64: np.zeros((0, 0, 0, 0), np.int64)}
 
 
@@ -138,30 +140,30 @@ class Plan:
     Parameters
     ----------
     graph : Graph
-        One that ``xnornet.graph.check_graph`` takes.
+        One that passes ``xnornet.graph.check_graph``.
     threads : int
 
     Raises
     ------
     ModelError
-        Running one image takes more than a gigabyte. It is told before the memory is taken.
+        Running one image takes more than a gigabyte. Raised before the memory is allocated.
 
     Attributes
     ----------
     input_shape : tuple of int
-        ``(channels, rows, columns)`` as the first kernel is to be given the images; those of a net that
-        begins with a dense layer are features.
+        ``(channels, rows, columns)`` of the first kernel's input; the images of a network that begins with a
+        dense layer are flattened to features.
     output_shape : tuple of int
         Of the scores of an image.
     calls : list of Call
-        Behind the quantizer.
+        Those after the quantizer.
     images : dict of str to Buffer
-        What the quantizer reads, of either type: "float32", "float64".
+        Input of the quantizer for each type: "float32", "float64".
     invalid : Buffer
-        Where it counts what is not a number, and what is beyond the input's format, for each thread.
+        Counts of NaN and of values beyond the input's format, for each thread.
     scores : Buffer
     most_images : int
-        How many may be run at a time, at least one, for the arrays to stay within the gigabyte.
+        Most images, at least one, with which the arrays stay within the gigabyte.
     """
 
     def __init__(self, graph: "Graph", threads: int = 1) -> None:
@@ -191,7 +193,7 @@ class Plan:
         self.scores = self._targets[steps[-1]].ints
         self.output_shape = graph.shapes()[-1]
         self._live = self._share_memory()
-        # What an operation without a kernel takes while it runs is not laid out beforehand.
+        # Operations without a kernel allocate memory while they run.
         exact = max((_exact_numbers(step) for step in steps if step.kind == "exact"), default=0)
         exact *= EXACT_BYTES * EXACT_ARRAYS
         one, two = (constant + n * exact + sum(self._memories(n).values()) for n in (1, 2))
@@ -313,13 +315,13 @@ class Plan:
         return {*QUANTIZERS.values(), *(call.kernel for call in self.calls)} - {"exact"}
 
     def bind(self, images: int) -> tuple[dict[Buffer, NDArray], Callable[[int, str], list]]:
-        """Lay out the arrays for up to so many images.
+        """Allocate the arrays for up to ``images`` images.
 
         Returns
         -------
         arrays : dict of Buffer to array
         calls : function
-            For a number of images and their type, the kernels' names and arguments.
+            Takes a number of images and their type; returns the kernels' names and arguments.
         """
         arrays = self._allocate(images)
 
@@ -338,7 +340,7 @@ class Plan:
         return arrays, calls
 
     def _share_memory(self):
-        """A memory for each live buffer, which no other has that is wanted at the same time."""
+        """Assign each live buffer a memory that no other buffer uses at the same time."""
         first, last = {}, {}
         for i, call in enumerate((Call("quantize", self._quantized), *self.calls)):
             for b in call.arguments:
@@ -368,7 +370,7 @@ class Plan:
         return {b: (self._threads if b.scratch else images, *b.shape) for b in self._buffers()}
 
     def _memories(self, images):
-        """Bytes of each memory, which is as large as the largest of its buffers."""
+        """Bytes of each memory: those of its largest buffer."""
         sizes = {}
         for b, shape in self._shapes(images).items():
             memory = self._memory(b)
@@ -376,7 +378,7 @@ class Plan:
         return sizes
 
     def _allocate(self, images):
-        """Arrays of the buffers, those of the same memory from the same."""
+        """Arrays of the buffers; buffers of the same memory share it."""
         memories = {memory: aligned_zeros((n,), np.uint8) for memory, n in self._memories(images).items()}
         arrays = {}
         for b, shape in self._shapes(images).items():
@@ -388,7 +390,7 @@ class Plan:
 
 
 def _target(step):
-    """Arrays for all forms in which a step writes. What has no padding around it may share memory."""
+    """Buffers for all forms in which a step writes. Those without padding may share memory."""
     channels, *lengths = step.out_shape
 
     def form(pad, dtype, *depth):
@@ -424,22 +426,22 @@ def _check_bytes(taken):
 
 
 def _constant_bytes(node):
-    """At most what a filter's weights, bias and border take as the kernels read them."""
+    """Upper bound of the bytes of a filter's weights, bias and border, as the kernels read them."""
     outputs, *grid = node.out_shape
     pixels, rounded = math.prod(grid), words(outputs) * WORD
     bias = np.dtype(np.int64).itemsize * outputs
     taps = math.prod(node.window.size)
     if not node.is_binary:
-        # Each tap has a pair more than half as many as channels; and a limit for each output.
+        # Each tap has one pair more than half the channels, and each output has a limit.
         return bias + np.dtype(np.int32).itemsize * rounded * (taps * (node.shape[0] // 2 + 1) + 1)
-    # Along an axis, a window has taps of its own on the padding wherever its beginning or end meets an edge.
+    # Along an axis, the taps on the padding differ wherever a window begins or ends at an edge.
     ranges = (min(n, 2 * size + 1) for n, size in zip(grid, node.window.size, strict=True))
     border = np.dtype(np.int32).itemsize * (pixels + math.prod(ranges) * rounded)
     return bias + border + np.dtype(np.uint64).itemsize * rounded * taps * words(node.shape[0])
 
 
 def _exact_numbers(step):
-    """Numbers that an operation takes and gives, and lays out meanwhile."""
+    """How many numbers an operation reads, writes and allocates."""
     return sum(map(math.prod, step.shapes)) + step.operation.taken(*step.shapes[:-1])
 
 

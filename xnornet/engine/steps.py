@@ -1,7 +1,7 @@
-"""A graph as steps that one kernel each computes, and the forms in which each writes what others read.
+"""Lower a graph to steps, each computed by one kernel, and choose the forms of their outputs.
 
-Which kernel that is, and on which arrays, is left to ``plan``. An operation that no kernel computes is a step
-of its own, which runs by its definition.
+``plan`` chooses the kernels and arrays. An operation without a kernel is a separate step, which runs by its
+definition.
 """
 
 import math
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["WHOLE", "Step", "as_image", "folded_chain", "is_sparse", "largest_sum", "steps_of"]
 
-# Words of channels are rather empty from so many bits for each sign on.
+# Words of channels count as sparse if they have more than this many bits for each sign.
 MOST_BITS = 1.5
 
 Padding: TypeAlias = tuple[tuple[int, int], tuple[int, int]]
@@ -43,7 +43,7 @@ Padding: TypeAlias = tuple[tuple[int, int], tuple[int, int]]
 # No padding around an image.
 BARE = ((0, 0), (0, 0))
 
-# The window of what looks at one pixel at a time.
+# The window of an operation that reads one pixel at a time.
 WHOLE = Window((1, 1), (1, 1), BARE)
 
 
@@ -72,7 +72,7 @@ class Step:
     readers : int
         Steps that read the output; one more of the step that gives the scores.
     ints, signs : pair of (int, int) or None
-        The padding around the integers, and around the signs, that it writes; None if nobody reads such.
+        The padding around the integers and the signs that it writes; None if no step reads them.
     magnitudes : bool
         Whether it writes the sums of magnitudes beside the signs.
     """
@@ -197,7 +197,7 @@ def _as_affine(operation, channels):
 
 
 def _is_full(step):
-    """Whether a pointwise step takes no batch norm any more."""
+    """Whether no batch norm can be added to a pointwise step."""
     return step.affine or step.add or step.rectify
 
 
@@ -220,7 +220,7 @@ def _has_kernel(operation, shape):
 
 
 def _run(operation, shape):
-    """How many numbers of a window of a real filter lie beside each other."""
+    """How many numbers of a real filter's window are contiguous."""
     window = operation.window or replace(WHOLE, size=shape[1:])
     return runs_of.py_func(window.size, window.dilation, shape[0], shape[0] // operation.groups)[1]
 
@@ -280,7 +280,7 @@ def _prepared(steps, scores):
 
 
 def _choose_forms(step, readers, is_scores):
-    """Choose in which forms a step writes; returns steps behind it that bring it in the others."""
+    """Choose the forms in which a step writes; returns additional steps that write the other forms."""
     wanted = {(False, BARE): []} if is_scores else {}
     for reader in readers:
         wanted.setdefault(reader.reads, []).append(reader)
@@ -326,7 +326,7 @@ def _count_readers(steps, scores):
 
 
 def is_sparse(shape: Shape) -> bool:
-    """Whether words of channels would be rather empty."""
+    """Whether words of channels would have many unused bits."""
     return words(shape[0]) * WORD > MOST_BITS * shape[0]
 
 

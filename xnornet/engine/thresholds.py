@@ -1,9 +1,8 @@
-"""Everything between a layer and the next signs folded to one comparison of the layer's product.
+"""Fold everything between a layer and the next signs into one comparison of the layer's product.
 
-Where the inputs are not scaled, an output's product ``p``, of signs or of numbers, goes through ``alpha``,
-bias, rounding, rectifier, pooling and batch norm, each of which never falls, or never rises, as ``p`` grows.
-So the sign behind them is told by one integer: the least ``p`` at which it is the other one. It is found by
-trying, with the very arithmetic that is replaced.
+Where the inputs are not scaled, an output's product ``p`` goes through ``alpha``, bias, rounding, rectifier,
+pooling and batch norm. Each of these is a monotonic function of ``p``, so the sign of the result changes at
+one integer, the threshold. It is found by bisection, with the same arithmetic that it replaces.
 """
 
 from collections.abc import Sequence
@@ -30,14 +29,14 @@ def aligned_bias(operation: "Affine | Filter") -> NDArray[np.int64]:
 def fold(
     record: "Filter", following: "Sequence[Operation]", largest: int, outputs: int | None = None
 ) -> tuple[NDArray, NDArray, NDArray]:
-    """Threshold of each output of a layer, and where its sign is turned.
+    """Threshold of each output of a layer, and whether its sign is inverted.
 
     Parameters
     ----------
     record : XNOR, Linear or None
-        Not scaled by its inputs. None where numbers of so many ``outputs`` are compared as they are.
+        Its inputs are not scaled. None to compare ``outputs`` numbers directly.
     following : list of records
-        Up to the next sign, each of which never falls, or never rises; at most one of them is a ``MaxPool``.
+        Monotonic operations up to the next sign; at most one of them is a ``MaxPool``.
     largest : int
         Largest magnitude of a product.
 
@@ -46,7 +45,7 @@ def fold(
     t : int64 array, ``(outputs,)``
         The output's bit is ``p >= t``, from ``-largest`` to ``largest + 1``, which no product reaches.
     flips, pooled_flips : bool arrays, ``(outputs,)``
-        Where that bit is turned: before the largest of a pooling window is taken, and after.
+        Where that bit is inverted: before max pooling, and after it.
     """
     outputs = record.weights[0] if record else outputs
     b = 0 if record is None or record.b is None else aligned_bias(record)

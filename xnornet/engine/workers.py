@@ -31,19 +31,19 @@ __all__ = ["KERNEL", "Pool", "Program", "Team", "run_in_turn", "shared_pool"]
 # What a kernel is to the compiler: ``kernel(thread, threads, words)``.
 KERNEL = types.void(types.intp, types.intp, WORDS)
 
-# A thread that waits for others looks for them this often, then lets any other thread have the core, and
-# repeats this so many times before it sleeps. That takes some tenths of a millisecond, which is more than
-# threads on cores of their own wait for each other, and waking up one that sleeps takes a tenth.
+# A waiting thread polls SPINS times and then yields the core; it sleeps after YIELDS repetitions. That takes
+# some tenths of a millisecond, longer than threads on separate cores wait for each other; waking a sleeping
+# thread takes about a tenth.
 SPINS, YIELDS = 50, 400
 
-# The instruction that processors have for loops that wait.
+# The processor's instruction for busy-wait loops.
 YIELD = ("llvm.aarch64.hint", ir.IntType(32)(1))
 HINTS = {"x86_64": ("llvm.x86.sse2.pause",), "aarch64": YIELD, "arm64": YIELD}
 
-# Words of a team. Those that several threads write to lie far apart: how often all have met, how many have
-# come to the next meeting, and how many sleep. Then what is set between programs, a mutex and a condition
-# variable, with room for any system's, and for each further thread the team's address, the thread's number
-# and its identity.
+# Layout of a team's words. Words that several threads write to are far apart: the number of meetings, how
+# many threads have arrived at the next one, and how many sleep. Then the words set between programs, a mutex
+# and a condition variable, with room for any system's, and for each further thread the team's address, the
+# thread's number and its identity.
 MET, CAME, SLEEPING = 0, 16, 32
 SIZE, TABLE, STEPS, SHARES = range(48, 52)
 MUTEX, CONDITION, FURTHER = 64, 80, 96
@@ -84,7 +84,7 @@ def _add(typing_context, words, i, value):
 
 @intrinsic
 def _relax(typing_context):
-    """Let the other thread of the core work, as loops that wait for memory should."""
+    """Let the core's other hardware thread work during a busy-wait loop."""
 
     def generate(context, builder, signature, arguments):
         name, *operands = HINTS.get(builder.module.triple.partition("-")[0], (None,))
@@ -126,7 +126,7 @@ def _meet(team):
     """Wait until all threads of a team have come here.
 
     The last to come writes that all have met, then reads whether others sleep; one that wants to sleep writes
-    so, then reads whether all have met. So at least one of the two sees the other, and nobody sleeps on.
+    so, then reads whether all have met. So at least one of the two sees the other, and none sleeps forever.
     """
     met = _load(team, MET)
     if _add(team, CAME, 1) == team[SIZE]:
@@ -162,7 +162,7 @@ def _do_steps(team, thread):
 
 
 def _work(own):
-    """What a further thread does until there is a program of no steps.
+    """Main loop of a further thread; a program without steps ends it.
 
     The last step's meeting is what keeps the caller from writing the next program before this one is read.
     """
@@ -220,7 +220,7 @@ class Program:
     calls : list of (compiled kernel, intp array)
         The words are the kernel's own.
     kept : object
-        What the words point to, kept as long as the program.
+        Keeps the memory that the words point to alive as long as the program.
     """
 
     def __init__(self, calls: list, kept: Any = None) -> None:
@@ -278,8 +278,8 @@ def _end_threads(words, process):
 class Pool:
     """Teams, as many as run at a time.
 
-    A team is taken from a list, and given back, by one operation of Python, so there is no lock that a child
-    could find closed forever.
+    A team is taken from a list and returned by one atomic operation of Python; a lock could stay closed in a
+    forked child.
     """
 
     def __init__(self) -> None:
@@ -317,7 +317,7 @@ _pools = weakref.WeakValueDictionary()
 
 
 def shared_pool() -> Pool:
-    """The pool of all who hold it; when the last of them is gone, its threads end."""
+    """The pool that all engines share; its threads end with the last reference to it."""
     pool = _pools.get("shared")
     if pool is None:
         pool = _pools["shared"] = Pool()

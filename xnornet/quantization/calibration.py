@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["calibrate", "quantize"]
 
 
-# Fraction bits that an input of a sum may have more than another; what is finer is rounded before.
+# An input of a sum may have this many more fraction bits than another; finer inputs are rounded first.
 SPREAD = 24
 
 
@@ -48,7 +48,7 @@ def quantize(
     batch_size : int
         Images run at a time.
     magnitudes : list of float, optional
-        What :func:`calibrate` gave for this network. The images are not read then, and may be None.
+        Result of :func:`calibrate` for this network. The images are not used then, and may be None.
 
     Returns
     -------
@@ -108,9 +108,9 @@ def calibrate(network: "Layer | Graph", images: "NDArray | Pixels", batch_size: 
 
 
 def _brought_near(nodes, q, inputs, spread):
-    """Nodes that give what some nodes do, none with so many more fraction bits than the coarsest of them.
+    """Limit the inputs to at most ``spread`` more fraction bits than the coarsest of them.
 
-    Where one has more, it is followed by a new node that rounds.
+    An input with more is rounded by a new node. Returns the indices of the nodes to read.
     """
     coarsest, found = min((q[k] for k in inputs), key=lambda each: each.f), []
     for k in inputs:

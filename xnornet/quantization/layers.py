@@ -81,7 +81,7 @@ def to_graph(network: "Layer") -> Graph:
     Raises
     ------
     ValueError
-        A layer has no exact form; one line names it, the reason, and what is nearest.
+        A layer has no exact form; one line names it, the reason, and the nearest supported layer.
     """
     return convert(network)[0]
 
@@ -93,7 +93,7 @@ def convert(network: "Layer") -> "tuple[Graph, list[Layer]]":
     -------
     Graph
     list of Layer
-        The one that each node is of.
+        The layer of each node.
     """
     nodes, owners, place = [], [], {}
     layers = lasagne.layers.get_all_layers(network)
@@ -134,7 +134,7 @@ def _refuse(layer: "Layer", reason: str, nearest: str) -> NoReturn:
 
 
 def _check(layer):
-    """Raise where a layer does more than the class that its operations are written for."""
+    """Raise if a layer does more than the class that its operations were written for."""
     if None in layer.output_shape[1:]:
         _refuse(
             layer, f"its output has shape {layer.output_shape}", "an InputLayer that has all lengths but one"
@@ -146,7 +146,7 @@ def _check(layer):
         _refuse(layer, f"it crops its inputs by {layer.cropping}", "SliceLayer before it")
     known = next(c for c in type(layer).__mro__ if c in operations.registry)
     if known is not object and type(layer).get_output_for is not known.get_output_for:
-        _refuse(layer, f"it computes its output in a way of its own, not as {known.__name__}", known.__name__)
+        _refuse(layer, f"its get_output_for differs from that of {known.__name__}", known.__name__)
 
 
 @singledispatch
@@ -384,7 +384,7 @@ def _nonlinearity(layer):
 
 
 def _of_expression(function):
-    """Operations of a function that clips, or takes a maximum with 0, by its expression; None of another."""
+    """Operations of a function whose expression is a clip or a maximum with 0; None for others."""
     x = T.vector()
     y = function(x)
     scalar_op = getattr(getattr(y.owner, "op", None), "scalar_op", None)
@@ -446,6 +446,6 @@ def _value_of(parameter):
 
 
 def _correlation_kernel(layer):
-    """Weights of a convolutional layer as they lie on the image."""
+    """Weights of a convolutional layer, oriented as a correlation reads them."""
     W = layer.W.get_value()
     return W[:, :, ::-1, ::-1].copy() if getattr(layer, "flip_filters", True) else W

@@ -1,4 +1,4 @@
-"""From a packed model back to a network that training can go on with.
+"""Turn a packed model back into a network whose training can continue.
 
 A packed model keeps signs of binary weights, their mean magnitude, and a batch norm's scale and offset. Here
 each weight gets its filter's mean magnitude, and each batch norm the statistics of images at hand; so the
@@ -31,7 +31,7 @@ SMALLEST, LARGEST = 1e-3, 1.0
 
 
 def unpack(graph: "Graph", network: "Layer", images: ArrayLike, batch_size: int = 500) -> None:
-    """Set a network's parameters to what a packed model has of them.
+    """Set a network's parameters from a packed model.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def unpack(graph: "Graph", network: "Layer", images: ArrayLike, batch_size: int 
     network : Layer
         Output of the network that the model was packed from.
     images : float array, ``(n, channels, height, width)``
-        What batch norm takes its statistics from, of the training set.
+        Training images, for the statistics of batch norm.
     batch_size : int
         Images run at a time.
 
@@ -76,7 +76,7 @@ def _check_fit(graph, real, owners):
 
 
 def _form(node):
-    """What a node is but for numbers and formats."""
+    """A node without its numbers and formats."""
     operation = node.operation
     names = {f.name for f in fields(operation) if not f.name.startswith("q_")} - {"shifts"}
     options = {name: getattr(operation, name) for name in names}
@@ -115,7 +115,7 @@ def _set(parameter, value):
 
 
 def _settle(layers, first, images, batch_size):
-    """Give batch norms the statistics of images, and change scale and offset so that nothing else changes."""
+    """Set batch norms' statistics from images; adapt scale and offset so that the outputs stay the same."""
     if not layers:
         return
     inputs = lasagne.layers.get_output([layer.input_layer for layer in layers], deterministic=True)
