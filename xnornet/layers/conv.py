@@ -17,7 +17,7 @@ class XNORConv2DLayer(lasagne.layers.Conv2DLayer):
     Zeros are padded after binarization: a padded tap contributes nothing.
 
     With groups, a filter sees the channels of its group. As the paper's ``K`` scales each sum by the mean of
-    the magnitudes that the sum is made of, each group has an ``A`` and a ``K`` of its own, from its own
+    the magnitudes that the sum is made of, each group has a separate ``A`` and ``K``, from its own
     channels. In a depthwise convolution (as many groups as channels) ``A`` is ``|I|`` itself.
 
     Gradients pass through both signs where ``|x| <= 1``, and through ``alpha`` and ``K`` by ordinary
@@ -135,7 +135,7 @@ class XNORConv2DLayer(lasagne.layers.Conv2DLayer):
 
     @property
     def flips(self):
-        """Whether filters are turned around, as Lasagne's are unless told otherwise."""
+        """Whether filters are flipped, which is Lasagne's default."""
         return getattr(self, "flip_filters", True)
 
     @property

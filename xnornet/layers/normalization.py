@@ -108,8 +108,8 @@ class BatchNormLayer(lasagne.layers.Layer):
         return output if self.beta is None else output + self.beta.dimshuffle(pattern)
 
     def _moving(self, stored, batch):
-        # The copy holds the same value as the original and carries the update into every function whose
-        # graph it is part of. Being multiplied by zero, it is part of the graph and not of the result.
+        # The copy has the same value as the original, and adds the update to every function whose graph
+        # contains it. It is multiplied by zero, so it does not change the result.
         copy = theano.clone(stored, share_inputs=False)
         copy.default_update = (1 - self.alpha) * copy + self.alpha * batch
         return copy

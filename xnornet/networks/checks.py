@@ -6,7 +6,7 @@ __all__ = ["checked"]
 
 
 def checked(option, value, usual):
-    """A value of an option, if it is of the kind of the usual one and within its range.
+    """Check that an option's value has the type of its default and is within range.
 
     Raises
     ------
@@ -16,7 +16,7 @@ def checked(option, value, usual):
     if isinstance(usual, bool):
         expected, fits = "True or False", isinstance(value, bool)
     elif isinstance(usual, tuple):
-        # JSON gives back lists.
+        # JSON turns tuples into lists.
         value = tuple(value) if isinstance(value, list) else value
         expected = f"{len(usual)} positive whole numbers, such as {usual}"
         fits = isinstance(value, tuple) and len(value) == len(usual) and all(map(_is_count, value))

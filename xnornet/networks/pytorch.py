@@ -1,4 +1,4 @@
-"""Weights of a PyTorch network, taken over into a Lasagne network of the same layers.
+"""Copy the weights of a PyTorch network into a Lasagne network of the same layers.
 
 PyTorch slides filters as they are; Lasagne's convolutions turn them around first (``flip_filters``). So
 filters are turned where the layer turns them back, and matrices are transposed.
@@ -11,7 +11,7 @@ from xnornet.errors import ModelError
 
 __all__ = ["from_pytorch"]
 
-# Of PyTorch's batch norm, as its layers have it unless told otherwise.
+# Default of PyTorch's batch norm.
 EPSILON = 1e-5
 PRODUCTS = (Conv2DLayer, DenseLayer)
 
@@ -79,7 +79,7 @@ def _product(name, layer, arrays, epsilon):
         raise ModelError(f"{name}: {type(layer).__name__} takes weights of {axes} axes; found {W.ndim}")
     if axes == 2:
         W = W.T
-    # Layers of Lasagne 0.1 have no such attribute, and turn their filters.
+    # Layers of Lasagne 0.1 lack this attribute and always flip their filters.
     elif getattr(layer, "flip_filters", True):
         W = W[:, :, ::-1, ::-1]
     yield layer.W, W

@@ -161,7 +161,7 @@ def find_recorded(header, path):
 
 
 def options(network, **given):
-    """All options of a network, those left out at their defaults, so that a file of weights can tell them.
+    """All options of a network, including defaults, for the header of a file of weights.
 
     Raises
     ------
@@ -195,7 +195,7 @@ def build(network, input_var=None, input_shape=None, num_classes=None, **argumen
     input_var : 4D variable, optional
     input_shape : (int, int, int), optional
         Of an image, ``(channels, height, width)``. This and ``num_classes`` may be left out where the
-        function has defaults of its own.
+        function has its own defaults.
     num_classes : int, optional
     **arguments
         Options of that network's function.
@@ -251,7 +251,7 @@ def _of_function(function):
     if name is not None:
         return Source(name, function)
     file = getattr(module, "__file__", None)
-    # What a program that is run defines is found again by its file.
+    # A function defined in the running script is found again by the script's file.
     place = file if function.__module__ == "__main__" and file else function.__module__
     recipe = getattr(module, "RECIPE", None)
     return _checked(
@@ -271,7 +271,7 @@ def _checked(source):
 
 
 def _load(network, file):
-    """A module of a file, which may import what lies beside it."""
+    """Import a file as a module; it may import other files of its folder."""
     folder = str(file.resolve().parent)
     if folder not in sys.path:
         sys.path.insert(0, folder)
@@ -313,8 +313,8 @@ def _own_frames(name, file):
 
 
 def _described(error):
-    told = " ".join(str(error).split())
-    return f"{type(error).__name__}: {told}" if told else type(error).__name__
+    message = " ".join(str(error).split())
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__
 
 
 def _check_layer(name, layer, input_shape, num_classes):

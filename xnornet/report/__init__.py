@@ -1,4 +1,4 @@
-"""What is told of networks and tests: costs, tables, pictures."""
+"""Reports about networks and tests: costs, tables, pictures."""
 
 from xnornet.report.pictures import describe_test, report_folder, write_report
 from xnornet.report.summary import format_summary, summarize, total

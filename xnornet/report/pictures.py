@@ -1,4 +1,4 @@
-"""What a test leaves to look at: which classes are mistaken for which, and the worst mistakes as pictures.
+"""Pictures and tables of a test: the confusion matrix, and the most confident mistakes.
 
 Scores are computed elsewhere. Matplotlib is loaded when something is drawn, not before.
 """
@@ -22,7 +22,7 @@ GRID = 5
 
 
 def write_report(folder, contents):
-    """Write tables and pictures into a folder: all of them are whole before the first takes its place.
+    """Write tables and pictures into a folder. All are complete before the first one replaces an older file.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def write_report(folder, contents):
 
 
 def report_folder(path):
-    """Make a folder for reports, and see that it takes files.
+    """Make a folder for reports and check that files can be written to it.
 
     Returns
     -------
@@ -204,7 +204,7 @@ def _draw_confusion(counts, class_names, title):
 
 
 def _draw_cells(axes, counts, class_names):
-    """Counts in cells. Mistakes have a colour scale of their own, since they are few beside the rest."""
+    """Counts in cells. Mistakes have a separate colour scale, since they are few compared to the rest."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
 
@@ -282,7 +282,7 @@ def _summary(wrong):
 
 
 def _most_confident(wrong, margins):
-    """Rows of the mistakes of largest margin, the largest first; of equal ones, the first."""
+    """Rows of the mistakes with the largest margins, in descending order; ties keep their order."""
     mistakes = np.flatnonzero(wrong)
     return mistakes[np.argsort(-margins[mistakes], kind="stable")][: GRID * GRID]
 

@@ -1,6 +1,6 @@
-"""How many bits a network needs: its fixed-point error against the widths of data and of parameters.
+"""How many bits a network needs: its fixed-point error by the widths of data and of parameters.
 
-What a width means for each layer is told in ``xnornet.quantization.calibration``; here networks of all widths
+``xnornet.quantization.calibration`` defines what a width means for each layer; here networks of all widths
 are tested one by one, and the errors drawn.
 """
 
@@ -96,7 +96,7 @@ def sweep_bits(
 
 
 def _batch_size(count, most):
-    """A size that leaves no rest, where one is near: each size of batch costs a compilation."""
+    """A batch size near the default that divides the count: each size of batch costs a compilation."""
     return next((size for size in range(most, most // 2, -1) if count % size == 0), most)
 
 

@@ -30,7 +30,7 @@ __all__ = ["Export", "check_folder", "export_c", "pixel_levels", "write_folder"]
 
 @dataclass
 class Export:
-    """All that the files of an exported network are written from.
+    """Everything that is needed to write the files of an exported network.
 
     Attributes
     ----------
@@ -112,7 +112,7 @@ class Export:
 
 
 def pixel_levels(graph, numbers):
-    """What a network makes of each value of a pixel.
+    """The number that each value of a pixel becomes.
 
     Parameters
     ----------
@@ -190,7 +190,7 @@ def check_folder(folder, force=False):
 
 
 def write_folder(folder, files, force=False):
-    """Write files to a folder that appears with all of them or not at all.
+    """Write files to a folder, all of them or none.
 
     Parameters
     ----------

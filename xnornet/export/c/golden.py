@@ -1,4 +1,4 @@
-"""What an exported network has to give: scores of some images, and a digest of what each layer writes.
+"""Expected results of an exported network: scores of some images, and a digest of each layer's output.
 
 They come from the operations' definitions, not from the engine nor from the C.
 """
@@ -36,7 +36,7 @@ def values_of(graph, pixels, levels):
 
 
 def expected_outputs(layers, values):
-    """What each layer writes for each image: words of signs or numbers, as uint32.
+    """Output of each layer for each image: words of signs or numbers, as uint32.
 
     Returns
     -------

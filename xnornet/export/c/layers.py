@@ -37,7 +37,7 @@ FORMULAS = {
     "requantize": "I in another format",
 }
 
-# What a number of each type is called in C, with its bytes.
+# Name in C of each type of number, and its bytes.
 TYPES = {"int16_t": 2, "int32_t": 4, "int64_t": 8, "uint32_t": 4}
 
 COLUMNS = 110
@@ -173,7 +173,7 @@ def _window(window):
 def _rounding(operation, low=None):
     limit = operation.q_out.limit
     shift = min(max(0, _shift(operation)), 63)
-    # Numbers that a filter of scaled inputs rounds are products of three.
+    # A filter with scaled inputs rounds products of three numbers.
     narrow = operation.bound() < NARROW and shift <= 30 and not is_scaled(operation)
     return f"{{{shift}, {-limit if low is None else low}, {limit}, {int(narrow)}}}"
 
@@ -197,7 +197,7 @@ def _filter(function, layer, formats):
     binary = isinstance(operation, Binary)
     window = window_of(operation, x.shape)
     grid = (operation.weights[0], *window.grid(x.shape[1:]))
-    # Windows that overlap are pooled by a layer behind this one.
+    # Overlapping windows are pooled by a separate layer after this one.
     pools = [r for r in layer.following if isinstance(r, MaxPool)] if out.node is not None else []
     pool = pools[0].window if pools else window.__class__((1, 1), (1, 1), ((0, 0), (0, 0)))
     weights = _weights(operation, x.shape)
@@ -217,7 +217,7 @@ def _filter(function, layer, formats):
         fields["borders"] = _pair(borders_of(operation, x.shape))
     if out.signs:
         t, flips, pooled = fold(operation, layer.following, largest)
-        # A filter whose sign is turned is the filter of the opposite weights.
+        # A filter with inverted sign is the filter with negated weights.
         weights = np.where(flips.reshape(-1, *[1] * (weights.ndim - 1)), -weights, weights)
         t = np.where(flips, 1 - t, t)
         bits = 64 if wide else 16 if np.abs(t).max() < 1 << 15 else 32
@@ -262,7 +262,7 @@ def _weights(operation, shape):
 def _pack(function, layer, formats):
     (x,) = layer.inputs
     t, flips, _ = fold(None, layer.following, formats[x.node].limit, x.shape[0])
-    # What no number reaches does not fit 16 bits; what every number reaches is turned instead.
+    # A threshold that no number reaches does not fit 16 bits; one that all reach is inverted instead.
     never = t > formats[x.node].limit
     t, flips = np.where(never, -formats[x.node].limit, t), flips ^ never
     t = function.array("int16_t", "t", t if t.any() else None)

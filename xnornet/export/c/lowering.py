@@ -1,4 +1,4 @@
-"""From a graph to layers of C: which kernel computes what, in which form, and where in the arena.
+"""Lower a graph to layers in C: choose the kernels, the forms of data and their places in the arena.
 
 A value lies in the arena as signs, a bit each, wherever all that read it read signs, and as numbers of 16
 bits elsewhere. Between a layer with weights and the next signs, affine layers, rectifiers and pooling become
@@ -41,13 +41,13 @@ __all__ = [
     "window_of",
 ]
 
-# Of the arena, and of all that lies in it.
+# Alignment of the arena and of everything in it.
 ALIGNMENT = 4
 
 SCALAR = (Rectify, Clip, LeakyRectify, Requantize)
 MOVING = (Flatten, Reshape, Slice, Pad, Upscale, Concatenate)
 
-# Layers whose output may take the place of their input.
+# Layers whose output may overwrite their input.
 IN_PLACE = ("affine", "pointwise")
 
 
@@ -72,7 +72,7 @@ class Memory:
 
 @dataclass(eq=False)
 class Value:
-    """What a layer writes.
+    """Output of a layer.
 
     Attributes
     ----------

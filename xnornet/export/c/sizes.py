@@ -4,13 +4,13 @@ from xnornet.errors import ModelError
 
 __all__ = ["CODE", "STACK", "arena_of", "check_fit", "sizes"]
 
-# Bytes of the kernels' code at most, for a Cortex-M4 by gcc -Os.
+# Upper bound of the kernels' code in bytes, for a Cortex-M4 with gcc -Os.
 CODE = 8192
 
-# Bytes of the stack that the kernels and what calls them take at most, for 32-bit processors.
+# Upper bound of the stack of kernels and their callers in bytes, for 32-bit processors.
 STACK = 1024
 
-# Layers named where a network does not fit.
+# Number of layers that are named if a network does not fit.
 NAMED = 3
 
 
@@ -35,7 +35,7 @@ def _code(function):
 
 
 def check_fit(export, flash=None, ram=None):
-    """Raise ModelError where a network takes more than so many bytes, naming the layers that take most."""
+    """Raise ModelError if a network takes more bytes than the limit, naming the largest layers."""
     found = sizes(export)
     layers = list(zip(export.layers, export.functions, strict=True))
     parts = {
@@ -45,10 +45,10 @@ def check_fit(export, flash=None, ram=None):
     for name, limit in (("flash", flash), ("ram", ram)):
         if limit is not None and found[name] > limit:
             most = sorted(parts[name].items(), key=lambda item: -item[1])[:NAMED]
-            told = ", ".join(f"{layer} {number}" for layer, number in most)
+            largest = ", ".join(f"{layer} {number}" for layer, number in most)
             raise ModelError(
                 f"{export.name} takes {found[name]} bytes of {name.replace('ram', 'RAM')}, and there are "
-                f"{limit}; most of it: {told}"
+                f"{limit}; most of it: {largest}"
             )
 
 

@@ -63,7 +63,7 @@ def page(export, dataset=None, white=255):
         "title": html.escape(export.name),
         "what": html.escape(export.title),
         "generator": html.escape(f"xnornet {export.version}; {check_compilers()}"),
-        # No text in it may end the script.
+        # No text in the data may close the script element.
         "network": json.dumps(network, indent=1).replace("<", "\\u003c"),
         "module": base64.b64encode(module).decode(),
     }

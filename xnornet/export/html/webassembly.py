@@ -22,7 +22,7 @@ void *memset(void *to, int byte, size_t count);
 FLAGS = ["--target=wasm32", "-std=c99", "-O2", "-nostdlib", "-nostdlibinc", "-mbulk-memory", "-I."]
 LINKED = ["-Wl,--no-entry", "-Wl,--strip-all", "-Wl,-z,stack-size=16384"]
 
-# What the page calls. Signs of layers are copied as they are written, since the arena is used again.
+# Functions that the page calls. Signs of layers are copied at once, since the arena is reused.
 PROGRAM = """#include <string.h>
 
 static void after_layer(int layer, const void *y);

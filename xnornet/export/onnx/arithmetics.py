@@ -1,4 +1,4 @@
-"""What the numbers of a model are: exact integers, real numbers, or real numbers that QONNX quantizes.
+"""The arithmetic of a model: exact integers, real numbers, or real numbers that QONNX quantizes.
 
 Between operations all are float32, which holds integers of 16 bits exactly. Within one, ``bound`` says what
 an exact result needs: float32 below ``2**24``, float64 below ``2**53``, else 64-bit integers.
@@ -17,7 +17,7 @@ __all__ = ["Exact", "Quantized", "Real"]
 
 FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 
-# Powers of two that float32 holds as normal numbers.
+# Exponents of the powers of two that are normal numbers in float32.
 MAX_EXPONENT = 126
 
 # The domain of QONNX's operators.
@@ -207,7 +207,7 @@ class Exact(Real):
     def convolve(self, x, weights, lengths, window, groups, shape, grid, bound):
         if _type_for(bound) == FLOAT32:
             return super().convolve(x, weights, lengths, window, groups, shape, grid, bound)
-        # ONNX Runtime convolves no float64: a product of matrices, of all that each window meets.
+        # ONNX Runtime has no convolution in float64: use a matrix product over the windows.
         outputs, fan_in = lengths[0], int(np.prod(lengths[1:]))
         columns = self._columns(x, window, groups, shape, grid)
         weights = self.add("Reshape", weights, np.array([groups, outputs // groups, fan_in], np.int64))
@@ -233,7 +233,7 @@ class Exact(Real):
 
 
 class Quantized(Real):
-    """Real numbers in float32, which QONNX's operators round to the formats of the integers.
+    """Real numbers in float32, rounded to the formats of the integers by QONNX's operators.
 
     Signs are a ``MultiThreshold`` at 0, of scale 1. Where windows meet padding, the signs there are -1, and a
     constant for each pixel corrects the product: so signs are +1 and -1 everywhere, and their product may be

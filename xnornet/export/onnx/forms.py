@@ -1,4 +1,4 @@
-"""One ONNX form for each operation, whatever its numbers are.
+"""One ONNX form for each operation, independent of its arithmetic.
 
 A form is a function of the operation, of an arithmetic (``xnornet.export.onnx.arithmetics``), of the shape of
 the first input without the batch axis, and of the inputs, names of values. It returns the output's name. An

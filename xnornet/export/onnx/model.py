@@ -1,4 +1,4 @@
-"""A graph as an ONNX model: its nodes one by one, what it takes and gives, and what there is to tell."""
+"""A graph as an ONNX model: its nodes, its inputs and outputs, and its metadata."""
 
 import json
 
@@ -18,17 +18,17 @@ from xnornet.graph import check_graph
 
 __all__ = ["save_onnx", "to_onnx", "to_qonnx"]
 
-# The oldest version of the operators that holds all that is used, and of the file that may hold it.
+# Oldest versions of the operator set and of the file format that support all operators used.
 OPSET, IR_VERSION = 17, 8
 
-# What a protocol buffer may hold.
+# Largest size of a protocol buffer.
 MAX_BYTES = (1 << 31) - 1
 
 
 def to_onnx(graph, info=None, real=False):
     """A graph as an ONNX model of ordinary operators.
 
-    Its input is ``pixels``, uint8, where ``info`` tells the scaling of pixels, and else ``images``, float32,
+    Its input is ``pixels``, uint8, where ``info`` records the scaling of pixels, else ``images``, float32,
     scaled as the network's training images were. Its output is ``scores``.
 
     Parameters
@@ -169,9 +169,9 @@ def _annotate(model, name, kind):
 
 
 def _describe(model, graph, info, q_out):
-    """Write what there is to tell of a model into its metadata, all of it text, lists and objects as JSON."""
+    """Write the description of a model into its metadata, as text; lists and objects as JSON."""
     names = class_names_of(info)
-    told = {
+    metadata = {
         "network": info.get("network"),
         "dataset": info.get("dataset"),
         "class_names": None if names is None else json.dumps(names),
@@ -179,7 +179,7 @@ def _describe(model, graph, info, q_out):
         "scores": "real numbers" if q_out is None else f"integers, in units of 2**{-q_out.f}",
         "info": json.dumps(info),
     }
-    helper.set_model_props(model, {f"xnornet.{k}": v for k, v in told.items() if v is not None})
+    helper.set_model_props(model, {f"xnornet.{k}": v for k, v in metadata.items() if v is not None})
 
 
 def _input_sentence(levels, graph):

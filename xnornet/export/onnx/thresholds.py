@@ -1,4 +1,4 @@
-"""From a binary layer to the next one's signs: one comparison of integers, written as an affine operation.
+"""Fold everything between two binary layers into one comparison of integers, as an affine operation.
 
 What lies between such layers where inputs are not scaled, ``xnornet.engine.thresholds`` folds to a limit of
 the product of signs. Here the limit takes the place of batch norm: ``s * p + b``, with ``s`` of +1 or -1 and
@@ -16,7 +16,7 @@ __all__ = ["with_thresholds"]
 
 
 def with_thresholds(graph):
-    """A graph of the same signs, in which thresholds stand for all that lies between binary layers.
+    """A graph with the same signs, in which thresholds replace everything between binary layers.
 
     Parameters
     ----------
