@@ -86,3 +86,11 @@ def test_a_module_is_the_one_that_its_package_shows():
         package, _, own = name.rpartition(".")
         shown = getattr(importlib.import_module(package or name), own, module)
         assert shown is module or not isinstance(shown, ModuleType), name
+
+
+def test_constants_are_theano_s():
+    """The numbers that Theano 1.0.5 itself defines, and programs may read."""
+    for home in (theano.tensor, importlib.import_module("theano.tensor.basic")):
+        assert (home.float16_atol, home.float32_atol, home.float64_atol) == (1e-3, 1e-5, 1e-8)
+        assert (home.float16_rtol, home.float32_rtol, home.float64_rtol) == (1e-3, 1e-5, 1e-5)
+    assert importlib.import_module("theano.misc.pkl_utils").min_recursion == 3000

@@ -371,3 +371,26 @@ def test_checkpoints_keep_some_steps_and_the_gradient():
     kept, gradient = f(H0)
     np.testing.assert_allclose(kept, [H0**3, H0**6])
     np.testing.assert_allclose(gradient, 6 * H0**5)
+
+
+def test_padding_under_a_mask_changes_neither_loss_nor_gradient():
+    """What the guide says of sequences of many lengths; a loop in NumPy gives the loss."""
+    rng = np.random.default_rng(0)
+    x, mask, U = rng.normal(size=(5, 2, 3)), np.array([[1, 1]] * 3 + [[1, 0]] * 2), rng.normal(size=(3, 3))
+    X, M, W = T.tensor3(), T.matrix(), theano.shared(U.astype("float32"))
+    states, _ = theano.scan(
+        lambda m, x, h: m[:, None] * T.tanh(x + T.dot(h, W)) + (1 - m[:, None]) * h,
+        [M, X],
+        T.zeros_like(X[0]),
+    )
+    loss = ((states * M[:, :, None]).sum(axis=0) / M.sum(axis=0)[:, None]).sum()
+    f = theano.function([X, M], [loss, T.grad(loss, W)])
+    short = f(x.astype("float32"), mask.astype("float32"))
+    padded = f(*(np.concatenate([a, np.zeros((3, *a.shape[1:]))]).astype("float32") for a in (x, mask)))
+    h, total = np.zeros((2, 3)), np.zeros((2, 3))
+    for m, row in zip(mask[:, :, None], x, strict=True):
+        h = np.where(m, np.tanh(row + h @ U), h)
+        total += m * h
+    np.testing.assert_allclose(short[0], (total / mask.sum(axis=0)[:, None]).sum(), rtol=1e-5)
+    for ours, ours_padded in zip(short, padded, strict=True):
+        np.testing.assert_allclose(ours, ours_padded, rtol=1e-5, atol=1e-6)
