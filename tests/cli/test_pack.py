@@ -188,7 +188,7 @@ def test_the_engine_needs_no_network_library(packed):
 )
 def test_formats_of_a_packed_model_are_chosen_already(packed, capsys, mode, options, told):
     assert run_test(packed, "--mode", mode, *options) == 1
-    assert f"leave out {told}, or pack the weights anew" in error_line(capsys)
+    assert f"leave out {told}, or pack the weights again" in error_line(capsys)
 
 
 @pytest.mark.parametrize("threads, status", [(0, 2), (-1, 2), (MOST_THREADS + 1, 1)])

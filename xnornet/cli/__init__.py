@@ -91,7 +91,7 @@ class _Log:
             tqdm.write(line, file=sys.stdout)
             sys.stdout.flush()
         except OSError:
-            # A closed pipe or a full disk behind the screen is no reason to lose what is trained.
+            # A closed pipe or a full disk must not end a training run.
             sys.stdout = open(os.devnull, "w")
         self._append(line)
 
@@ -100,7 +100,7 @@ class _Log:
         self._append(f"error: {message}")
 
     def warning(self, message, *where, **options):
-        """What Python calls with a warning. Its place in the code tells nothing to who runs a command."""
+        """Print a warning without its place in the code, which does not help users of a command."""
         message = " ".join(str(message).split())
         print(f"warning: {message}", file=sys.stderr)
         self._append(f"warning: {message}")
@@ -113,13 +113,16 @@ class _Log:
             with open(self._path, "a", encoding="utf-8") as file:
                 file.write(line + "\n")
         except OSError as error:
-            # What is printed is no reason to lose what is trained.
-            print(f"warning: {self._path}: cannot be written ({error.strerror}); going on", file=sys.stderr)
+            # A log that cannot be written must not end a training run.
+            print(
+                f"warning: {self._path}: cannot be written ({error.strerror}); continuing without it",
+                file=sys.stderr,
+            )
             self._path = None
 
 
 def _origin(error):
-    """The import that failed first: Lasagne hides why Theano's did behind advice of its own."""
+    """The import error that came first: Lasagne replaces Theano's error with its own advice."""
     before = None if error.__suppress_context__ else error.__context__
     both = isinstance(error, ImportError) and isinstance(before, ImportError)
     return _origin(before) if both else error

@@ -12,7 +12,7 @@ __all__ = ["add_dataset_options", "check_dataset_named", "image_size", "load_dat
 def add_dataset_options(command, dataset=None, fits=False):
     """Add --data, and unless a dataset is chosen beforehand, --images and what belongs to it.
 
-    ``fits`` is for commands that no model tells how pictures are to be prepared.
+    ``fits`` adds the options for preparing pictures, for commands that do not read them from a model.
     """
     add_data_option(command)
     if dataset is not None:

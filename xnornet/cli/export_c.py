@@ -42,7 +42,7 @@ def export_to_c(arguments, log):
     )
     log(
         f"exported {arguments.out}: {export.name}, flash {flash} (constants {constants}), RAM {ram} (arena "
-        f"{arena}, stack {stack}); `make -C {arguments.out}` compares it with what it has to give"
+        f"{arena}, stack {stack}); `make -C {arguments.out}` compares its output with the expected one"
     )
     return 0
 

@@ -22,7 +22,7 @@ __all__ = [
 
 CALIBRATION_IMAGES = 2000
 
-# They have no default of their own, so that it is known which were given.
+# Without defaults, so that options that were given can be recognized.
 FORMAT_OPTIONS = {
     "input_bits": "magnitude bits of the image",
     "data_bits": "magnitude bits of each layer's output",
@@ -39,7 +39,7 @@ class Loaded:
     network : str or None
         Name of the network, if it is known.
     header : dict
-        What is told of the model, beside it or in it.
+        The model's header, from the file beside it or from the model itself.
     graph : Graph
         Of real parameters, or if ``is_packed`` in integers.
     is_packed : bool
@@ -66,8 +66,8 @@ def add_net_option(command):
 def add_format_options(command):
     """Add the options of fixed-point formats."""
     for name, meaning in FORMAT_OPTIONS.items():
-        option, told = f"--{name.replace('_', '-')}", f"{meaning} (default: {FORMATS[name]})"
-        command.add_argument(option, type=bits, metavar="N", help=told)
+        option, text = f"--{name.replace('_', '-')}", f"{meaning} (default: {FORMATS[name]})"
+        command.add_argument(option, type=bits, metavar="N", help=text)
 
 
 def add_batch_size_option(command):
@@ -107,12 +107,12 @@ def load_without_dataset(arguments, log):
     Returns
     -------
     (Graph, dict, bool)
-        In integers if the model is packed, what is told of it, and whether it is packed.
+        In integers if the model is packed; its header; and whether it is packed.
 
     Raises
     ------
     ModelError, UsageError
-        The file is missing or damaged, or nothing tells of which network it is.
+        The file is missing or damaged, or its network is unknown.
     """
     header, graph = _open_file(arguments)
     if graph is not None:

@@ -28,7 +28,7 @@ def add_pack(command):
         "--calibrate",
         dest="dataset",
         choices=sorted(NETWORKS_OF),
-        help="dataset on whose training images the integer bits of data are chosen (or your own: --images)",
+        help="dataset whose training images choose the integer bits of data (or your own: --images)",
     )
     add("--out", type=Path, required=True, metavar="FILE.npz", help="packed model to write")
     add(
@@ -36,7 +36,7 @@ def add_pack(command):
         type=positive(int),
         default=CALIBRATION_IMAGES,
         metavar="N",
-        help="training images to calibrate on, or all if they are fewer",
+        help="number of training images to calibrate on, or all if there are fewer",
     )
     add("--json", action="store_true", help="print one JSON object instead of a sentence")
     add_net_option(command)

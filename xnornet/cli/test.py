@@ -57,7 +57,7 @@ def add_test(command, dataset):
         "--calibrate",
         type=positive(int),
         metavar="N",
-        help="training images that integer bits of data are chosen on "
+        help="training images used for calibration, which chooses the integer bits of data "
         f"(default: {CALIBRATION_IMAGES}, or all)",
     )
     add(
@@ -123,7 +123,7 @@ def _check_formats_left(arguments):
         options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
         raise UsageError(
             f"{arguments.model}: is packed, and formats are chosen when packing; leave out {options}, or "
-            "pack the weights anew"
+            "pack the weights again"
         )
 
 

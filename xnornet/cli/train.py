@@ -40,21 +40,21 @@ def add_train(command, dataset):
     add(
         "--schedule",
         choices=SCHEDULES,
-        help=f"how the rate gets from first to last{_default(own)}",
+        help=f"how the rate changes from first to last{_default(own)}",
     )
     add("--optimizer", choices=OPTIMIZERS, help=f"Adam, or Nesterov's momentum of 0.9{_default(own)}")
     add(
         "--weight-decay",
         type=not_negative,
         metavar="SHARE",
-        help=f"of each weight that a step takes away, times the rate{_default(own)}",
+        help=f"weight decay: share of each weight that a step subtracts, times the rate{_default(own)}",
     )
     add("--loss", choices=LOSSES, help=f"squared hinge, or cross entropy of the softmax{_default(own)}")
     add(
         "--label-smoothing",
         type=not_negative,
         metavar="SHARE",
-        help=f"of the target of cross entropy that all classes get alike{_default(own)}",
+        help=f"label smoothing: share of the cross entropy's target spread over all classes{_default(own)}",
     )
     add(
         "--patience",
@@ -76,26 +76,31 @@ def add_train(command, dataset):
     )
     if dataset in (None, *COLOR):
         add("--whiten", action="store_true", help="whiten the images (contrast normalization and ZCA)")
-    add("--seed", type=natural, default=0, help="of weights, dropout, order and augmentation of images")
+    add(
+        "--seed",
+        type=natural,
+        default=0,
+        help="random seed of weights, dropout, order and augmentation of images",
+    )
     add(
         "--init",
         type=Path,
         metavar="FILE.npz",
-        help="weights of the same network to begin with, or a packed model of it",
+        help="initial weights: those of the same network, or a packed model of it",
     )
     add_set_option(command)
     add(
         "--for-engine",
         action="store_true",
-        help="find out before training whether the packed engine can run the network",
+        help="check before training whether the packed engine can run the network",
     )
     add(
         "--out",
         type=Path,
         metavar="FILE.npz",
-        help="weights to write; header, log, curves and checkpoint lie beside it (default: runs/NET.npz)",
+        help="weights to write; header, log, curves and checkpoint are beside it (default: runs/NET.npz)",
     )
-    add("--resume", action="store_true", help="go on from the last checkpoint of the same run")
+    add("--resume", action="store_true", help="resume the run from its last checkpoint")
     add(
         "--max-minutes",
         type=positive(float),
@@ -103,7 +108,7 @@ def add_train(command, dataset):
         help="stop after M minutes with a checkpoint (default: when all epochs are done)",
     )
     add_devices_option(command, "")
-    add("--log", type=Path, metavar="FILE", help="append what is printed to a file as well")
+    add("--log", type=Path, metavar="FILE", help="also append the output to a file")
     add_dataset_options(command, dataset, fits=True)
     command.set_defaults(
         command=_train,
