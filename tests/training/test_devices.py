@@ -29,6 +29,7 @@ def over_devices(floatX, *counts):
         "THEANO_FLAGS": f"floatX={floatX}",
         "PYTHONPATH": str(ROOT),
         "XNORNET_THREADS": "1",
+        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
     }
     program = [sys.executable, str(Path(__file__).with_name("over_devices.py")), *map(str, counts)]
     printed = subprocess.run(program, env=environment, capture_output=True, text=True, check=True).stdout
