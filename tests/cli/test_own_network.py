@@ -224,3 +224,20 @@ def test_images_of_other_classes_are_refused(place, weights, capsys):
     np.savez("mine.npz", **{**np.load("mine.npz"), "class_names": ["x", "y", "z"]})
     line, _ = refuses(capsys, "test", "--images", "mine.npz", "--model", "m.npz")
     assert "has the classes a, b, c; those of mine are x, y, z" in line
+
+
+def test_images_on_disk_are_tested_and_packed_as_those_in_memory(place, weights, capsys, monkeypatch):
+    def results():
+        assert main(["pack", "--images", "mine.npz", "--model", "m.npz", "--out", "p.npz"]) == 0
+        with np.load("p.npz") as file:
+            yield {name: bytes(file[name]) for name in file.files}
+        for model, mode in (("m.npz", "float"), ("m.npz", "fixed"), ("p.npz", "packed")):
+            capsys.readouterr()
+            argv = ["--mode", mode, "--batch-size", "2", "--no", "5", "--json"]
+            assert main(["test", "--images", "mine.npz", "--model", model, *argv]) == 0
+            found = json.loads(capsys.readouterr().out)
+            yield {name: found[name] for name in ("errors", "images", "mode")}
+
+    in_memory = list(results())
+    monkeypatch.setattr("xnornet.data.stored.available_memory", lambda: 0)
+    assert list(results()) == in_memory
