@@ -29,6 +29,11 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests/strategies")]
 # Without what else belongs to the package.
 sys.modules["xnornet.ops"] = ops = ModuleType("xnornet.ops")
 ops.__path__ = [str(ROOT / "xnornet/ops")]
+# One device computes all.
+sys.modules["xnornet.ops.shares"] = shares = ModuleType("xnornet.ops.shares")
+shares.count_shares = lambda: 1
+shares.on_shares = lambda compute, arrays, axes, result_axis: compute(*arrays)
+shares.padded_to = lambda array, axis, multiple: array
 
 from direct_calls import direct_call  # noqa: E402
 from sign_products import GRADIENTS, Convolution, Product  # noqa: E402

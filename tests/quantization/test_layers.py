@@ -127,7 +127,7 @@ REFUSED = {
     "batch norm of pixels": (lambda: BatchNormLayer(source(), axes=0), "BatchNormLayer: .*; use axes='auto'"),
     "own formula": (
         lambda: Doubled(source(), 3),
-        "Doubled: .* of its own, not as DenseLayer; use De",
+        "Doubled: its get_output_for differs from that of DenseLayer; use De",
     ),
     "open length": (lambda: NINLayer(InputLayer((None, 2, None, 3)), 1), "InputLayer: its output has shape"),
     "product": (
