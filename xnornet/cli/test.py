@@ -133,18 +133,22 @@ def _calibration_images(arguments, loaded):
 
 def _scores(arguments, loaded, images):
     """Scores of the images, and their format, None for real ones."""
+    if arguments.mode == "float":
+        return _simulated(arguments, loaded.graph, images, real=True), None
+    graph = loaded.graph
+    if not loaded.is_packed:
+        graph = quantized(arguments, loaded, _calibration_images(arguments, loaded))
+    simulated_or_packed = _simulated if arguments.mode == "fixed" else _packed_scores
+    return simulated_or_packed(arguments, graph, images), graph.q_out
+
+
+def _simulated(arguments, graph, images, real=False):
+    # Not for the engine, which needs no JAX.
     from xnornet.devices import mesh_of
     from xnornet.graph import simulate
 
     mesh = mesh_of(arguments.devices)
-    if arguments.mode == "float":
-        return simulate(loaded.graph, images, arguments.batch_size, True, progress=True, mesh=mesh), None
-    graph = loaded.graph
-    if not loaded.is_packed:
-        graph = quantized(arguments, loaded, _calibration_images(arguments, loaded))
-    if arguments.mode == "fixed":
-        return simulate(graph, images, arguments.batch_size, progress=True, mesh=mesh), graph.q_out
-    return _packed_scores(arguments, graph, images), graph.q_out
+    return simulate(graph, images, arguments.batch_size, real, progress=True, mesh=mesh)
 
 
 def _packed_scores(arguments, graph, images):
