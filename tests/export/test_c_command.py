@@ -128,7 +128,7 @@ def test_an_operation_without_a_form_in_c_is_refused():
             return n
 
     graph = Graph.chain((2, 2, 2), [Quantize(Q(7, 0)), Odd()])
-    with pytest.raises(ModelError, match=r"node 1 \(None\): has no form in C"):
+    with pytest.raises(ModelError, match=r"node 1 \(\): has no form in C"):
         export_c(graph, "odd", np.zeros(256, np.int16))
 
 
