@@ -1,6 +1,8 @@
 """What is refused in a graph, and that what lies just within each limit is not."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
+from types import UnionType
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -33,6 +35,7 @@ from xnornet.graph import (
     Window,
     check_graph,
 )
+from xnornet.graph.operation import KINDS, kind_of_field
 
 WHOLE = Window((1, 1), (1, 1), NO_PAD)
 
@@ -52,6 +55,16 @@ def assert_refused(model, message):
     with pytest.raises(ModelError, match=message) as error:
         check_graph(model)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("operation", KINDS.values())
+def test_annotations_that_are_read_at_run_time_are_classes(operation):
+    """Hints of NumPy's are classes in some of its versions only."""
+    for field in fields(operation):
+        kind, _ = kind_of_field(field)
+        assert isinstance(kind, type)
+        hints = get_args(field.type) if isinstance(field.type, UnionType) else (field.type,)
+        assert kind is not np.ndarray or np.ndarray in hints
 
 
 def test_a_model_of_every_record_passes(model):

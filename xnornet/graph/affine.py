@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from numpy.typing import NDArray
+import numpy as np
 
 from xnornet.fixedpoint import Q
 from xnornet.graph.checks import check_bias, check_shape
@@ -30,9 +30,9 @@ class Affine(Operation):
     q_in, q_out : Q
     """
 
-    scale: NDArray
+    scale: np.ndarray
     q_scale: Q | None
-    b: NDArray
+    b: np.ndarray
     q_b: Q | None
     q_in: Q | None
     q_out: Q | None

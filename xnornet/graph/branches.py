@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from numpy.typing import NDArray
+import numpy as np
 
 from xnornet.errors import ModelError
 from xnornet.fixedpoint import Q
@@ -34,7 +34,7 @@ class Add(Operation):
     q_out : Q
     """
 
-    coefficients: NDArray
+    coefficients: np.ndarray
     q_coefficients: Q | None = None
     shifts: tuple[int, ...] = ()
     q_in: Q | None = None

@@ -28,7 +28,7 @@ class Filter(Operation):
 
     window: Window | None
     groups: int
-    b: NDArray | None
+    b: np.ndarray | None
     q_b: Q | None
 
     @property
@@ -97,7 +97,7 @@ class Binary(Filter):
     """Base of binary layers: ``B``, ``alpha``, and a formula of them in :meth:`scaled`."""
 
     signs: Signs
-    alpha: NDArray
+    alpha: np.ndarray
     q_alpha: Q | None
 
     @property
@@ -167,9 +167,9 @@ class XNOR(Binary):
     """
 
     signs: Signs
-    alpha: NDArray
+    alpha: np.ndarray
     q_alpha: Q | None
-    b: NDArray | None
+    b: np.ndarray | None
     q_b: Q | None
     scale_inputs: bool
     window: Window | None
@@ -220,9 +220,9 @@ class Linear(Filter):
     b, q_b, window, q_in, q_out, groups : as in XNOR
     """
 
-    W: NDArray
+    W: np.ndarray
     q_W: Q | None
-    b: NDArray | None
+    b: np.ndarray | None
     q_b: Q | None
     window: Window | None
     q_in: Q | None

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from numpy.typing import NDArray
+import numpy as np
 
 from xnornet.errors import ModelError
 from xnornet.fixedpoint import Q
@@ -40,7 +40,7 @@ class Clip(Operation):
     q_limits : Q
     """
 
-    limits: NDArray
+    limits: np.ndarray
     q_limits: Q | None = None
     kind = "clip"
 
@@ -73,7 +73,7 @@ class LeakyRectify(Operation):
     q_in, q_out : Q
     """
 
-    slope: NDArray
+    slope: np.ndarray
     q_slope: Q | None = None
     q_in: Q | None = None
     q_out: Q | None = None

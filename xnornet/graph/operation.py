@@ -149,7 +149,11 @@ class Operation:
 
 
 def kind_of_field(field: Field) -> tuple[Any, bool]:
-    """Type of a parameter, and whether it may be None."""
+    """Type of a parameter, and whether it may be None.
+
+    Annotations of parameters are read when programs run. So an array is ``np.ndarray`` there: ``NDArray`` is
+    a class in some versions of NumPy, and in others it is none.
+    """
     kind: Any = field.type
     optional = isinstance(kind, UnionType)
     if optional:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from xnornet.errors import ModelError
 from xnornet.fixedpoint import Q
@@ -86,7 +85,7 @@ class AveragePool(Pool):
 
     window: Window
     ignore_border: bool
-    factor: NDArray
+    factor: np.ndarray
     q_factor: Q | None = None
     q_in: Q | None = None
     q_out: Q | None = None

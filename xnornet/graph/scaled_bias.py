@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from numpy.typing import NDArray
+import numpy as np
 
 from xnornet.fixedpoint import Q
 from xnornet.graph.filters import Binary
@@ -32,9 +32,9 @@ class ScaledBias(Binary):
     """
 
     signs: Signs
-    alpha: NDArray
+    alpha: np.ndarray
     q_alpha: Q | None
-    b: NDArray
+    b: np.ndarray
     q_b: Q | None
     q_in: Q | None
     q_out: Q | None
