@@ -7,7 +7,7 @@ it lies beside the weights as ``NAME.whitening.npz``, and the header has its che
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,17 +15,11 @@ from numpy.typing import NDArray
 from xnornet import data
 from xnornet.archives import write_atomically
 from xnornet.catalog import NETWORKS_OF
-from xnornet.data.dataset import FULL_SCALE, LEVELS, Pixels
+from xnornet.data.dataset import FULL_SCALE, LEVELS, Dataset, Pixels
 from xnornet.data.pictures import channels_of, color_of
 from xnornet.data.whitening import Whitening
 from xnornet.errors import DataError, ModelError
 from xnornet.hints import Shape, StrPath
-
-if TYPE_CHECKING:
-    from xnornet.data.dataset import Dataset
-
-if TYPE_CHECKING:
-    from xnornet.data.dataset import Dataset
 
 __all__ = [
     "class_names_of",
@@ -60,7 +54,7 @@ def save_whitening(path: StrPath, whitening: Whitening) -> None:
     write_atomically(whitening_path(path), lambda file: np.savez(file, **whitening.arrays))
 
 
-def preprocessing_of(dataset: "Dataset") -> dict[str, Any]:
+def preprocessing_of(dataset: Dataset) -> dict[str, Any]:
     """What a header says of a dataset's images.
 
     Returns
