@@ -16,6 +16,8 @@ from tqdm import tqdm
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
 
+from paired import compared, lines  # noqa: E402
+
 import theano  # noqa: E402
 from xnornet.data.dataset import Dataset, Pixels, Split  # noqa: E402
 from xnornet.training import RECIPES  # noqa: E402
@@ -41,9 +43,7 @@ def main():
         f"cifar10_convnet of width {arguments.width:g}, batch {arguments.batch_size}, median of "
         f"{arguments.steps} steps each, in turns"
     )
-    for name in ("plain", "augmented"):
-        print(f"{name:9s} {result[name]['median_ms']:8.1f} ms   quartiles {result[name]['quartiles_ms']}")
-    print(f"augmented / plain: {result['ratio']:.3f}, of pairs of neighbours: {result['paired_ratio']:.3f}")
+    print(*lines(result, "augmented", "plain"), sep="\n")
 
 
 def measure(width, batch_size, count):
@@ -65,17 +65,7 @@ def measure(width, batch_size, count):
             steps[name].step(rows, *([draws] if kinds[name] else []))
             if turn >= 0:
                 seconds[name].append(time.perf_counter() - begun)
-    times = {name: 1e3 * np.array(values) for name, values in seconds.items()}
-    result = {
-        name: {
-            "median_ms": float(np.median(values)),
-            "quartiles_ms": np.percentile(values, [25, 75]).round(1).tolist(),
-        }
-        for name, values in times.items()
-    }
-    result["ratio"] = result["augmented"]["median_ms"] / result["plain"]["median_ms"]
-    result["paired_ratio"] = float(np.median(times["augmented"] / times["plain"]))
-    return result
+    return compared(seconds, "augmented", "plain")
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
 
 from lasagne.layers import Conv2DLayer, DenseLayer, InputLayer  # noqa: E402
 from memory import resident  # noqa: E402
+from paired import compared, lines  # noqa: E402
 
 import theano  # noqa: E402
 from xnornet.archives import write_rows  # noqa: E402
@@ -91,16 +92,7 @@ def measure(folder, width, batch_size, count, augment=True):
             losses[name].append(steps[name].step(rows, *draws)[0])
             if turn >= 3:
                 seconds[name].append(time.perf_counter() - begun)
-    times = {name: 1e3 * np.array(values) for name, values in seconds.items()}
-    result = {
-        name: {
-            "median_ms": float(np.median(values)),
-            "quartiles_ms": np.percentile(values, [25, 75]).round(1).tolist(),
-        }
-        for name, values in times.items()
-    }
-    result["ratio"] = result["disk"]["median_ms"] / result["memory"]["median_ms"]
-    result["paired_ratio"] = float(np.median(times["disk"] / times["memory"]))
+    result = compared(seconds, "disk", "memory")
     result["same_losses"] = losses["disk"] == losses["memory"]
     return result
 
@@ -159,25 +151,22 @@ def _small(input_var, input_shape, num_classes):
 
 
 def _table(arguments, result):
-    lines = [
+    same = "are the same" if result["same_losses"] else "DIFFER"
+    *kinds, ratios = lines(result, "disk", "memory")
+    table = [
         f"cifar10_convnet of width {arguments.width:g}, batch {arguments.batch_size}, median of "
-        f"{arguments.steps} steps each, in turns"
+        f"{arguments.steps} steps each, in turns",
+        *kinds,
+        f"{ratios}; losses {same}",
     ]
-    for name in ("memory", "disk"):
-        kind = result[name]
-        lines.append(f"{name:9s} {kind['median_ms']:8.1f} ms   quartiles {kind['quartiles_ms']}")
-    lines.append(
-        f"disk / memory: {result['ratio']:.3f}, of pairs of neighbours: {result['paired_ratio']:.3f}; losses "
-        f"{'are the same' if result['same_losses'] else 'DIFFER'}"
-    )
     if run := result.get("whole_run"):
         place = "on disk" if run["on_disk"] else "in memory"
-        lines.append(
+        table.append(
             f"{run['images']} images, {run['images_bytes'] / 1e9:.2f} GB, {place}: an epoch and a test in "
             f"{run['seconds']:.0f} s; peak memory of the whole process {run['peak_bytes'] / 1e9:.2f} GB, of "
             f"which {run['imports_bytes'] / 1e9:.2f} GB its imports"
         )
-    return "\n".join(lines)
+    return "\n".join(table)
 
 
 if __name__ == "__main__":
