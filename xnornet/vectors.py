@@ -24,12 +24,14 @@ __all__ = [
     "PAIR_BLOCK",
     "TILE",
     "copy_64",
+    "fence",
     "instruction_set",
     "pack_at_most",
     "pack_nonnegative",
     "pack_positive",
     "pair_tile",
     "scale_64",
+    "stream_64",
     "sum_64",
     "tile",
 ]
@@ -616,6 +618,35 @@ def copy_64(typing_context, n, first, to, to_first):
 
 
 @intrinsic
+def stream_64(typing_context, n, first, to, to_first):
+    """:func:`copy_64` to a place whose address is a multiple of 64 bytes, past the caches.
+
+    What is not read again soon so costs one passage to memory, where a usual store first reads what it
+    overwrites. Other threads see it after :func:`fence`.
+    """
+
+    def generate(context, builder, signature, arguments):
+        numbers = _load_64(context, builder, signature.args[0], *arguments[:2])
+        once = builder.module.add_metadata([INT32(1)])
+        store = _store_64(context, builder, signature.args[2], *arguments[2:], numbers, align=64)
+        store.set_metadata("nontemporal", once)
+        return context.get_dummy_value()
+
+    return types.void(n, types.intp, to, types.intp), generate
+
+
+@intrinsic
+def fence(typing_context):
+    """Let other threads see what was stored before, past the caches too."""
+
+    def generate(context, builder, signature, arguments):
+        builder.fence("seq_cst")
+        return context.get_dummy_value()
+
+    return types.void(), generate
+
+
+@intrinsic
 def scale_64(typing_context, n, first, scale, b, place, shift, low, high):
     """``n = clip(round_half_even((n * scale + b) * 2**-shift), low, high)`` for 64 numbers.
 
@@ -690,10 +721,10 @@ def _rounded(builder, n, shift, low, high):
     return builder.select(builder.icmp_signed(">", n, high), high, n)
 
 
-def _store_64(context, builder, kind, array, first, numbers):
+def _store_64(context, builder, kind, array, first, numbers, align=2):
     data = context.make_array(kind)(context, builder, array).data
     element = ir.IntType(kind.dtype.bitwidth)
     pointer = _at(builder, data, element, first)
     if numbers.type.element != element:
         numbers = builder.trunc(numbers, ir.VectorType(element, 64))
-    builder.store(numbers, builder.bitcast(pointer, numbers.type.as_pointer()), align=2)
+    return builder.store(numbers, builder.bitcast(pointer, numbers.type.as_pointer()), align=align)

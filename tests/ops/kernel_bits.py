@@ -47,6 +47,7 @@ CASES = [
     Convolution((1, 4, 4, 64), (32, 64, 5, 5), ((2, 2), (2, 2))),
     Product(5, 5000, 70),
     Product(100, 130, 300),
+    Product(30, 68, 128),
 ]
 
 
@@ -69,3 +70,7 @@ for case, kind in itertools.product(CASES, ("normal", "of all magnitudes")):
     found = compute(case, H, B, g)
     assert (found[0] == case.forward(H, B)).all()
     print(hashlib.sha256(b"".join(np.asarray(a).tobytes() for a in found)).hexdigest())
+p, m, v, g = np.abs(np.random.default_rng(2).normal(size=(4, 70, 90))).astype(np.float32)
+numbers = np.array([0.1, 0.01, 0.9, 0.1, 0.999, 0.001, 1e-8, 1], np.float32)
+found = [*native.adam(p, m, v, g, numbers), *(native.mean_magnitude(p, axis) for axis in (0, 1))]
+print(hashlib.sha256(b"".join(np.asarray(a).tobytes() for a in found)).hexdigest())

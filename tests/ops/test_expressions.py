@@ -78,6 +78,29 @@ def test_factors_are_means_of_magnitudes(seed, a, b, c, d):
         np.testing.assert_allclose(channels[i, 0, j, k], expected, rtol=1e-12)
 
 
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    "shape, axes", [((300, 220), (0,)), ((220, 300), (1,)), ((70, 5, 15, 13), (1, 2, 3))]
+)
+def test_alpha_and_its_gradient_are_those_of_its_formula(shape, axes, mode):
+    """Of as many weights as the kernel takes."""
+    rng = np.random.default_rng(0)
+    array = rng.normal(size=shape).astype("float32")
+    array[rng.random(shape) < 0.1] = 0
+    W, c = T.TensorType("float32", shape=shape)(), T.fvector()
+    alpha = ops.alpha(W, axes)
+    to_W = theano.grad((alpha * c).sum(), W)
+    to_c = theano.grad((to_W * W).sum(), c)
+    mean = np.abs(array).astype(float).mean(axis=axes)
+    factor = np.arange(1, len(mean) + 1).astype("float32")
+    means, again, gradient = theano.function([W, c], [alpha, to_c, to_W], mode=mode)(array, factor)
+    np.testing.assert_allclose(means, mean, rtol=1e-5)
+    np.testing.assert_allclose(again, mean, rtol=1e-5)
+    along = factor if axes == (0,) else factor.reshape(-1, *[1] * len(axes))
+    expected = np.sign(array) * along / (array.size / len(mean))
+    np.testing.assert_allclose(gradient, expected, rtol=1e-6)
+
+
 @pytest.mark.parametrize("groups", [2, 3, 6])
 def test_groups_have_means_of_their_own(groups):
     array = grid(np.random.default_rng(groups), 2, 6, 3, 4)

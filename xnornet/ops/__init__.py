@@ -7,10 +7,12 @@ import xnornet.versions  # noqa: F401  # isort: skip  (before anything imports N
 
 from xnornet.ops.convolution import computed_by, convolve_signs, gradients_in, multiply_signs
 from xnornet.ops.expressions import alpha, beta, binarize, box_sum, channel_mean, pad_widths
-from xnornet.ops.native import instruction_set, takes_product
+from xnornet.ops.native import instruction_set, prepare_updates, takes_product
 from xnornet.ops.plain import Geometry, takes_convolution
+from xnornet.ops.updates import Adam
 
 __all__ = [
+    "Adam",
     "Geometry",
     "alpha",
     "beta",
@@ -23,6 +25,7 @@ __all__ = [
     "instruction_set",
     "multiply_signs",
     "pad_widths",
+    "prepare_updates",
     "takes_convolution",
     "takes_product",
 ]

@@ -2,13 +2,16 @@
 
 import jax.numpy as jnp
 import numpy as np
+from pytensor.gradient import disconnected_type
 
 import theano.tensor as T
 from theano.compile.channels_last import channels_last, elementwise
 from theano.compile.translation import jax_version
 from theano.gof import Apply, Op
+from theano.tensor import TensorType
 from theano.tensor.signal.pool import Pool
 from theano.versions import shape_rule
+from xnornet.ops import native
 
 __all__ = ["alpha", "beta", "binarize", "box_sum", "channel_mean", "pad_widths"]
 
@@ -60,7 +63,105 @@ def alpha(W, axes):
     -------
     vector, one number per output channel
     """
-    return abs(W).mean(axis=axes)
+    (kept,) = set(range(W.ndim)) - {a % W.ndim for a in axes}
+    return MeanMagnitude(kept)(W)
+
+
+class MeanMagnitude(Op):
+    """Mean of ``|W|`` over all axes but one.
+
+    Parameters
+    ----------
+    kept : int
+        That axis.
+    """
+
+    __props__ = ("kept",)
+
+    def __init__(self, kept):
+        self.kept = kept
+
+    def make_node(self, W):
+        W = T.as_tensor_variable(W)
+        return Apply(self, [W], [TensorType(W.type.dtype, shape=(W.type.shape[self.kept],))()])
+
+    def perform(self, node, inputs, output_storage):
+        (W,) = inputs
+        output_storage[0][0] = np.abs(W).mean(axis=self.others(W)).astype(W.dtype)
+
+    @shape_rule
+    def infer_shape(self, node, shapes):
+        return [(shapes[0][self.kept],)]
+
+    def others(self, W):
+        """The axes that the mean is over."""
+        return tuple(axis for axis in range(W.ndim) if axis != self.kept)
+
+    def pullback(self, inputs, outputs, cotangents):
+        (W,), (g,) = inputs, cotangents
+        fan_in = T.prod([W.shape[axis] for axis in self.others(W)]).astype(W.dtype)
+        return [SignTimes(self.kept)(W, g / fan_in)]
+
+
+@jax_version(MeanMagnitude)
+def _jax_mean_magnitude(op, **kwargs):
+    def mean_magnitude(W):
+        if op.kept == 0 and native.takes_weights(W):
+            return native.mean_magnitude(W.reshape((len(W), -1)), 1)
+        if op.kept == 1 and W.ndim == 2 and native.takes_weights(W):
+            return native.mean_magnitude(W, 0)
+        return jnp.abs(W).mean(axis=op.others(W))
+
+    return mean_magnitude
+
+
+class SignTimes(Op):
+    """``sign(W) * c``, with 0 where ``W`` is 0, for a vector ``c`` along an axis of ``W``.
+
+    Parameters
+    ----------
+    axis : int
+    """
+
+    __props__ = ("axis",)
+
+    def __init__(self, axis):
+        self.axis = axis
+
+    def make_node(self, W, c):
+        W, c = map(T.as_tensor_variable, (W, c))
+        return Apply(self, [W, c], [W.type()])
+
+    def along(self, W, c):
+        """``c`` as an array that broadcasts over ``W``."""
+        return c.reshape([-1 if axis == self.axis else 1 for axis in range(W.ndim)])
+
+    def perform(self, node, inputs, output_storage):
+        W, c = inputs
+        output_storage[0][0] = (np.sign(W) * self.along(W, c)).astype(W.dtype)
+
+    @shape_rule
+    def infer_shape(self, node, shapes):
+        return [shapes[0]]
+
+    def connection_pattern(self, node):
+        return [[False], [True]]
+
+    def pullback(self, inputs, outputs, cotangents):
+        (W, _), (g,) = inputs, cotangents
+        others = [axis for axis in range(W.ndim) if axis != self.axis]
+        return [disconnected_type(), (g * T.sgn(W)).sum(axis=others)]
+
+
+@jax_version(SignTimes)
+def _jax_sign_times(op, **kwargs):
+    def sign_times(W, c):
+        # A product with ``jnp.sign`` XLA would join with the sums that ``c`` is made of, which takes a pass
+        # over the weights' gradient of its own.
+        c = op.along(W, c)
+        return jnp.where(W > 0, c, jnp.where(W < 0, -c, 0))
+
+    return sign_times
 
 
 def beta(I):

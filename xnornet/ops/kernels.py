@@ -17,7 +17,7 @@ import numpy as np
 
 from xnornet.machine_code import part
 from xnornet.ops.custom_calls import argument, argument_shape, option, result, result_shape
-from xnornet.vectors import BLOCK, PAIR_BLOCK, pack_positive, pair_tile, tile
+from xnornet.vectors import BLOCK, PAIR_BLOCK, fence, pack_positive, pair_tile, stream_64, tile
 
 __all__ = [
     "DEPTH",
@@ -39,6 +39,9 @@ ROWS = 4
 
 # Channels whose signs lie beside each other in the filters' gradient.
 LANES = 16
+
+# Bytes that an address has to be a multiple of to be stored to past the caches.
+ALIGNED = 64
 
 # Largest whole number that a real one is rounded to.
 LARGEST = np.float32(32767)
@@ -408,25 +411,27 @@ def filter_gradient(thread, threads, frame):
     numbers = np.zeros((batch, rows, pairs, PAIR_BLOCK), np.int32)
     sums = np.empty((kh * kw, lanes * LANES, PAIR_BLOCK), np.float32)
     first, last = _share(_blocks(filters, PAIR_BLOCK), thread, threads)
+    is_single = images <= batch and oh <= rows
+    # Where whole tiles of a matrix are computed at once, they are stored past the caches.
+    streams = matrix and is_single and channels % ROWS == 0 and filters % PAIR_BLOCK == 0
+    streams = streams and across.ctypes.data % ALIGNED == 0
     for block in range(first, last):
         filter_first = block * PAIR_BLOCK
         width = min(PAIR_BLOCK, filters - filter_first)
-        # Whole tiles of a matrix are summed up where they belong.
-        direct = matrix and width == PAIR_BLOCK and channels % LANES == 0
-        if direct:
-            across[:, filter_first : filter_first + width] = 0
         sums[:] = 0
-        target = across.reshape(-1)[filter_first:] if direct else sums.reshape(-1)
         for n in range(0, images, batch):
             for y in range(0, oh, rows):
                 part = (n, min(batch, images - n), y, min(rows, oh - y))
                 scale = _pair_gradient(g, part, filter_first, width, numbers)
-                _pair_signs(H, part, (kh, left, top), signs)
-                _add_products(
-                    signs, numbers, part, (kh, kw), scale, target, filters if direct else PAIR_BLOCK
-                )
-        if not direct:
+                if block == first or not is_single:
+                    _pair_signs(H, part, (kh, left, top), signs)
+                if streams:
+                    _stream_products(signs, numbers, part, scale, across, filter_first)
+                else:
+                    _add_products(signs, numbers, part, (kh, kw), scale, sums)
+        if not streams:
             _give_out(sums, filter_first, width, flip, matrix, out, across)
+    fence()
 
 
 @part
@@ -476,35 +481,45 @@ def _pair_signs(H, part, window, signs):
 
 
 @part
-def _add_products(signs, numbers, part, size, scale, target, apart):
-    """Add a block's products to ``target``, in which a tap's channels lie ``apart``."""
+def _add_products(signs, numbers, part, size, scale, sums):
+    """Add a block's products to the sums of each tap's channels."""
     _, count, _, deep = part
     kh, kw = size
     lanes, parities, batch, rows, wide, _ = signs.shape
     _, block_rows, pairs, _ = numbers.shape
-    flat, flat_numbers = signs.reshape(-1), numbers.reshape(-1)
+    flat, flat_numbers, target = signs.reshape(-1), numbers.reshape(-1), sums.reshape(-1)
     shape = (deep, pairs, wide * LANES)
     for i in range(kh):
         for j in range(kw):
             for k in range(count):
-                first_number = k * block_rows * pairs * PAIR_BLOCK
+                first = k * block_rows * pairs * PAIR_BLOCK
                 for c in range(0, lanes * LANES, ROWS):
                     place = (((c // LANES * parities + j % 2) * batch + k) * rows + i) * wide + j // 2
-                    place = place * LANES + c % LANES
-                    firsts = (place, place + 1, place + 2, place + 3)
-                    sums_first = ((i * kw + j) * lanes * LANES + c) * apart
-                    pair_tile(
-                        flat,
-                        firsts,
-                        LANES,
-                        shape,
-                        flat_numbers,
-                        first_number,
-                        scale,
-                        target,
-                        sums_first,
-                        apart,
-                    )
+                    firsts = _neighbours(place * LANES + c % LANES)
+                    to = ((i * kw + j) * lanes * LANES + c) * PAIR_BLOCK
+                    pair_tile(flat, firsts, LANES, shape, flat_numbers, first, scale, target, to, PAIR_BLOCK)
+
+
+@part
+def _stream_products(signs, numbers, part, scale, across, first):
+    """Products of all rows of a matrix, to the columns from ``first`` on, past the caches."""
+    lanes, _, _, _, wide, _ = signs.shape
+    channels, columns = across.shape
+    flat, flat_numbers, target = signs.reshape(-1), numbers.reshape(-1), across.reshape(-1)
+    shape = (1, numbers.shape[2], wide * LANES)
+    sums = np.empty(ROWS * PAIR_BLOCK, np.float32)
+    for c in range(0, channels, ROWS):
+        sums[:] = 0
+        firsts = _neighbours(c // LANES * wide * LANES + c % LANES)
+        pair_tile(flat, firsts, LANES, shape, flat_numbers, 0, scale, sums, 0, PAIR_BLOCK)
+        for r in range(ROWS):
+            stream_64(sums, r * PAIR_BLOCK, target, (c + r) * columns + first)
+
+
+@part
+def _neighbours(place):
+    """The places of a tile's rows."""
+    return place, place + 1, place + 2, place + 3
 
 
 @part

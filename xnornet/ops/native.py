@@ -10,24 +10,28 @@ import numpy as np
 from theano.compile.translation import with_64_bits
 from theano.tensor.nnet.abstract_conv import pads_less
 from xnornet import vectors
-from xnornet.ops import kernels
+from xnornet.ops import kernels, weight_kernels
 from xnornet.ops.custom_calls import CustomCall
 from xnornet.ops.shares import count_shares, on_shares, padded_to
 from xnornet.vectors import BLOCK, PAIR_BLOCK
 
 __all__ = [
+    "adam",
     "available",
     "convolve",
     "filter_gradient",
     "image_gradient",
     "instruction_set",
     "matrix_gradient",
+    "mean_magnitude",
     "multiply",
     "prepare_convolution",
     "prepare_product",
+    "prepare_updates",
     "row_gradient",
     "takes_convolution",
     "takes_product",
+    "takes_weights",
     "works",
 ]
 
@@ -38,12 +42,17 @@ _pair_filters = CustomCall(kernels.pair_filters)
 _image_gradient = CustomCall(kernels.image_gradient)
 _row_gradient = CustomCall(kernels.row_gradient)
 _filter_gradient = CustomCall(kernels.filter_gradient)
+_adam = CustomCall(weight_kernels.adam)
+_mean_magnitude = CustomCall(weight_kernels.mean_magnitude)
 
 # Products of a sign and a number of 16 bits whose sum 32 bits hold.
 MOST_PRODUCTS = 2**16
 
 # Fan-in, and with it the sums of signs, that 16 bits hold.
 MOST_SIGNS = 2**15 - 1
+
+# Weights from which on it pays to call a kernel for a pass over them.
+MANY_WEIGHTS = 2**16
 
 # Rows of a matrix that are summed up at once: fewer than products may be, and their pairs stay in a cache.
 MATRIX_ROWS = 2**12
@@ -88,6 +97,17 @@ def takes_product(rows, channels, outputs):
     """Whether the kernels take matrices of these lengths, as :func:`multiply` does, and their gradients."""
     short = channels <= MOST_SIGNS and outputs <= MOST_PRODUCTS
     return available() and min(rows, channels, outputs) > 0 and short and works()
+
+
+def takes_weights(W):
+    """Whether :func:`adam` and :func:`mean_magnitude` take an array. Several devices leave weights to XLA."""
+    large = W.dtype == np.float32 and W.size >= MANY_WEIGHTS
+    return available() and large and count_shares() == 1 and works()
+
+
+def prepare_updates():
+    """Begin to compile :func:`adam` and :func:`mean_magnitude`."""
+    _prepare(_adam, _mean_magnitude)
 
 
 def prepare_product(gradients):
@@ -237,6 +257,29 @@ def matrix_gradient(H, g):
     if count_shares() > 1:
         g = padded_to(g, 1, count_shares() * PAIR_BLOCK)
     return on_shares(of_share, (H, g), (None, 1), 1)[:, :outputs]
+
+
+def adam(p, m, v, g, numbers):
+    """New weights and moments, as ``xnornet.ops.updates.Adam`` has them.
+
+    Parameters
+    ----------
+    p, m, v, g : float32 array
+        Weights, their moments and their gradient, of one shape.
+    numbers : float32 array, ``(8,)``
+        As the kernel takes them.
+
+    Returns
+    -------
+    list of three arrays of that shape
+    """
+    return _adam((_shape(p.shape, np.float32),) * 3, p, m, v, g, numbers, options=(p.size,))
+
+
+def mean_magnitude(W, axis):
+    """Mean of the magnitudes of a float32 matrix over an axis."""
+    out = _shape((W.shape[1 - axis],), np.float32)
+    return _mean_magnitude(out, W, options=(axis == 0,))
 
 
 ONE_TAP, UNPADDED = (1, 1, 1, 1), ((0, 0), (0, 0))

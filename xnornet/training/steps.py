@@ -11,7 +11,7 @@ import theano.tensor as T
 from xnornet import devices, networks
 from xnornet.data.dataset import Pixels, scale_bytes
 from xnornet.errors import TrainingError
-from xnornet.layers import clip_weights
+from xnornet.layers import clip_weights, clipped_adam
 from xnornet.ops import gradients_in
 from xnornet.training.ahead import Ahead, reads_ahead
 
@@ -155,7 +155,7 @@ class Steps:
         return theano.function(
             inputs,
             [loss, errors],
-            updates=clip_weights(updates, self.layer),
+            updates=updates,
             givens={images: batch.astype(images.dtype), labels: classes[rows]},
             name="training_step",
             shardings=self._divided(*inputs),
@@ -166,15 +166,15 @@ class Steps:
         return None if self._mesh is None else dict.fromkeys(inputs, devices.divided(self._mesh))
 
     def _updates(self, loss, recipe):
-        trainable = lasagne.layers.get_all_params(self.layer, trainable=True)
+        decay = recipe.weight_decay
         if recipe.optimizer == "adam":
-            updates = lasagne.updates.adam(loss, trainable, learning_rate=self._lr)
-        else:
-            updates = lasagne.updates.nesterov_momentum(loss, trainable, learning_rate=self._lr)
-        if recipe.weight_decay:
+            return clipped_adam(loss, self.layer, self._lr, weight_decay=decay)
+        trainable = lasagne.layers.get_all_params(self.layer, trainable=True)
+        updates = lasagne.updates.nesterov_momentum(loss, trainable, learning_rate=self._lr)
+        if decay:
             for p in lasagne.layers.get_all_params(self.layer, trainable=True, regularizable=True):
-                updates[p] = updates[p] - self._lr * np.asarray(recipe.weight_decay, p.dtype) * p
-        return updates
+                updates[p] = updates[p] - self._lr * np.asarray(decay, p.dtype) * p
+        return clip_weights(updates, self.layer)
 
     def set_lr(self, lr):
         """Set the optimizer's rate."""
