@@ -67,7 +67,7 @@ __version__ = "1.1.0+xnornet"
 dot = tensor.dot
 
 
-def clone(output, replace=None, strict=True, share_inputs=True):
+def clone(output, replace=None, strict=True, share_inputs=True, copy_inputs=None):
     """Copy the graph of ``output``, replacing variables on the way.
 
     Parameters
@@ -80,12 +80,15 @@ def clone(output, replace=None, strict=True, share_inputs=True):
     share_inputs : bool
         Keep the graph's inputs. Otherwise they are copied; the copy of a shared variable holds the same
         value as the original, and setting either sets both.
+    copy_inputs : bool, optional
+        The older name of ``share_inputs``.
 
     Returns
     -------
     Variable or list of Variable
     """
-    return clone_replace(output, replace=replace, rebuild_strict=strict, copy_inputs_over=share_inputs)
+    shared = share_inputs if copy_inputs is None else copy_inputs
+    return clone_replace(output, replace=replace, rebuild_strict=strict, copy_inputs_over=shared)
 
 
 def _warn_of_a_second_theano():

@@ -378,13 +378,13 @@ reconstruct_graph safe_new scan_can_remove_outs traverse
 
 theano.sparse: AddSD AddSS AddSSData EqualSD EqualSS GreaterEqualSD GreaterEqualSS GreaterThanSD
 GreaterThanSS LessEqualSD LessEqualSS LessThanSD LessThanSS MulSD MulSS MulSV Neg NotEqualSD
-NotEqualSS SparseConstant SparseConstantSignature SparseType SparseVariable SquareDiagonal
-StructuredAddSV | constant hash_from_sparse sgn structured_monoid
+NotEqualSS SquareDiagonal
+StructuredAddSV | constant hash_from_sparse structured_monoid
 
 theano.sparse.basic: AddSD AddSS AddSSData EqualSD EqualSS GreaterEqualSD GreaterEqualSS
 GreaterThanSD GreaterThanSS LessEqualSD LessEqualSS LessThanSD LessThanSS MulSD MulSS MulSV Neg
-NotEqualSD NotEqualSS SparseConstant SparseConstantSignature SparseVariable SquareDiagonal
-StructuredAddSV | constant sgn structured_monoid
+NotEqualSD NotEqualSS SquareDiagonal
+StructuredAddSV | constant structured_monoid
 
 theano.sparse.opt: AddSD_ccode CSMGradC MulSDCSC MulSDCSR MulSVCSR SamplingDotCSR StructuredAddSVCSR
 StructuredDotCSC StructuredDotCSR UsmmCscDense | csm_grad_c mul_s_d_csc mul_s_d_csr mul_s_v_csr
@@ -401,8 +401,6 @@ csr_fbinomial multinomial poisson
 theano.sparse.sandbox.test_sp: TestSP |
 
 theano.sparse.sandbox.truedot:  |
-
-theano.sparse.type: SparseType |
 
 theano.tensor: ARange AdvancedBooleanIncSubtensor AdvancedBooleanIndexingError
 AdvancedBooleanSubtensor AdvancedIncSubtensor AdvancedIncSubtensor1 AdvancedIndexingError

@@ -59,8 +59,8 @@ MODULES = {
     "theano.scan_module.scan_op": "scan.op",
     "theano.scan_module.scan_opt": "scan.rewriting",
     "theano.scan_module.scan_views": "scan.views",
-    "theano.sparse": "sparse sparse.basic sparse.math",
-    "theano.sparse.basic": "sparse.basic sparse.math",
+    "theano.sparse": "sparse sparse.basic sparse.math sparse.variable",
+    "theano.sparse.basic": "sparse.basic sparse.math sparse.variable",
     "theano.sparse.sharedvar": "sparse.sharedvar",
     "theano.sparse.type": "sparse.type",
     "theano.sparse.utils": "sparse.utils",
@@ -95,12 +95,18 @@ _OURS = {
     "theano.compile.pfunc": {"Param": "theano.compile:In", "pfunc": "theano.compile:function"},
     "theano.scan_module.scan": {"scan": "theano.scan_module"},
     "theano.scan_module.scan_checkpoints": {"scan_checkpoints": "theano.scan_module"},
+    **dict.fromkeys(
+        ("theano.sparse", "theano.sparse.basic", "theano.sparse.type"),
+        {"SparseType": "pytensor.sparse.type:SparseTensorType", "sgn": "pytensor.sparse.math:sign"},
+    ),
     "theano.tensor.nnet.ctc": {"ctc": "theano.tensor.nnet"},
     "theano.tensor.basic": dict.fromkeys(
         ("TensorVariable", "abs_", "addbroadcast", "batched_dot", "batched_tensordot")
-        + ("flatten", "inv", "sgn", "stack"),
+        + ("col", "dot", "flatten", "inv", "is_flat", "matrix", "mean", "row", "scalar", "sgn", "stack")
+        + (*(f"tensor{n}" for n in range(3, 8)), "tile", "vector"),
         "theano.tensor",
     ),
+    "theano.tensor.extra_ops": dict.fromkeys(("repeat", "unravel_index"), "theano.tensor"),
     "theano.tensor.blas": {"batched_dot": "theano.tensor"},
 }
 
@@ -121,15 +127,18 @@ class _Alias(ModuleType):
 
 def _find(module, name):
     """A name that a module of Theano's had: PyTensor's, a module below it, or what stands in for it."""
+    below = f"{module}.{name}"
     for home in MODULES.get(module, "").split():
         try:
-            return getattr(importlib.import_module(f"pytensor.{home}"), name)
+            found = getattr(importlib.import_module(f"pytensor.{home}"), name)
         except (ImportError, AttributeError):
             continue
+        # PyTensor's module of that name may lack what Theano's had.
+        is_alias = isinstance(found, ModuleType) and below in MODULES
+        return importlib.import_module(below) if is_alias else found
     try:
         return stand_in(module, name)
     except AttributeError:
-        below = f"{module}.{name}"
         if below in MODULES or below in ABSENT:
             return importlib.import_module(below)
         raise

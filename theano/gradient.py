@@ -57,10 +57,11 @@ def Lop(f, wrt, eval_points, consider_constant=None, disconnected_inputs="raise"
     )
 
 
-def Rop(f, wrt, eval_points):
+def Rop(f, wrt, eval_points, disconnected_outputs="raise", return_disconnected="zero"):
     """Right product ``df/dwrt . eval_points`` (Jacobian times vector).
 
-    As in Theano, ``wrt`` is part of its graph even where ``f`` is linear.
+    As in Theano, ``wrt`` is part of its graph even where ``f`` is linear. What does not depend on ``wrt`` has
+    zeros, whatever the last two arguments say.
     """
     outputs, inputs, points = (
         [pt.as_tensor_variable(v) for v in (value if isinstance(value, list | tuple) else [value])]

@@ -166,12 +166,13 @@ def test_steps_read_shared_variables_and_keep_float32(mode):
 @pytest.mark.parametrize("mode", MODES)
 def test_map_reduce_and_folds_equal_loops(mode):
     xs = T.dvector()
-    mapped, _ = theano.map(lambda x: x**2, xs)
-    summed, _ = theano.reduce(lambda x, total: total + x, xs, T.constant(0.0, dtype="float64"))
+    # From the fourth argument on by position, as Theano had them.
+    mapped, _ = theano.map(lambda x: x**2, xs, [], -1, True)
+    summed, _ = theano.reduce(lambda x, total: total + x, xs, T.constant(0.0, dtype="float64"), [], True)
     left, _ = theano.foldl(lambda x, y: 2 * y + x, xs, T.constant(0.0, dtype="float64"))
     right, _ = theano.foldr(lambda x, y: 2 * y + x, xs, T.constant(0.0, dtype="float64"))
     results = theano.function([xs], [mapped, summed, left, right], mode=mode)(H0)
-    np.testing.assert_allclose(results[0], H0**2)
+    np.testing.assert_allclose(results[0], H0[::-1] ** 2)
     np.testing.assert_allclose(results[1], H0.sum())
     np.testing.assert_allclose(results[2], np.polyval(H0, 2))
     np.testing.assert_allclose(results[3], np.polyval(H0[::-1], 2))

@@ -29,7 +29,7 @@ from pytensor.graph.traversal import ancestors, get_var_by_name
 from pytensor.graph.utils import MissingInputError
 from pytensor.link.basic import Container
 from pytensor.scan.op import Scan
-from pytensor.tensor.type import TensorType
+from pytensor.tensor.type import DenseTensorType, TensorType
 
 from theano.compile.channels_last import with_channels_last
 from theano.compile.indexing import Lengths, must_check_indices, raise_index_error, with_checked_indices
@@ -265,6 +265,9 @@ class Function:
         mode = config.mode if mode is None else mode
         if not _is_jax(mode):
             self._fallback = self._compile_fallback(_find_mode(mode))
+        elif any(map(_is_sparse, ancestors(expressions))):
+            # SciPy does the work, and Numba would compile for minutes.
+            self._fallback = self._compile_fallback(get_mode("FAST_COMPILE"))
         elif not all(map(_is_tensor, self._variables())):
             self._fallback = self._compile_fallback(get_mode(None))
         else:
@@ -852,6 +855,11 @@ def _clone(expressions, replacements, strict=True):
 
 def _is_tensor(variable):
     return isinstance(variable.type, TensorType)
+
+
+def _is_sparse(variable):
+    # The type of PyTensor's sparse matrices derives from that of tensors.
+    return _is_tensor(variable) and not isinstance(variable.type, DenseTensorType)
 
 
 def _flatten_outputs(outputs):

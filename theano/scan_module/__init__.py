@@ -22,7 +22,18 @@ from theano.updates import OrderedUpdates
 __all__ = ["foldl", "foldr", "map", "reduce", "scan", "scan_checkpoints", "until"]
 
 
-def scan(fn, sequences=None, outputs_info=None, non_sequences=None, n_steps=None, **options):
+def scan(
+    fn,
+    sequences=None,
+    outputs_info=None,
+    non_sequences=None,
+    n_steps=None,
+    truncate_gradient=-1,
+    go_backwards=False,
+    mode=None,
+    name=None,
+    **options,
+):
     """Apply ``fn`` along the first axis of ``sequences``, carrying states.
 
     Parameters are Theano's. Returns ``(outputs, updates)``. A shared variable that a step reads advances from
@@ -37,6 +48,10 @@ def scan(fn, sequences=None, outputs_info=None, non_sequences=None, n_steps=None
         outputs_info=outputs_info,
         non_sequences=non_sequences,
         n_steps=n_steps,
+        truncate_gradient=truncate_gradient,
+        go_backwards=go_backwards,
+        mode=mode,
+        name=name,
         **options,
     )
     return outputs, OrderedUpdates(updates)
@@ -62,27 +77,27 @@ def scan_checkpoints(
     return outputs, OrderedUpdates(updates)
 
 
-def map(fn, sequences, non_sequences=None, **options):
+def map(fn, sequences, non_sequences=None, truncate_gradient=-1, go_backwards=False, mode=None, name=None):
     """Apply ``fn`` to every step of ``sequences``. Returns ``(outputs, updates)``."""
-    return scan(fn, sequences, non_sequences=non_sequences, **options)
+    return scan(fn, sequences, None, non_sequences, None, truncate_gradient, go_backwards, mode, name)
 
 
-def reduce(fn, sequences, outputs_info, non_sequences=None, **options):
+def reduce(fn, sequences, outputs_info, non_sequences=None, go_backwards=False, mode=None, name=None):
     """Carry states through ``sequences`` and keep the last ones. Returns ``(outputs, updates)``."""
-    outputs, updates = scan(fn, sequences, outputs_info, non_sequences, **options)
+    outputs, updates = scan(fn, sequences, outputs_info, non_sequences, None, -1, go_backwards, mode, name)
     if isinstance(outputs, list | tuple):
         return [output[-1] for output in outputs], updates
     return outputs[-1], updates
 
 
-def foldl(fn, sequences, outputs_info, non_sequences=None, **options):
+def foldl(fn, sequences, outputs_info, non_sequences=None, mode=None, name=None):
     """``reduce`` from the first step to the last."""
-    return reduce(fn, sequences, outputs_info, non_sequences, **options)
+    return reduce(fn, sequences, outputs_info, non_sequences, False, mode, name)
 
 
-def foldr(fn, sequences, outputs_info, non_sequences=None, **options):
+def foldr(fn, sequences, outputs_info, non_sequences=None, mode=None, name=None):
     """``reduce`` from the last step to the first."""
-    return reduce(fn, sequences, outputs_info, non_sequences, go_backwards=True, **options)
+    return reduce(fn, sequences, outputs_info, non_sequences, True, mode, name)
 
 
 def _is_one(n_steps):

@@ -1,5 +1,7 @@
 """Symbolic tensors: everything of ``pytensor.tensor``, and Theano's names for what was renamed or dropped."""
 
+from functools import wraps
+
 import numpy as np
 import pytensor.tensor
 from pytensor.gradient import grad, hessian, jacobian, verify_grad
@@ -37,22 +39,28 @@ __all__ = [name for name in dir(pytensor.tensor) if not name.startswith("_")] + 
     "batched_dot",
     "batched_tensordot",
     "discrete_dtypes",
+    "dot",
     "extra_ops",
     "flatten",
     "float_dtypes",
     "grad",
     "hessian",
     "inv",
+    "is_flat",
     "jacobian",
+    "mean",
     "nnet",
     "patternbroadcast",
     "random",
+    "repeat",
     "sgn",
     "shared_randomstreams",
     "signal",
     "split",
     "stack",
+    "tile",
     "unbroadcast",
+    "unravel_index",
     "verify_grad",
 ]
 
@@ -62,6 +70,73 @@ sgn = sign  # noqa: F405
 float_dtypes = tuple(t.dtype for t in float_types)
 # The function, in whose place Python has put the module of that name when it was imported.
 var = pytensor.tensor.var
+
+
+def _taking(function, *names):
+    """``function``, which takes what ``names`` say in their order; a name ``a:b`` is ``b`` in PyTensor."""
+    pytensors = dict((name.split(":") * 2)[:2] for name in names)
+
+    @wraps(function)
+    def call(*args, **options):
+        if len(args) > len(pytensors):
+            raise TypeError(f"{function.__name__} takes {', '.join(pytensors)}; got {len(args)} arguments")
+        options = {pytensors.get(name, name): value for name, value in options.items()}
+        return function(**dict(zip(pytensors.values(), args, strict=False)), **options)
+
+    return call
+
+
+scalar, vector, row, col, matrix, tensor3, tensor4, tensor5, tensor6, tensor7 = (
+    _taking(getattr(pytensor.tensor, kind), "name", "dtype")
+    for kind in ("scalar", "vector", "row", "col", "matrix", *(f"tensor{n}" for n in range(3, 8)))
+)
+dot = _taking(pytensor.tensor.dot, "a:l", "b:r")
+repeat = _taking(pytensor.tensor.repeat, "x:a", "repeats", "axis")
+
+
+def mean(input, axis=None, dtype=None, op=False, keepdims=False, acc_dtype=None):
+    """Arithmetic mean along axes, by default of all elements. ``op`` is accepted as in Theano."""
+    return pytensor.tensor.mean(input, axis, dtype, keepdims, acc_dtype)
+
+
+def is_flat(var, ndim=None, outdim=None):
+    """Whether ``var`` has ``ndim`` axes, by default 1; ``outdim`` is its older name."""
+    return var.ndim == next((n for n in (ndim, outdim) if n is not None), 1)
+
+
+def unravel_index(indices, dims, order="C", ndim=None):
+    """Indices of each axis for indices into a flat array; ``ndim`` is the length of ``dims``."""
+    if ndim is not None:
+        dims = pytensor.tensor.specify_shape(dims, (ndim,))
+    return pytensor.tensor.unravel_index(indices, dims, order)
+
+
+def tile(x, reps, ndim=None):
+    """Repeat ``x`` along its axes.
+
+    Parameters
+    ----------
+    x : tensor_like
+    reps : int, vector of int, or sequence of int
+        Repetitions of each axis, the last ones of the result if there are fewer.
+    ndim : int, optional
+        Axes of the result: by default as many as ``x`` or ``reps`` has. A vector of unknown length needs it.
+    """
+    x = as_tensor_variable(x)  # noqa: F405
+    if ndim is None:
+        return pytensor.tensor.tile(x, reps)
+    if not isinstance(reps, list | tuple):
+        reps = as_tensor_variable(reps)  # noqa: F405
+        if reps.ndim == 0:
+            reps = [reps]
+        elif reps.type.shape[0] is not None:
+            reps = [reps[i] for i in range(reps.type.shape[0])]
+        else:
+            missing = ndim - reps.shape[0]
+            reps = [switch(i < missing, 1, reps[maximum(i - missing, 0)]) for i in range(ndim)]  # noqa: F405
+    if not x.ndim <= ndim >= len(reps):
+        raise ValueError(f"{ndim} axes are fewer than the {x.ndim} of x or the {len(reps)} repetitions")
+    return pytensor.tensor.tile(x, [1] * (ndim - len(reps)) + list(reps))
 
 
 def stack(*tensors, axis=0):

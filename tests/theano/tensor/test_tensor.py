@@ -91,3 +91,31 @@ def test_a_variable_is_true_where_theano_is_imported_but_for_comparisons():
 def test_elsewhere_pytensor_refuses_it_as_before():
     with pytest.raises(TypeError, match="boolean"):
         eval("bool(x)", {"x": pytensor.tensor.matrix()})
+
+
+def test_arguments_come_in_theano_s_order_and_under_its_names():
+    x, value = T.dvector(), np.array([1.0, 2, 4])
+    assert T.matrix("m", "int8").dtype == T.tensor3(dtype="int8", name="t").dtype == "int8"
+    assert T.is_flat(x, outdim=1) and not T.is_flat(T.matrix())
+    assert T.mean(x, 0, None, True).ndim == 0 and T.mean(x, 0, None, False, True).ndim == 1
+    results = [T.dot(a=x, b=x), T.repeat(x=x, repeats=2), T.unravel_index(3, T.as_tensor([2, 2]), ndim=2)[1]]
+    first, second, third = theano.function([x], results)(value)
+    assert (first, third) == (21, 1)
+    np.testing.assert_array_equal(second, np.repeat(value, 2))
+    with pytest.raises(TypeError, match="vector takes name, dtype; got 3 arguments"):
+        T.vector("v", "int8", (3,))
+
+
+def test_tile_takes_the_number_of_axes():
+    x, times = T.dvector(), T.ivector()
+    value = np.array([1.0, 2])
+    varied = T.tile(x, times, ndim=3)
+    assert varied.ndim == 3
+    f = theano.function([x], [T.tile(x, r, ndim=2) for r in (2, (2,), (3, 1), T.as_tensor([3, 1]))])
+    for result, reps in zip(f(value), [2, 2, (3, 1), (3, 1)], strict=True):
+        np.testing.assert_array_equal(result, np.tile(value[None], reps))
+    g = theano.function([x, times], varied, mode="FAST_COMPILE")
+    np.testing.assert_array_equal(g(value, [3, 2]), np.tile(value[None, None], (3, 2)))
+    for reps, axes in [(2, 0), ((2, 2), 1)]:
+        with pytest.raises(ValueError, match="axes are fewer"):
+            T.tile(x, reps, ndim=axes)

@@ -11,9 +11,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytensor.tensor as pt
-from pytensor.gradient import grad_not_implemented
-from pytensor.graph.basic import Apply
+from pytensor.gradient import disconnected_type, grad_not_implemented
+from pytensor.graph.basic import Apply, Variable
 from pytensor.graph.op import Op
+from pytensor.scalar.basic import discrete_dtypes
 
 from theano.compile.channels_last import Last, channels_last
 from theano.compile.translation import jax_version
@@ -245,10 +246,82 @@ def _last_pool_grad(op, node, images):
     return [Last(PoolGrad(op.forward.with_channels_last())(*map(images.last, node.inputs)))]
 
 
+class PoolByVariables(Op):
+    """:class:`Pool`, or its gradient, of a window that the graph computes, as from lengths of the input.
+
+    After the tensors come, as inputs, window lengths, strides and paddings, ``ndim`` numbers each. JAX must
+    know them when it compiles: it does where they follow from shapes.
+    """
+
+    __props__ = ("ndim", "ignore_border", "mode", "is_gradient")
+
+    def __init__(self, ndim, ignore_border, mode, is_gradient=False):
+        self.ndim, self.ignore_border, self.mode = ndim, ignore_border, mode
+        self.is_gradient = is_gradient
+
+    def make_node(self, *inputs):
+        inputs = list(map(pt.as_tensor_variable, inputs))
+        x = inputs[0]
+        shape = x.type.shape if self.is_gradient else x.type.shape[: -self.ndim] + (None,) * self.ndim
+        return Apply(self, inputs, [pt.TensorType(x.type.dtype, shape=shape)()])
+
+    def split(self, inputs):
+        """The tensors among the inputs, and tuples of windows, strides and paddings."""
+        n = self.ndim
+        return inputs[: -3 * n], inputs[-3 * n : -2 * n], inputs[-2 * n : -n], inputs[-n:]
+
+    def known(self, inputs):
+        """The tensors among the inputs, and the Op for the numbers."""
+        tensors, *numbers = self.split(inputs)
+        ws, stride, pad = (tuple(map(int, n)) for n in numbers)
+        op = _checked_pool(ws, stride, pad, self.ignore_border, self.mode)
+        return tensors, PoolGrad(op) if self.is_gradient else op
+
+    def perform(self, node, inputs, output_storage):
+        tensors, op = self.known(inputs)
+        op.perform(node, tensors, output_storage)
+
+    @shape_rule
+    def infer_shape(self, node, shapes):
+        if self.is_gradient:
+            return [shapes[0]]
+        _, *numbers = self.split(node.inputs)
+        axes = zip(shapes[0][-self.ndim :], *numbers, strict=True)
+        out = [_num_windows(n + 2 * p, w, s, self.ignore_border) for n, w, s, p in axes]
+        return [(*shapes[0][: -self.ndim], *out)]
+
+    def connection_pattern(self, node):
+        tensors = len(node.inputs) - 3 * self.ndim
+        return [[True]] * tensors + [[False]] * (3 * self.ndim)
+
+    def pullback(self, inputs, outputs, cotangents):
+        tensors = inputs[: -3 * self.ndim]
+        unconnected = [disconnected_type() for _ in range(3 * self.ndim)]
+        if self.is_gradient:
+            return [grad_not_implemented(self, i, v) for i, v in enumerate(tensors)] + unconnected
+        gradient = PoolByVariables(self.ndim, self.ignore_border, self.mode, is_gradient=True)
+        return [gradient(*tensors, *outputs, *cotangents, *inputs[len(tensors) :]), *unconnected]
+
+
+@jax_version(PoolByVariables)
+def _jax_pool_by_variables(op, **kwargs):
+    def pool(*inputs):
+        try:
+            tensors, known = op.known(inputs)
+        except jax.errors.JAXTypeError as error:
+            raise NotImplementedError("Pool of a window that depends on values") from error
+        return (_jax_pool_grad if op.is_gradient else _jax_pool)(known)(*tensors)
+
+    return pool
+
+
 def _num_windows(length, window, stride, ignore_border):
-    """Number of windows on a padded axis; ``length`` may be symbolic."""
+    """Number of windows on a padded axis; the numbers may be symbolic."""
     if ignore_border:
         count = (length - window) // stride + 1
+    elif isinstance(window, Variable) or isinstance(stride, Variable):
+        together = pt.maximum((length - 1 - window + stride) // stride + 1, 1)
+        return pt.switch(pt.ge(stride, window), (length - 1) // stride + 1, together)
     elif stride >= window:
         return (length - 1) // stride + 1
     else:
@@ -273,13 +346,13 @@ def pool_2d(
     Parameters
     ----------
     input : tensor, ``(..., rows, columns)``
-    ws : int or pair of int
+    ws : int or pair of int, or of scalars, or a vector
         Window size (``ds`` in older code).
     ignore_border : bool, optional
         Leave out windows that reach past the padded input; ``False`` if not given, as in Theano.
-    stride : int or pair of int, optional
+    stride : int or pair of int, or of scalars, or a vector, optional
         Distance between windows, by default their size (``st`` in older code).
-    pad : int or pair of int
+    pad : int or pair of int, or of scalars, or a vector
         Rows and columns added on both sides (``padding`` in older code).
     mode : {'max', 'sum', 'average_inc_pad', 'average_exc_pad'}
 
@@ -320,6 +393,13 @@ def _pool(input, ndim, ws, ignore_border, stride, pad, mode):
     pad = _as_tuple(0 if pad is None else pad, ndim, "padding")
     if mode not in MODES:
         raise ValueError(f"Pooling mode {mode!r} does not exist; use one of {', '.join(MODES)}")
+    numbers = *ws, *stride, *pad
+    if any(isinstance(n, Variable) for n in numbers):
+        return PoolByVariables(ndim, bool(ignore_border), mode)(input, *numbers)
+    return _checked_pool(ws, stride, pad, bool(ignore_border), mode)(input)
+
+
+def _checked_pool(ws, stride, pad, ignore_border, mode):
     if min(ws) < 1 or min(stride) < 1 or min(pad) < 0:
         raise ValueError(f"Pooling with window {ws}, stride {stride}, padding {pad}: out of range")
     if any(p >= w for p, w in zip(pad, ws, strict=True)):
@@ -328,11 +408,20 @@ def _pool(input, ndim, ws, ignore_border, stride, pad, mode):
         )
     if any(pad) and not ignore_border:
         raise NotImplementedError("Pooling with padding and a partial border; give ignore_border=True")
-    return Pool(ws, stride, tuple((p, p) for p in pad), bool(ignore_border), mode)(input)
+    return Pool(ws, stride, tuple((p, p) for p in pad), ignore_border, mode)
 
 
 def _as_tuple(value, length, what):
-    values = value if isinstance(value, list | tuple | np.ndarray) else (value,) * length
-    if len(values) != length or not all(isinstance(v, int | np.integer) for v in values):
+    if isinstance(value, Variable) and value.ndim == 1:
+        values = [value[i] for i in range(length)]
+    else:
+        values = value if isinstance(value, list | tuple | np.ndarray) else (value,) * length
+    if len(values) != length or not all(map(_is_integer, values)):
         raise ValueError(f"Pooling over {length} axes takes {length} numbers as {what}; got {value!r}")
-    return tuple(map(int, values))
+    return tuple(v if isinstance(v, Variable) else int(v) for v in values)
+
+
+def _is_integer(value):
+    if isinstance(value, Variable):
+        return value.ndim == 0 and value.dtype in discrete_dtypes
+    return isinstance(value, int | np.integer)

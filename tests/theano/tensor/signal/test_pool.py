@@ -240,8 +240,8 @@ def test_padding_as_wide_as_the_window_is_not_implemented():
         {"ws": (0, 2)},
         {"ws": None},
         {"ws": (2, 2, 2)},
-        {"ws": T.ivector()},
-        {"ws": (T.iscalar(), 2)},
+        {"ws": T.fvector()},
+        {"ws": (T.fscalar(), 2)},
         {"stride": 0},
         {"pad": (-1, 0)},
     ],
@@ -250,6 +250,37 @@ def test_padding_as_wide_as_the_window_is_not_implemented():
 def test_options_that_do_not_exist_are_refused(options):
     with pytest.raises(ValueError):
         pool_2d(T.tensor4(), **{"ws": (2, 2), "ignore_border": True, **options})
+
+
+@pytest.mark.parametrize("theano_mode", MODES)
+@pytest.mark.parametrize("mode, ignore_border", [("max", True), ("average_exc_pad", False)])
+def test_windows_that_follow_from_the_input_equal_those_given_as_numbers(theano_mode, mode, ignore_border):
+    x, shape = T.dtensor3(), (2, 7, 5)
+    value = distinct(shape)
+
+    def outcomes(ws, stride):
+        out = pool_2d(x, ws, ignore_border, stride, mode=mode)
+        return [out, T.grad((out**2).sum(), x), out.shape]
+
+    rows, columns = x.shape[1] // 2, x.shape[2] // 2
+    varied = outcomes((rows, columns), T.stack([rows - 1, columns + 1]))
+    f = theano.function([x], varied + outcomes((3, 2), (2, 3)), mode=theano_mode)
+    results = f(value)
+    for result, expected in zip(results[:3], results[3:], strict=True):
+        np.testing.assert_array_equal(result, expected)
+
+
+def test_a_window_may_be_an_input():
+    x, ws = T.dmatrix(), T.ivector()
+    value = distinct((4, 6))
+    f = theano.function([x, ws], pool_2d(x, ws, ignore_border=True))
+    with pytest.warns(UserWarning, match="JAX cannot: Pool of a window that depends on values"):
+        f(value, (1, 1))
+    for window in [(2, 3), (4, 1)]:
+        expected = pool_with_loops(value, window, window, (0, 0), True, "max")
+        np.testing.assert_array_equal(f(value, window), expected)
+    with pytest.raises(ValueError, match="out of range"):
+        f(value, (0, 1))
 
 
 def test_inputs_of_too_few_axes_are_refused():
