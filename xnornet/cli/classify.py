@@ -43,7 +43,7 @@ def _results(arguments, model, files, left_out, log):
     """What the model finds on some pictures; printed at once unless as JSON. Adds to those left out."""
     import numpy as np
 
-    from xnornet.data.pictures import color_of, read_picture
+    from xnornet.data.pictures import color_of, read_picture, unreadable
 
     channels, *size = model.input_shape
     read, pixels = [], []
@@ -53,7 +53,7 @@ def _results(arguments, model, files, left_out, log):
             read.append(file)
         except DataError as error:
             if not arguments.skip_bad:
-                raise DataError(f"{error}, or leave it out with --skip-bad") from error
+                raise unreadable(error) from error
             left_out.append(str(error))
             if not arguments.json:
                 log(f"left out: {error}")

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from xnornet.archives import read_array_headers, write_atomically, write_rows
 from xnornet.data.arrays import SPLITS, check_class_names, own_name, split_rows
 from xnornet.data.dataset import Dataset, Pixels, Split
-from xnornet.data.pictures import channels_of, is_picture, measure, read_picture, size_text
+from xnornet.data.pictures import channels_of, is_picture, measure, read_picture, size_text, unreadable
 from xnornet.data.stored import Stored, chosen, stays_on_disk
 from xnornet.errors import DataError, ModelError, WriteError
 from xnornet.hints import StrPath
@@ -145,7 +145,7 @@ def from_folder(
         found = _read(listing, size, color, skip_bad, cache, key, report)
     pixels, bad = found
     if bad and not skip_bad:
-        raise DataError(f"{next(iter(bad.values()))}, or leave it out with --skip-bad")
+        raise unreadable(next(iter(bad.values())))
     names = [str(file.relative_to(folder)) for file in listing.files]
     good = np.array([name not in bad for name in names])
     for name in bad:
@@ -291,7 +291,7 @@ def _pictures(listing, measured, size, color, skip_bad, bad):
 
 def _note(bad, listing, file, error, skip_bad):
     if not skip_bad:
-        raise DataError(f"{error}, or leave it out with --skip-bad") from error
+        raise unreadable(error) from error
     bad[str(file.relative_to(listing.folder))] = str(error)
 
 

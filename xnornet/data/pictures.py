@@ -15,7 +15,7 @@ from xnornet.catalog import COLORS
 from xnornet.errors import DataError
 from xnornet.hints import StrPath
 
-__all__ = ["channels_of", "color_of", "is_picture", "measure", "read_picture", "size_text"]
+__all__ = ["channels_of", "color_of", "is_picture", "measure", "read_picture", "size_text", "unreadable"]
 
 SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 
@@ -46,6 +46,11 @@ def size_text(size: Iterable[int]) -> str:
 def is_picture(file: Path) -> bool:
     """Whether a file's name is that of a picture, and not hidden."""
     return file.suffix.lower() in SUFFIXES and not file.name.startswith(".")
+
+
+def unreadable(problem: object) -> DataError:
+    """The error for a picture that cannot be read, where bad pictures are not skipped."""
+    return DataError(f"{problem}, or leave it out with --skip-bad")
 
 
 def measure(file: StrPath) -> tuple[tuple[int, int], str]:
