@@ -139,24 +139,27 @@ def as_model_error(path):
 
 
 def read_array_header(archive, member):
-    """Shape and type that an array's header tells, if it has as many bytes as they take."""
+    """Shape and type from an array's header, checked against the size of its member."""
     with archive.open(member) as file:
-        shape, _, dtype = read_npy_header(file)
-        told = archive.getinfo(member).file_size - file.tell()
-    if not dtype.hasobject and told != math.prod(shape) * dtype.itemsize:
-        raise ValueError(f"{member} of shape {shape} has {told} bytes")
+        shape, _, dtype = read_npy_header(file, member)
+        nbytes = archive.getinfo(member).file_size - file.tell()
+    if not dtype.hasobject and nbytes != math.prod(shape) * dtype.itemsize:
+        raise ValueError(f"{member} of shape {shape} has {nbytes} bytes")
     return shape, dtype
 
 
-def read_npy_header(file):
-    """Shape, whether it is in Fortran order, and type of the array that begins in an open file."""
+def read_npy_header(file, member):
+    """Shape, whether it is in Fortran order, and type of the array that begins in an open file.
+
+    An error names the array by ``member``, its name in the archive.
+    """
     version = np.lib.format.read_magic(file)
     read = {
         (1, 0): np.lib.format.read_array_header_1_0,
         (2, 0): np.lib.format.read_array_header_2_0,
     }.get(version)
     if read is None:
-        raise ValueError(f"the array is of .npy version {version}")
+        raise ValueError(f"{member} is of .npy version {version}; versions (1, 0) and (2, 0) are read")
     return read(file)
 
 
@@ -171,7 +174,7 @@ def write_rows(archive, name, shape, dtype, rows):
     shape : tuple of int
     dtype : dtype
     rows : iterable of arrays
-        As many as ``shape`` tells, of that type.
+        ``shape[0]`` of them, of that type.
     """
     with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
         header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}

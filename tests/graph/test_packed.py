@@ -289,6 +289,13 @@ def test_a_file_written_by_others_is_loaded(saved):
     assert_equal(load_packed(saved)[0], every_operation())
 
 
+def test_an_array_of_another_npy_version_is_named(saved):
+    members = members_of(saved)
+    members["node7.W.npy"] = b"\x93NUMPY\x03" + members["node7.W.npy"][7:]
+    put(saved, members)
+    assert "node7.W.npy is of .npy version (3, 0); versions (1, 0) and (2, 0) are read" in refused(saved)
+
+
 def test_a_missing_file_and_a_folder_are_refused(tmp_path):
     assert "not found" in refused(tmp_path / "m.npz")
     assert "is a folder" in refused(tmp_path)

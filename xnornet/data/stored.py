@@ -74,7 +74,7 @@ class Stored:
             self._file.seek(member.header_offset + 26)
             lengths = np.frombuffer(self._file.read(4), "<u2")
             self._file.seek(member.header_offset + 30 + int(lengths.sum()))
-            shape, fortran_order, self._stored_dtype = read_npy_header(self._file)
+            shape, fortran_order, self._stored_dtype = read_npy_header(self._file, member.filename)
         if member.compress_type != zipfile.ZIP_STORED or fortran_order:
             raise DataError(
                 f"{path}: {name} is larger than memory and cannot be read image by image, as it is "
