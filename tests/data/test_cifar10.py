@@ -195,13 +195,13 @@ def test_a_pickle_that_calls_is_refused_and_nothing_is_called(tmp_path, named, p
 @pytest.mark.parametrize(
     "name", ["ndarray.tofile", "dtype.__class__", "core.multiarray._reconstruct.__call__"]
 )
-def test_a_way_through_a_lawful_name_is_refused(name):
+def test_a_way_through_an_allowed_name_is_refused(name):
     assert f"numpy.{name}" in refusal(
         b"\x80\x04\x8c\x05numpy\x8c" + bytes([len(name)]) + name.encode() + b"\x93."
     )
 
 
-def test_lawful_names_cannot_be_misused(tmp_path):
+def test_allowed_names_cannot_be_misused(tmp_path):
     assert "dtype O" in refusal({**batch(0), "data": np.array([None] * 3)})
     assert "dtype V" in refusal({**batch(0), "data": np.zeros(3, [("a", "u1"), ("b", "O")])})
     assert "found float64" in refusal({**batch(0), "data": np.zeros((COUNT, 3072))})
@@ -217,7 +217,7 @@ def test_lawful_names_cannot_be_misused(tmp_path):
     "name", ["numpy\nndarray", "numpy\ndtype", "_codecs\nencode", "numpy.core.multiarray\nscalar"]
 )
 @pytest.mark.parametrize("state", [b"}S'made'\nNs", b"N}S'__call__'\nNs\x86", b"N}S'__class__'\nNs\x86"])
-def test_lawful_names_cannot_be_changed(tmp_path, name, state):
+def test_allowed_names_cannot_be_changed(tmp_path, name, state):
     refusal(b"c" + name.encode() + b"\n" + state + b"b.")
     write(tmp_path, {"data_batch_1": pickle.dumps(batch(0), 2)})
     np.testing.assert_array_equal(cifar10.read_batch(tmp_path / "data_batch_1", COUNT)[1], labels(0))

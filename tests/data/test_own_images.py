@@ -137,7 +137,7 @@ def test_mistakes_of_folders_are_named(folder, tmp_path):
     paint(folder / "dog" / "a.png", 1)
     refuses("dog: has 1 picture; it takes 3")
     (folder / "dog").rename(folder / "Cat")
-    refuses("the classes 'Cat' and 'cat' are the same but for case")
+    refuses("the classes 'Cat' and 'cat' are equal when case is ignored")
     shutil.rmtree(folder / "Cat")
     shutil.copytree(folder, tmp_path / "split" / "train")
     refuses("has train/ and no test/", tmp_path / "split")
@@ -212,8 +212,8 @@ def with_value(array, place, value):
         ({"y_train": 2 * Y}, r"y_train: class 1 \('1'\) has no images"),
         ({"y_test": [0, 0, 1]}, r"y_test: class 2 \('2'\) has no images"),
         ({"class_names": ["a", "b"]}, "classes 0 to 1, as there are 2 class names; found 2 for image 2"),
-        ({"class_names": ["a", "b", "b"]}, "'b' and 'b' are the same but for case"),
-        ({"class_names": ["a", "b", "A"]}, "'a' and 'A' are the same but for case"),
+        ({"class_names": ["a", "b", "b"]}, "'b' and 'b' are equal when case is ignored"),
+        ({"class_names": ["a", "b", "A"]}, "'a' and 'A' are equal when case is ignored"),
         ({"X_valid": X}, "X_valid and y_valid should come together"),
         ({"X_train": X[:5], "y_train": Y[:5]}, "class '2' has 1 image; it takes 2"),
     ],

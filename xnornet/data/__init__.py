@@ -1,6 +1,6 @@
 """Datasets, by name or the user's own: found on disk or downloaded, checked, and scaled to [-1, 1].
 
-Files of those by name lie where pylearn2 kept them, one folder a dataset under ``$PYLEARN2_DATA_PATH``.
+Datasets with a name are stored where pylearn2 stored them, in one folder each below ``$PYLEARN2_DATA_PATH``.
 Batches, shuffling and augmentation are left to the training loop.
 """
 
@@ -61,8 +61,8 @@ def load(
     download : bool
         Download the files that are missing.
     whiten : bool or Whitening, optional
-        True fits a whitening to the training images, which the dataset then has as ``whitening``; a
-        `Whitening` is applied as it is, as a network needs that was trained with it. Color images only.
+        True fits a whitening to the training images and stores it as ``whitening`` of the dataset. A
+        `Whitening` is applied as it is: a network needs the one that it was trained with. Color images only.
 
     Returns
     -------
@@ -104,7 +104,7 @@ def load_images(
     Raises
     ------
     DataError
-        What is wrong with the images, and what to do.
+        The images are not of the required form. The message says what to change.
     """
     path = Path(path)
     if not path.is_dir() and path.suffix != ".npz":

@@ -26,15 +26,16 @@ SPLITS = ("train", "valid", "test")
 REQUIRED = ("X_train", "y_train", "X_test", "y_test")
 OPTIONAL = ("X_valid", "y_valid", "class_names")
 
-# Of each class, where images are not in splits yet.
+# Share of each class for validation, and for the test, where the user gives no such split.
 SHARE = 0.15
 
 
 def split_rows(labels: NDArray, parts: int, seed: int = 0) -> list[NDArray]:
-    """Deal rows out to parts, class by class, at random.
+    """Split rows into parts at random, class by class.
 
-    Of each class, whose rows ``numpy.random.default_rng([seed, class])`` permutes, each part but the first
-    gets 15%, rounded, and at least one; the last part gets the first of them.
+    Rows of a class are permuted by ``numpy.random.default_rng([seed, class])``. Each part except the first
+    gets 15% of them, rounded, and at least one: the last part the first rows, and so on. The first part gets
+    the rest.
 
     Parameters
     ----------
@@ -52,7 +53,7 @@ def split_rows(labels: NDArray, parts: int, seed: int = 0) -> list[NDArray]:
     ValueError
         A class has fewer rows than there are parts. Its arguments are the class and its rows.
     """
-    dealt = [[] for _ in range(parts)]
+    split = [[] for _ in range(parts)]
     for k in np.unique(labels):
         rows = np.flatnonzero(labels == k)
         if len(rows) < parts:
@@ -60,26 +61,26 @@ def split_rows(labels: NDArray, parts: int, seed: int = 0) -> list[NDArray]:
         rows = np.random.default_rng([seed, k]).permutation(rows)
         count = max(1, round(SHARE * len(rows)))
         for part in reversed(range(1, parts)):
-            dealt[part].append(rows[:count])
+            split[part].append(rows[:count])
             rows = rows[count:]
-        dealt[0].append(rows)
-    return [np.sort(np.concatenate(rows)) for rows in dealt]
+        split[0].append(rows)
+    return [np.sort(np.concatenate(rows)) for rows in split]
 
 
 def own_name(name: str) -> str:
-    """A name for a dataset of the user's, which is none of those that are published."""
+    """A name for a user's dataset that differs from those of the published datasets."""
     return f"own {name}" if name in NETWORKS_OF else name
 
 
 def check_class_names(names: Iterable[str], where: object) -> None:
-    """Raise a `DataError` for names of classes that are the same, or are so but for upper and lower case."""
+    """Raise a `DataError` for names of classes that are equal or differ only in upper and lower case."""
     folded = {}
     for name in names:
         other = folded.get(name.casefold())
         folded[name.casefold()] = name
         if other is not None:
             raise DataError(
-                f"{where}: the classes {other!r} and {name!r} are the same but for case; rename one"
+                f"{where}: the classes {other!r} and {name!r} are equal when case is ignored; rename one"
             )
 
 
@@ -165,8 +166,8 @@ def from_arrays(
 def load_npz(path: Path, report: Callable[[str], object] = print) -> Dataset:
     """Read an ``.npz`` file with ``X_train, y_train, X_test, y_test`` and more that `from_arrays` takes.
 
-    Images that are too large for memory stay in the file, or if that is compressed, in a copy beside it,
-    ``FILE.npz.cache.npz``, which serves as long as the file stays the same.
+    Images that are too large for memory stay in the file, or if that is compressed, in an uncompressed copy
+    beside it, ``FILE.npz.cache.npz``, which is used as long as the file does not change.
 
     Parameters
     ----------
@@ -214,7 +215,7 @@ def load_npz(path: Path, report: Callable[[str], object] = print) -> Dataset:
 
 
 def _uncompressed(path, report):
-    """The file itself, or where its images are compressed a file beside it in which they are not."""
+    """The file itself, or if its images are compressed, the uncompressed copy beside it."""
     with as_model_error(path), zipfile.ZipFile(path) as archive:
         images = [m for m in archive.infolist() if m.filename.startswith("X_")]
     if all(member.compress_type == zipfile.ZIP_STORED for member in images):
@@ -250,7 +251,7 @@ def _uncompressed(path, report):
 
 
 def _key_of(path):
-    """What an unpacked copy was made from, None if there is none or it is damaged."""
+    """The key of the file that a copy was made from, or None if there is no copy or it is damaged."""
     if not path.is_file():
         return None
     try:

@@ -1,4 +1,4 @@
-"""What there is in the user's own images: counts, sizes, what cannot be read, what lies in two splits."""
+"""A summary of the user's own images: counts, sizes, unreadable files, and images that are in two splits."""
 
 import hashlib
 from collections import Counter
@@ -18,10 +18,10 @@ from xnornet.hints import StrPath
 
 __all__ = ["Census", "census"]
 
-# Of a kind of fault, at the most.
+# At most so many lines are printed of each kind of problem.
 LINES = 10
 
-# A class with less than this share of the pictures of the largest one is told.
+# A class with less than this share of the images of the largest class is reported.
 UNBALANCED = 0.5
 
 
@@ -60,9 +60,9 @@ class Census:
         if len({size.split()[0] for size in self.sizes}) > 1:
             lines.append("images of different sizes: fit them to one with --size HEIGHTxWIDTH")
         lines += self._balance()
-        lines += _first("cannot be read, and left out only with --skip-bad", self.bad)
+        lines += _problems("cannot be read, and left out only with --skip-bad", self.bad)
         pairs = [" = ".join(names) for names in self.duplicates]
-        lines += _first("the same image in two splits, so that the test is no test; delete one", pairs)
+        lines += _problems("the same image in two splits, so that the test is no test; delete one", pairs)
         return "\n".join([*lines, "", "nothing is wrong" if self else "mend what is named above"])
 
     def _balance(self):
@@ -89,7 +89,7 @@ def census(path: StrPath) -> Census:
     Raises
     ------
     DataError
-        There is no such path, or its form is another.
+        The path does not exist, or is not a folder or file of the expected form.
     """
     path = Path(path)
     return _of_arrays(path) if path.is_file() else _of_folder(path)
@@ -105,9 +105,9 @@ def _of_arrays(path):
     for name, split in splits.items():
         stored = split.images.bytes if isinstance(split.images, Pixels) else split.images
         for i, image in enumerate(stored):
-            _see(seen, name, f"{name} image {i}", image)
+            _remember(seen, name, f"{name} image {i}", image)
     total = sum(map(len, splits.values()))
-    return Census(path, dataset.class_names, counts, Counter({kind: total}), [], _twice(seen))
+    return Census(path, dataset.class_names, counts, Counter({kind: total}), [], _duplicates(seen))
 
 
 def _of_folder(path):
@@ -123,21 +123,21 @@ def _of_folder(path):
         split = listing.split_of(row)
         counts[split][listing.labels[row]] += 1
         sizes[f"{size_text(pixels.shape[1:])} {color_of(len(pixels))}"] += 1
-        _see(seen, split, str(file.relative_to(path)), pixels)
-    return Census(path, listing.class_names, counts, sizes, sorted(bad), _twice(seen))
+        _remember(seen, split, str(file.relative_to(path)), pixels)
+    return Census(path, listing.class_names, counts, sizes, sorted(bad), _duplicates(seen))
 
 
-def _see(seen, split, name, pixels):
+def _remember(seen, split, name, pixels):
     """Note an image by a checksum, the first of each split."""
     checksum = hashlib.sha256(repr(pixels.shape).encode() + np.ascontiguousarray(pixels).tobytes()).digest()
     seen.setdefault(checksum, {}).setdefault(split, name)
 
 
-def _twice(seen):
+def _duplicates(seen):
     return sorted(tuple(names.values()) for names in seen.values() if len(names) > 1)
 
 
-def _first(what, lines):
+def _problems(what, lines):
     if not lines:
         return
     yield f"{len(lines)} {what}:"

@@ -1,6 +1,6 @@
 """CIFAR-10 from its six pickled batches, under ``cifar10/cifar-10-batches-py/``.
 
-How a pickle is read without running what it names is left to `xnornet.data.pickles`.
+Reading a pickle without running code from it is left to `xnornet.data.pickles`.
 """
 
 import gzip
@@ -144,7 +144,7 @@ def read_batch(file: Path, count: int = BATCH_SIZE) -> tuple[NDArray[np.uint8], 
     Raises
     ------
     DataError
-        If the file is not a batch of so many images.
+        If the file is not a batch of ``count`` images.
     """
     batch = read_pickle(file)
     for key in ("data", "labels"):
@@ -174,9 +174,9 @@ def _kind(labels):
 
 
 def provide(folder: Path, download: bool = True, names: Iterable[str] = tuple(CHECKSUMS)) -> None:
-    """Take the named files that are missing out of the archive, which is downloaded if it is not there.
+    """Extract those of the named files that are missing from the archive, which is downloaded if needed.
 
-    Files that are there are left as they are.
+    Existing files are not changed.
 
     Parameters
     ----------
@@ -190,7 +190,7 @@ def provide(folder: Path, download: bool = True, names: Iterable[str] = tuple(CH
     Raises
     ------
     DataError
-        If the archive cannot be had, is not the published one, or the folder cannot be written to.
+        If the archive cannot be downloaded, is not the published one, or the folder cannot be written to.
     """
     missing = [name for name in names if not (folder / FOLDER / name).is_file()]
     if not missing:

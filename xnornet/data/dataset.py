@@ -1,6 +1,6 @@
-"""What every dataset has in common: its form in memory, its folder, how a wrong file is told.
+"""What every dataset has in common: its form in memory, its folder, and the error for a wrong file.
 
-What a dataset's own files look like is left to the module of that dataset, how they arrive to
+The format of a dataset's files is left to the module of that dataset, and downloads to
 `xnornet.data.mirrors`.
 """
 
@@ -43,7 +43,7 @@ LEVELS = ((2 * np.arange(256) - 255) / 255 * FULL_SCALE).astype(np.float32)
 
 
 class Pixels:
-    """Images kept as bytes, which become real numbers when they are read: a quarter of the memory.
+    """Images stored as bytes and converted to float32 when they are read: a quarter of the memory.
 
     Reads like an array: ``len(images)``, ``images.shape``, ``images[rows]``, ``numpy.asarray(images)``.
 

@@ -1,4 +1,4 @@
-"""A dataset's files on disk: where they belong, getting those that are missing, telling what is there.
+"""A dataset's files on disk: where they are, downloading those that are missing, checking those that exist.
 
 How a file is read is left to the dataset's own module.
 """
@@ -23,7 +23,7 @@ __all__ = ["Report", "check", "download", "folder_of"]
 
 _MODULES = dict(zip(ON_DISK, (mnist, cifar10, svhn), strict=True))
 
-# Training takes it if it is there, and is complete without.
+# Training uses it if it exists, and does not require it.
 OPTIONAL = (svhn.EXTRA,)
 
 PUBLISHED, DIFFERS, MISSING = "published", "differs from the published file", "missing"
@@ -55,7 +55,7 @@ def folder_of(name: str, path: StrPath | None = None) -> Path:
 def download(name: str, path: StrPath | None = None, report: Callable[[str], object] = print) -> Path:
     """Download every file of a dataset that is missing.
 
-    Files that are there are left as they are. A download that was cut off goes on where it stopped.
+    Files that are there are left as they are. An interrupted download continues where it stopped.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def download(name: str, path: StrPath | None = None, report: Callable[[str], obj
     Raises
     ------
     DataError
-        If a file cannot be had.
+        If a file cannot be downloaded.
     """
     folder = folder_of(name, path)
     if name == "svhn" and not (folder / svhn.EXTRA).is_file():
@@ -110,7 +110,7 @@ class Report:
     @property
     def published(self) -> bool:
         """Whether it loads, and all files are the published ones, SVHN's extra file being optional."""
-        states = {state for file, (_, state) in self.files.items() if not _spared(file, state)}
+        states = {state for file, (_, state) in self.files.items() if not _is_optional(file, state)}
         return self.dataset is not None and states == {PUBLISHED}
 
     def __bool__(self) -> bool:
@@ -125,15 +125,15 @@ class Report:
         names = [str(file.relative_to(self.folder)) for file in self.files]
         width = max(map(len, names))
         for name, (file, (size, state)) in zip(names, self.files.items(), strict=True):
-            told = f"{state} (optional)" if _spared(file, state) else state
-            yield f"{name:{width}}  {'-' if size is None else f'{size:,}':>13}  {told}"
+            shown = f"{state} (optional)" if _is_optional(file, state) else state
+            yield f"{name:{width}}  {'-' if size is None else f'{size:,}':>13}  {shown}"
 
     def _verdict(self):
         if self.published:
             return "these are the published files"
         if not self.problem:
             return "these are not the published files: errors on them are not errors on the published data"
-        if any(state == MISSING and not _spared(file, state) for file, (_, state) in self.files.items()):
+        if any(state == MISSING and not _is_optional(file, state) for file, (_, state) in self.files.items()):
             return f"files are missing: `python -m xnornet data download {self.name}` gets them"
         return f"it cannot be loaded: {self.problem}"
 
@@ -158,7 +158,7 @@ def check(name: str, path: StrPath | None = None) -> Report:
     Raises
     ------
     DataError
-        If the dataset is unknown or has no files. What is wrong with its files is told in the report.
+        If the dataset is unknown or has no files. Problems of its files are in the report.
     """
     module, folder = _module(name), folder_of(name, path)
     files = _compare(name, module.published(folder))
@@ -213,7 +213,7 @@ def _md5_unpacked(file):
     return digest.hexdigest()
 
 
-def _spared(file, state):
+def _is_optional(file, state):
     return state == MISSING and file.name in OPTIONAL
 
 

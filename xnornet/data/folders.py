@@ -24,13 +24,13 @@ from xnornet.hints import StrPath
 
 __all__ = ["Listing", "from_folder", "list_pictures", "progress"]
 
-# What is kept is read again where this differs.
+# Version of the cache: one with another number is not used, and the pictures are read again.
 READER = 2
 
 
 @dataclass(frozen=True, eq=False)
 class Listing:
-    """The pictures of a folder in their splits, unread.
+    """The pictures of a folder in their splits, not read yet.
 
     Attributes
     ----------
@@ -77,7 +77,7 @@ def list_pictures(folder: StrPath, seed: int = 0) -> Listing:
     folder = Path(folder)
     tops = {path.name for path in _folders(folder)}
     if "train" not in tops:
-        found = _dealt(folder, _of_classes(folder), SPLITS, seed)
+        found = _split(folder, _of_classes(folder), SPLITS, seed)
     else:
         if "test" not in tops:
             raise DataError(
@@ -87,7 +87,7 @@ def list_pictures(folder: StrPath, seed: int = 0) -> Listing:
         found = {split: _of_classes(folder / split) for split in SPLITS if split in tops}
         _check_same_classes(folder, found)
         if "valid" not in found:
-            found |= _dealt(folder / "train", found["train"], SPLITS[:2], seed)
+            found |= _split(folder / "train", found["train"], SPLITS[:2], seed)
     class_names = tuple(found["train"])
     rng, files, labels = np.random.default_rng(seed), [], []
     for split in SPLITS:
@@ -205,7 +205,7 @@ def _check_same_classes(folder, found):
                 )
 
 
-def _dealt(folder, classes, splits, seed):
+def _split(folder, classes, splits, seed):
     """Pictures of classes by split and by class."""
     labels = np.repeat(np.arange(len(classes)), [len(files) for files in classes.values()])
     files = [file for own in classes.values() for file in own]
@@ -277,10 +277,10 @@ def _read(listing, size, color, skip_bad, cache, key, report):
 
 
 def _pictures(listing, measured, size, color, skip_bad, bad):
-    """The bytes of each picture, zeros for those that cannot be read, which are noted."""
-    nothing = np.zeros((channels_of(color), *size), np.uint8)
+    """The bytes of each picture, zeros for those that cannot be read, which are added to ``bad``."""
+    unreadable_picture = np.zeros((channels_of(color), *size), np.uint8)
     for file, found in zip(progress(listing.files, f"reading {listing.folder.name}"), measured, strict=True):
-        picture = nothing
+        picture = unreadable_picture
         if found is not None:
             try:
                 picture = read_picture(file, size, color)
@@ -324,7 +324,7 @@ def _key(listing, size, color):
 
 
 def _cached(path, key):
-    """What was kept, if it is of these files."""
+    """Pixels and bad files from the cache, or None if it is of other files."""
     if not path.is_file():
         return None
     try:
@@ -342,7 +342,7 @@ def _cached(path, key):
 
 
 def _keep(path, key, shape, pictures, bad):
-    """Write the pictures one by one; ``bad`` is what is known by then."""
+    """Write the pictures one by one, then ``bad``, to which reading them may add."""
 
     def write(file):
         with zipfile.ZipFile(file, "w") as archive:

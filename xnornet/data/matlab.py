@@ -1,4 +1,4 @@
-"""Arrays of MATLAB files, read with SciPy, whatever is wrong with them told in one line.
+"""Arrays of MATLAB files, read with SciPy; whatever is wrong with a file becomes an error of one line.
 
 What the arrays should be is left to the dataset's module.
 """

@@ -1,4 +1,4 @@
-"""Files fetched from mirrors: resumed where they stopped, and believed only for their checksum.
+"""Files downloaded from mirrors: interrupted downloads are resumed, and every file's checksum is verified.
 
 What a file holds, and which of them a dataset needs, is left to the dataset's module.
 """
@@ -13,13 +13,13 @@ from xnornet.errors import DataError
 
 __all__ = ["fetch"]
 
-# What is on its way in a chunk when the connection is lost, is lost with it.
+# A lost connection loses the chunk that is being received, so chunks are small.
 CHUNK = 1 << 16
 SECONDS_OF_SILENCE = 30
 
 
 class _Failure(Exception):
-    """A mirror did not give the file."""
+    """A mirror did not deliver the file."""
 
 
 def fetch(
@@ -32,9 +32,9 @@ def fetch(
 ) -> Path:
     """Download one file of a dataset.
 
-    What arrives is kept as ``fname.part``. A download that is cut off, by whatever it is, leaves it there,
-    and the next attempt asks for the rest, whichever mirror it is. Once whole, with the right checksum, it
-    is renamed.
+    Received bytes are written to ``fname.part``. If the download is interrupted, that file remains, and the
+    next attempt requests the rest, from the same or another mirror. It is renamed when it is complete and
+    its checksum is right.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def fetch(
     download : bool
         If False, only say that the file is missing.
     home : str, optional
-        Where the folder is below ``$PYLEARN2_DATA_PATH``; by default its name.
+        Path of the folder below ``$PYLEARN2_DATA_PATH``; by default its name.
 
     Returns
     -------
@@ -59,7 +59,7 @@ def fetch(
     Raises
     ------
     DataError
-        If no mirror gave the file. What came of it is kept, unless its checksum was wrong.
+        If no mirror delivered the file. Received bytes are kept, unless their checksum was wrong.
     """
     home = home or folder.name
     if not download:
@@ -94,7 +94,7 @@ def _download(path, urls, md5):
 
 
 def _fill(file, urls, md5):
-    """Complete a file from the first address that can. Returns None, or what each of them failed with."""
+    """Complete a file from the first address that works. Returns None, or the failure of each address."""
     failures = []
     for url in urls:
         try:
@@ -116,7 +116,7 @@ def _complete(file, url, md5):
     file.seek(0)
     if not resumed:
         raise _Failure("wrong checksum")
-    # The first bytes came at another time, perhaps from elsewhere: this mirror may yet have them right.
+    # The first bytes are from an earlier download, perhaps from another mirror: start again with this one.
     _complete(file, url, md5)
 
 
@@ -130,7 +130,7 @@ def _append_rest(file, url):
         headers["Range"] = f"bytes={have}-"
     try:
         with requests.get(url, headers=headers, stream=True, timeout=SECONDS_OF_SILENCE) as response:
-            # Nothing behind what is there: it is whole or it is wrong, and the checksum tells which.
+            # The mirror has no more bytes: the file is complete or wrong, and the checksum decides which.
             if have and response.status_code == requests.codes.requested_range_not_satisfiable:
                 return
             response.raise_for_status()

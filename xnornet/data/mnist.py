@@ -1,6 +1,6 @@
 """MNIST from its four idx files, plain or gzipped, under ``mnist/``.
 
-Nothing that a file says is believed before it is compared with what MNIST is, and no more is read
+A file's header is compared with the known sizes of MNIST before it is used, and no more bytes are read
 than MNIST has.
 """
 

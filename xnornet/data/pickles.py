@@ -1,8 +1,8 @@
 """Pickles of arrays, lists, dictionaries, text and numbers, read without running anything they name.
 
-A pickle is a program that may call whatever it can import. Here its few lawful names are bound to stand-ins
-that only note what an array is made of, so that not even NumPy is called before all has been checked. Which
-keys and shapes there must be is left to the dataset's module.
+A pickle is a program that may call whatever it can import. Here only the few names that arrays need are
+allowed. They are replaced by classes that record the parts of an array, so that not even NumPy is called
+before everything is checked. Which keys and shapes are required is left to the dataset's module.
 """
 
 import pickle
@@ -36,8 +36,8 @@ def read_pickle(file: Path) -> dict[str, Any]:
     Raises
     ------
     DataError
-        If the file cannot be read, is damaged or has more behind, or names anything that such values do not
-        need; whatever it names is not called.
+        If the file cannot be read, is damaged, has bytes after its end, or names anything that such values do
+        not need; whatever it names is not called.
     """
     with _as_data_error(file):
         content = _read(file)
@@ -46,17 +46,17 @@ def read_pickle(file: Path) -> dict[str, Any]:
         return content
 
 
-def read_objects(file: Path, classes: Mapping[str, type], strangers: Sequence[str] = ()) -> Any:
-    """Read what was pickled by Python 2 or 3, objects of a few classes among it.
+def read_objects(file: Path, classes: Mapping[str, type], ignored_modules: Sequence[str] = ()) -> Any:
+    """Read a pickle of Python 2 or 3 that may contain objects of a few given classes.
 
     Parameters
     ----------
     file : Path
     classes : dict
-        From names in the file, ``"module.Class"``, to classes. An object is made without calling its class,
-        and given what it held by its ``__setstate__`` or as its attributes.
-    strangers : tuple of str
-        Modules, with all below them, whose other objects are read and left empty.
+        From names in the file, ``"module.Class"``, to classes. An object is created without calling its
+        class, and its state is restored by its ``__setstate__`` or as its attributes.
+    ignored_modules : tuple of str
+        Modules, with their submodules, whose other objects are read as empty objects.
 
     Returns
     -------
@@ -68,12 +68,12 @@ def read_objects(file: Path, classes: Mapping[str, type], strangers: Sequence[st
         As :func:`read_pickle`.
     """
     with _as_data_error(file, "name another file, or save it anew"):
-        return _read(file, classes, strangers)
+        return _read(file, classes, ignored_modules)
 
 
-def _read(file, classes=(), strangers=()):
+def _read(file, classes=(), ignored_modules=()):
     with open(file, "rb") as stream:
-        content = _Unpickler(stream, classes, strangers).load()
+        content = _Unpickler(stream, classes, ignored_modules).load()
         if stream.read(1):
             raise _NotData("more behind it")
     return _made(content, {})
@@ -96,11 +96,11 @@ def _as_data_error(file, *remedy):
 
 
 class _NotData(Exception):
-    """What the pickle holds beside data."""
+    """The pickle contains something other than data."""
 
 
 class _Array:
-    """What an array is made of."""
+    """The parts of an array."""
 
     __slots__ = ("state",)
 
@@ -132,7 +132,7 @@ class _Dtype:
         return np.dtype(self.order + self.name)
 
 
-# Callables have no attributes, so that a pickle cannot change them for the next one.
+# These callables have no attributes, so that one pickle cannot change how the next one is read.
 
 
 class _Name:
@@ -187,19 +187,19 @@ class _MakeBytes:
 _NDARRAY = _Name()
 
 # NumPy 2 moved numpy.core; protocol 2 has no bytes, which Python 3 then writes as encoded text.
-_LAWFUL = {
+_ALLOWED = {
     ("numpy", "ndarray"): _NDARRAY,
     ("numpy", "dtype"): _MakeDtype(),
     ("_codecs", "encode"): _MakeBytes(),
 }
 for _core in ("numpy.core", "numpy._core"):
-    _LAWFUL[f"{_core}.multiarray", "_reconstruct"] = _MakeArray()
-    _LAWFUL[f"{_core}.multiarray", "scalar"] = _MakeScalar()
-    _LAWFUL[f"{_core}.numeric", "_frombuffer"] = _MakeArrayFromBuffer()
+    _ALLOWED[f"{_core}.multiarray", "_reconstruct"] = _MakeArray()
+    _ALLOWED[f"{_core}.multiarray", "scalar"] = _MakeScalar()
+    _ALLOWED[f"{_core}.numeric", "_frombuffer"] = _MakeArrayFromBuffer()
 
 
 class _Object:
-    """What an object is made of."""
+    """The class and the state of an object."""
 
     kind, state = None, None
 
@@ -229,24 +229,24 @@ _OBJECT = {
 
 
 class _Unpickler(pickle.Unpickler):
-    def __init__(self, stream, classes, strangers):
+    def __init__(self, stream, classes, ignored_modules):
         super().__init__(stream, encoding="bytes")
-        self._classes, self._strangers = classes, strangers
+        self._classes, self._ignored_modules = classes, ignored_modules
 
     def find_class(self, module, name):
-        if (module, name) in _LAWFUL:
-            return _LAWFUL[module, name]
+        if (module, name) in _ALLOWED:
+            return _ALLOWED[module, name]
         if self._classes and (module, name) in _OBJECT:
             return _OBJECT[module, name]
         kind = self._classes[f"{module}.{name}"] if f"{module}.{name}" in self._classes else None
-        if kind is None and not any(f"{module}.".startswith(f"{s}.") for s in self._strangers):
+        if kind is None and not any(f"{module}.".startswith(f"{s}.") for s in self._ignored_modules):
             raise _NotData(_one_line(f"{module}.{name}"))
-        # A class of its own, which the pickle may change.
+        # A new class each time, since a pickle can change its class.
         return type("_Object", (_Object,), {"kind": kind})
 
 
 def _made(value, done):
-    """The value that stand-ins stand for; ``done`` has those of objects, which may hold themselves."""
+    """The value that a record describes; ``done`` has the objects so far, which may contain themselves."""
     if isinstance(value, _Array):
         return value.made()
     if isinstance(value, list | tuple):

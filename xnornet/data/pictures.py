@@ -1,4 +1,4 @@
-"""One picture file as bytes of the size and color that are wanted, whatever its format.
+"""A picture file, of any format, as bytes of a wanted size and color.
 
 A picture is untrusted: it may be cut short, or claim more pixels than there is memory for.
 """
@@ -63,7 +63,7 @@ def measure(file: StrPath) -> tuple[tuple[int, int], str]:
     Returns
     -------
     ((int, int), str)
-        Height and width as the picture is to be seen, and ``'grey'`` or ``'rgb'``.
+        Height and width after EXIF's rotation, and ``'grey'`` or ``'rgb'``.
 
     Raises
     ------
@@ -82,9 +82,9 @@ def read_picture(
 ) -> NDArray[np.uint8]:
     """Read a picture.
 
-    EXIF's orientation is followed. Transparent parts are laid on white. Of 16 bits of grey the upper 8 are
-    kept, rounded. Of an animation the first picture is taken. Where the size differs, the picture is scaled
-    to cover it, and its middle is cut out.
+    EXIF's orientation is applied. Transparent parts become white. Grey of 16 bits is rounded to 8. Of an
+    animation, the first picture is read. If the size differs, the picture is scaled to cover the wanted size,
+    and its center is cropped.
 
     Parameters
     ----------
@@ -136,12 +136,12 @@ def _eight_bits(file, picture):
 
 @contextmanager
 def _opened(file):
-    """A picture, closed in the end; whatever Pillow raises is one line that names the file."""
+    """An open picture; whatever Pillow raises becomes an error of one line that names the file."""
     from PIL import Image, UnidentifiedImageError
 
     try:
         with warnings.catch_warnings():
-            # What Pillow warns of is an ordinary picture otherwise, except for one of too many pixels.
+            # Pillow's warnings are ignored, except for the one about too many pixels.
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(file) as picture:

@@ -1,4 +1,4 @@
-"""How a model's images were prepared, recorded with it so that nobody tests it on others.
+"""How a model's images were prepared, recorded with the model so that it is tested on images prepared alike.
 
 The scale of the pixels, the size and the color of images and the names of the classes are in the model's
 header: beside training weights in ``NAME.json``, or within a packed file. A whitening is too large for that:
@@ -34,7 +34,7 @@ __all__ = [
 
 DATASETS = tuple(NETWORKS_OF)
 
-# Of models whose header tells none.
+# Preprocessing of models whose header has none.
 USUAL = {"full_scale": FULL_SCALE, "whitening": None}
 
 
@@ -55,7 +55,7 @@ def save_whitening(path: StrPath, whitening: Whitening) -> None:
 
 
 def preprocessing_of(dataset: Dataset) -> dict[str, Any]:
-    """What a header says of a dataset's images.
+    """The entry ``preprocessing`` of a header, for a dataset's images.
 
     Returns
     -------
@@ -98,8 +98,8 @@ def load_whitening(path: StrPath, header: Mapping[str, Any]) -> Whitening | None
     file = whitening_path(path)
     if not header and file.exists():
         raise ModelError(
-            f"{path}: has a whitening beside it, and no JSON header to tell whether that is its own; put the "
-            "header there that was written with it"
+            f"{path}: has a whitening beside it, and no JSON header that says whether they belong together; "
+            "put the header there that was written with it"
         )
     recorded = header.get("preprocessing", USUAL)
     if not isinstance(recorded, dict) or recorded.get("full_scale", 0) not in (None, FULL_SCALE):
@@ -125,7 +125,7 @@ def load_whitening(path: StrPath, header: Mapping[str, Any]) -> Whitening | None
 
 
 def pixel_levels(header: Mapping[str, Any]) -> NDArray[np.float32] | None:
-    """What a model takes for pixels.
+    """The number that each pixel value becomes at a model's input.
 
     Parameters
     ----------
@@ -135,8 +135,8 @@ def pixel_levels(header: Mapping[str, Any]) -> NDArray[np.float32] | None:
     Returns
     -------
     float32 array or None
-        The number for each value of a pixel, from 0 on. None if the images are whitened, each channel has
-        numbers of its own, or nothing tells how pixels were scaled.
+        The number for each value of a pixel, from 0 on. None if the images are whitened, channels are scaled
+        differently, or the header does not record the scaling.
     """
     recorded = _recorded(header)
     if recorded is None or any(recorded.get(name) != value for name, value in USUAL.items()):
@@ -145,12 +145,12 @@ def pixel_levels(header: Mapping[str, Any]) -> NDArray[np.float32] | None:
 
 
 def class_names_of(header: Mapping[str, Any]) -> tuple[str, ...] | None:
-    """Names of a model's classes as a tuple, or None if nothing tells them.
+    """Names of a model's classes as a tuple, or None if they are not recorded.
 
     Raises
     ------
     ModelError
-        What is recorded are no names.
+        What is recorded is not a list of names.
     """
     names = header.get("class_names")
     if names is None:
@@ -161,7 +161,7 @@ def class_names_of(header: Mapping[str, Any]) -> tuple[str, ...] | None:
 
 
 def input_shape_of(header: Mapping[str, Any]) -> Shape | None:
-    """Shape of the images that a model was trained on, or None if nothing tells it."""
+    """Shape of the images that a model was trained on, or None if it is not recorded."""
     recorded = header.get("preprocessing", {})
     size, color = recorded.get("size"), recorded.get("color")
     return None if size is None or color is None else (channels_of(color), *size)
@@ -170,7 +170,7 @@ def input_shape_of(header: Mapping[str, Any]) -> Shape | None:
 def preparation_of(
     header: Mapping[str, Any], path: StrPath | None = None
 ) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
-    """How pixels become what a model takes.
+    """The function from pixels to a model's input.
 
     Parameters
     ----------
@@ -189,7 +189,7 @@ def preparation_of(
     Raises
     ------
     ModelError
-        The header does not tell it, or tells something else, or a whitening is missing.
+        The header does not record it, or not in the expected form, or a whitening is missing.
     """
     recorded = _recorded(header)
     if recorded is None or recorded.get("full_scale", 0) is None:
@@ -213,7 +213,7 @@ def preparation_of(
 
 
 def _recorded(header):
-    """What a header tells of preprocessing; older ones of published datasets leave the usual one out."""
+    """A header's preprocessing; older headers of published datasets leave the usual one out."""
     usual = USUAL if header.get("dataset") in DATASETS else None
     recorded = header.get("preprocessing", usual)
     if recorded is not None and not isinstance(recorded, dict):

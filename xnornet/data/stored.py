@@ -23,8 +23,8 @@ from xnornet.memory import available_memory
 
 __all__ = ["Stored", "chosen", "in_parts", "is_stored", "stays_on_disk"]
 
-# Images that take a larger share of the memory that can be had stay on disk: on the way to a device there are
-# up to three copies of them, and a network's own arrays take memory as well.
+# Images that take a larger share of the available memory stay on disk: on the way to a device there are
+# up to three copies of them, and a network's arrays take memory as well.
 SHARE = 1 / 4
 
 # Of images that are read in their order.
@@ -32,7 +32,7 @@ PART_BYTES = 1 << 24
 
 
 def stays_on_disk(nbytes: int) -> bool:
-    """Whether images of so many bytes are too large for memory."""
+    """Whether images of ``nbytes`` bytes are too large for memory."""
     return nbytes > SHARE * available_memory()
 
 
@@ -70,7 +70,7 @@ class Stored:
             member = archive.getinfo(f"{name}.npy")
         self._file = open(path, "rb", buffering=0)
         with as_model_error(path):
-            # Of the member's own header, whose last two parts may be longer than the directory tells.
+            # The local header's name and extra field may be longer than those in the archive's directory.
             self._file.seek(member.header_offset + 26)
             lengths = np.frombuffer(self._file.read(4), "<u2")
             self._file.seek(member.header_offset + 30 + int(lengths.sum()))

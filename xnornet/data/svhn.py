@@ -1,7 +1,7 @@
 """SVHN's cropped digits from their ``.mat`` files, under ``SVHN/format2/``.
 
-``extra_32x32.mat`` has 531,131 images, 1.6 GB as bytes: beside the splits, one file at a time is held, and
-nothing as real numbers.
+``extra_32x32.mat`` has 531,131 images, 1.6 GB as bytes. So that memory suffices, images stay bytes, and one
+file at a time is loaded.
 """
 
 from collections.abc import Iterable
@@ -36,9 +36,10 @@ NUMBERS = ("double", "single", "uint8", "int8", "uint16", "int16", "uint32", "in
 def load(path: StrPath | None = None, download: bool = True) -> Dataset:
     """Load SVHN: 69,257 training, 4,000 validation and 26,032 test images of ``(3, 32, 32)``.
 
-    For validation serve 400 training images of each class, drawn with a fixed seed. If ``extra_32x32.mat`` is
-    there, so do 200 of its images of each class, and its other images are for training too: 598,388 and
-    6,000. Labels are the digits, the files' 10 being 0. Images are kept as bytes and read as
+    The validation images are 400 training images of each class, drawn with a fixed seed. If
+    ``extra_32x32.mat`` exists, 200 of its images of each class are added to them, and its other images to the
+    training images: 598,388 and 6,000 in all. Labels are the digits; label 10 of the files is digit 0. Images
+    are kept as bytes and read as
     ``(2 * p / 255 - 1) * 127 / 128``.
 
     Parameters
@@ -115,7 +116,7 @@ def provide(folder: Path, download: bool = True, names: Iterable[str] = tuple(CH
     Raises
     ------
     DataError
-        If a file cannot be had.
+        If a file cannot be downloaded.
     """
     checksums = {name: CHECKSUMS[name] for name in names}
     for name in names:

@@ -1,6 +1,6 @@
 """Contrast normalization and ZCA whitening of color images, as pylearn2 prepared CIFAR-10.
 
-Where the images come from is left to the datasets' modules, when they are whitened to `Pixels`.
+Loading the images is left to the datasets' modules, whitening them when they are read to `Pixels`.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ __all__ = ["Whitening", "normalize_contrast"]
 
 CONTRAST_BIAS = 10
 FILTER_BIAS = 0.1
-# Values beyond this percentile are clipped: the few largest would cost all others bits of Q(7, 0).
+# Values beyond this percentile are clipped: scaling by the few largest would cost all others bits of Q(7, 0).
 FULL_SCALE_PERCENTILE = 99.9
 IMAGES_FOR_GAIN = 2000
 IMAGES_AT_A_TIME = 1000
@@ -87,12 +87,12 @@ class Whitening:
         """
         mean, covariance = _moments(pixels)
         eigenvalues, vectors = np.linalg.eigh(covariance)
-        # Rounding makes eigenvalues of 0 a little less than that.
+        # Rounding errors can make eigenvalues of 0 slightly negative.
         scales = 1 / np.sqrt(np.maximum(eigenvalues, 0) + FILTER_BIAS)
         whitening = cls(mean, (vectors * scales) @ vectors.T, 1)
         chosen = np.linspace(0, len(pixels) - 1, min(IMAGES_FOR_GAIN, len(pixels))).astype(int)
         magnitude = np.percentile(np.abs(whitening._whiten(pixels[chosen])), FULL_SCALE_PERCENTILE)
-        # Where all images are alike, nothing is left to be scaled.
+        # If all images are equal, the whitened ones are 0.
         whitening.gain = float(FULL_SCALE / magnitude) if magnitude > 0 else 1.0
         return whitening
 
