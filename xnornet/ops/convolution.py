@@ -1,19 +1,19 @@
 """Convolution and product of signs as Ops, each with its two gradients.
 
-Images lie channels last here. Forward, every result is a whole number and exact however it is computed. In
-the gradients a sign meets a real number, and an arithmetic says how they are multiplied;
+Images are channels last here. The forward results are whole numbers, exact in whatever order they are summed.
+In the gradients a sign is multiplied by a real number, in one of two arithmetics, which
 :func:`gradients_in` chooses:
 
 ``"int16"``
-    Real numbers are rounded to 16 bits: each errs by up to 1/65534 of the largest of an image, or of a part
-    of one, and all else is exact. Errors of layers' gradients stay below 1e-4 of the largest value. Where a
-    number is not finite, neither is what its image or part gives. The default. Every processor gives the same
-    bits. Where kernels do not take a convolution (``plain.takes_convolution``: a depthwise one, a wide
-    dilation, sums of more than ``2**16``) and in float64 it is ``"float32"``. A GPU takes the upper 16 bits
-    of each number and sums in float32, but with groups or dilation, and in the gradient to images with
-    strides or padding as long as filters, it is ``"float32"`` there too.
+    The default. Real numbers are rounded to 16 bits, with an error of at most 1/65534 of the largest number
+    of an image or of a part of one; everything else is exact. Errors of layers' gradients stay below 1e-4 of
+    the largest value. If a number is not finite, no result from its image or part is finite. Every processor
+    gives the same bits. ``"float32"`` is used instead in float64, and for convolutions that the kernels do
+    not support (``plain.takes_convolution``: depthwise, wide dilation, sums of more than ``2**16``). A GPU
+    uses the upper 16 bits of each number and sums in float32; with groups or dilation, and in the gradient
+    to images with strides or with padding as long as filters, it uses ``"float32"`` too.
 ``"float32"``
-    Nothing is rounded but sums; in float64 it means float64.
+    Only sums are rounded. In float64 it means float64.
 """
 
 import warnings
@@ -43,7 +43,7 @@ _arithmetic = ContextVar("arithmetic", default="int16")
 
 @contextmanager
 def gradients_in(arithmetic):
-    """Choose the arithmetic of gradients, for all that is built within.
+    """Choose the arithmetic of the gradients of all layers that are built in this context.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def gradients_in(arithmetic):
 
 
 def computed_by(arithmetic):
-    """What computes gradients in an arithmetic here, as far as results depend on it.
+    """Name of the arithmetic and of its implementation on this machine; equal names give equal gradients.
 
     Parameters
     ----------
@@ -76,8 +76,8 @@ def computed_by(arithmetic):
     -------
     str
         The arithmetic, and ``"in kernels"``, ``"on tensor cores"`` or ``"in XLA"``; ``"int16"`` in XLA is
-        ``"float32"``. Layers that the kernels do not take are left out of account; they say so themselves, by
-        ``has_kernels``.
+        ``"float32"``. Layers that the kernels do not support are not considered; each layer reports that by
+        its ``has_kernels``.
     """
     if theano.config.floatX != "float32":
         return f"{theano.config.floatX} in XLA"
@@ -104,11 +104,11 @@ class _Convolution(Op):
         self.geometry, self.arithmetic = geometry, arithmetic
 
     def has_kernel(self, H, B, dtype):
-        """Whether ``plain`` computes this by kernels."""
+        """Whether ``plain`` computes this with kernels."""
         return dtype == np.float32 and plain.takes_convolution(H.shape, B.shape, self.geometry)
 
     def windows(self, H, window):
-        """Yield each tap of a filter and the elements that it meets, of padded images in NumPy."""
+        """Yield each tap of a filter and the elements of padded NumPy images that it is multiplied with."""
         padded = np.pad(H, [(0, 0), *self.geometry.pad, (0, 0)])
         for tap, place in self.geometry.windows(H.shape[1:3], window):
             yield tap, padded[:, *place]
@@ -299,9 +299,9 @@ def _jax_grad_filters(op, **kwargs):
 
 
 def _one_by_one(geometry):
-    """How many groups XLA computes one after the other, and the geometry of each.
+    """Number of groups to compute one after the other, and the geometry of each.
 
-    On a CPU all of them: its own convolutions in groups take up to a hundred times as long, above all the
+    On a CPU all of them: XLA's grouped convolutions take up to a hundred times as long, above all for the
     gradient to the filters.
     """
     if jax.default_backend() == "cpu":
@@ -321,7 +321,7 @@ def _correlate(geometry, H, B, to_transpose=False, **options):
 
 
 def _convolve(images, filters, op):
-    """The convolution of real numbers that the gradients of gradients are made of."""
+    """The convolution of real numbers that second derivatives consist of."""
     out = T.nnet.conv2d(
         images.dimshuffle(0, 3, 1, 2),
         filters,
@@ -458,7 +458,7 @@ def _on_tensor_cores(x):
 
 
 def _parts(arithmetic, g):
-    """Parts of ``g`` that a GPU's tensor cores shall multiply with signs, or none."""
+    """The parts of ``g`` to multiply on a GPU's tensor cores, or an empty list where these are not used."""
     return tensor_cores.parts(g, 2) if arithmetic == "int16" and _on_tensor_cores(g) else []
 
 
@@ -484,7 +484,7 @@ def convolve_signs(H, B, geometry, training=False):
     B : 4D expression, ``(filters, channels / groups, rows, columns)``
     geometry : Geometry
     training : bool
-        Gradients will be needed: begin to compile their kernels meanwhile.
+        Gradients will be needed: start to compile their kernels in the background.
 
     Returns
     -------
@@ -493,7 +493,7 @@ def convolve_signs(H, B, geometry, training=False):
     Raises
     ------
     ValueError
-        Filters do not fit on the images, or channels and filters not in their groups.
+        Filters are larger than the padded images, or channels and filters do not match the groups.
     """
     _warn_of_float64(H, training)
     native.prepare_convolution(gradients=training)

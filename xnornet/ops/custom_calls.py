@@ -1,11 +1,11 @@
 """Kernels of Numba as custom calls of XLA, on the CPU.
 
-XLA hands a custom call a frame, a C structure of its foreign function interface, with the addresses and
+XLA passes a custom call a frame, a C structure of its foreign function interface, with the addresses and
 shapes of arguments and results. A handler reads it and runs a kernel on all cores: each thread calls the
-kernel with a number of its own. There is nothing to build, and no array is copied.
+kernel with its thread number. No C compiler is needed, and no array is copied.
 
-XLA's programs name their kernels. Addresses and the number of threads are read when a kernel is called, so a
-compiled program can be kept on disk and run by another process.
+Compiled programs refer to kernels by name. Addresses and the number of threads are read when a kernel is
+called, so a compiled program can be cached on disk and run by another process.
 
 The frame's layout is that of version 0 of the interface (``xla/ffi/api/c_api.h`` in JAX's include folder),
 in words of 8 bytes.
@@ -27,7 +27,7 @@ from xnornet.threads import default_threads
 
 __all__ = ["CustomCall", "argument", "argument_shape", "option", "result", "result_shape"]
 
-# Version of the interface that is spoken here, as its two numbers lie in memory.
+# Version of the interface that is implemented here.
 MAJOR, MINOR = 0, 1
 
 # Words of a frame.
@@ -37,11 +37,11 @@ EXECUTE = 3
 # Words of the interface's table of functions, and the code of an internal error.
 CREATE_ERROR, INTERNAL = 6, 13
 
-# What stands for the address of a kernel that does not compile.
+# Used instead of an address if a kernel does not compile.
 FAILED = -1
 
-# Microseconds between two looks whether a kernel is compiled.
-NAP = 1000
+# Microseconds between two checks whether a kernel is compiled.
+POLL_INTERVAL = 1000
 
 
 @intrinsic
@@ -52,7 +52,7 @@ def _pointer(typing_context, address):
     return types.voidptr(types.intp), generate
 
 
-# Inlined before kernels are optimized: functions of their own take Numba a tenth of all its time.
+# Inlined by Numba, as compiling them as separate functions takes a tenth of the whole compilation time.
 
 
 @njit(inline="always")
@@ -87,7 +87,7 @@ def result(frame, i, shape, dtype):
 
 @njit(inline="always")
 def option(frame, i):
-    """Option of a custom call, by its place among those that the kernel was called with."""
+    """Option ``i`` of a custom call, in the order in which the options were passed."""
     scalar = words_at(words_at(frame[OPTIONS])[i])
     return words_at(scalar[1])[0]
 
@@ -126,7 +126,7 @@ def _handle(frame, kernel_at, share, message, threads):
     if frame[STAGE] & 0xFFFFFFFF != EXECUTE:
         return 0
     while kernel_at[0] == 0:
-        _sleep(np.uint32(NAP))
+        _sleep(np.uint32(POLL_INTERVAL))
     kernel = kernel_at[0]
     if kernel == FAILED:
         error = np.array([4 * 8, 0, message, INTERNAL], np.intp)
@@ -146,19 +146,19 @@ def _handle(frame, kernel_at, share, message, threads):
 
 
 def _compile_common():
-    """Addresses of what all kernels have in common: how XLA's calls are handled, and how threads begin."""
+    """Addresses of the code that all kernels share: the handler of XLA's calls and the start of a thread."""
     handle = c_function(_handle, types.intp(WORDS, WORDS, types.intp, types.intp, types.intp))
     return handle.address, c_function(_share, types.intp(WORDS)).address
 
 
 @cache
 def _begin_common():
-    """The same in the background, before all kernels, so that no program that is traced waits for those."""
+    """Compile it in the background before any kernel, so that tracing a program does not wait for kernels."""
     return CustomCall._compiler.submit(_compile_common)
 
 
-# A handler of one kernel: XLA's frame goes on to the common one, with the kernel's own addresses and the
-# number of threads of this moment. Numba would take seconds for what LLVM does in a millisecond.
+# The handler of one kernel passes XLA's frame to the common handler, with the kernel's addresses and the
+# current number of threads. It is written in LLVM's language, as Numba would take seconds to compile it.
 HANDLER = """
 define i64 @handler(ptr %frame) {{
   %threads = load i64, ptr inttoptr (i64 {threads} to ptr)
@@ -170,7 +170,7 @@ define i64 @handler(ptr %frame) {{
 
 
 def _handler(**addresses):
-    """Machine code of a handler: what holds it, and its address."""
+    """Machine code of a handler: the object that owns it, and its address."""
     machine = binding.Target.from_default_triple().create_target_machine()
     engine = binding.create_mcjit_compiler(binding.parse_assembly(HANDLER.format(**addresses)), machine)
     engine.finalize_object()
@@ -180,7 +180,7 @@ def _handler(**addresses):
 class CustomCall:
     """A kernel as a function of JAX arrays.
 
-    XLA may compile a program before Numba has compiled its kernels: a call waits for its kernel.
+    XLA may compile a program before Numba has compiled its kernels: a call then waits for its kernel.
 
     Parameters
     ----------
@@ -189,7 +189,7 @@ class CustomCall:
         by :func:`argument` and :func:`result`, and its options by :func:`option`.
     """
 
-    # One at a time, as Numba compiles no faster.
+    # One at a time, as Numba does not compile in parallel.
     _compiler = ThreadPoolExecutor(1)
 
     def __init__(self, kernel):
@@ -197,19 +197,19 @@ class CustomCall:
         self.name = f"xnornet_{kernel.__name__}"
         self._prepared = False
         self._handler = None
-        # Where its handler finds the kernel.
+        # The handler reads the kernel's address here; 0 until the kernel is compiled.
         self._address = ctypes.c_int64(0)
         self._message = ctypes.create_string_buffer(f"Numba could not compile {self.name}".encode())
 
     def prepare(self):
-        """Begin to compile in the background."""
+        """Start to compile in the background."""
         if not self._prepared:
             self._prepared = True
             _begin_common()
             self._compiler.submit(self._compile)
 
     def handler(self):
-        """Address of what XLA calls, which it knows by the kernel's name from here on."""
+        """Address of the handler, which is registered with XLA under the kernel's name."""
         self.prepare()
         if self._handler is None:
             handle, share = _begin_common().result()
@@ -235,7 +235,7 @@ class CustomCall:
             reason = next(iter(str(error).splitlines()), type(error).__name__)
             warnings.warn(f"{self._message.value.decode()}: {reason}", stacklevel=2)
         finally:
-            # Calls wait for it.
+            # Waiting calls continue.
             self._address.value = address
 
     def __call__(self, results, *arrays, options=()):

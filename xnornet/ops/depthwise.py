@@ -1,7 +1,7 @@
 """Depthwise convolutions in XLA, tap by tap: a tap adds a product of elements, and XLA fuses the taps.
 
-Bits would be of no use, as a filter sees a single channel. XLA's own convolution takes several times as long
-on a CPU.
+Packing bits would not help, as a filter uses a single channel. XLA's own convolution takes several times as
+long on a CPU.
 """
 
 import jax
@@ -43,7 +43,7 @@ def filter_gradient(H, g, shape, geometry):
 
 
 def _windows(H, window, geometry):
-    """Yield each tap of a filter and what it meets, ``(batch, output rows, output columns, channels, 1)``."""
+    """Yield each tap and its pixels, ``(batch, output rows, output columns, channels, 1)``."""
     padded = jnp.pad(H, [(0, 0), *geometry.pad, (0, 0)])
     for tap, place in geometry.windows(H.shape[1:3], window):
         yield tap, padded[:, *place, :, None]

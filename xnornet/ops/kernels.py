@@ -1,16 +1,16 @@
 """Products of signs and their gradients, as kernels for the CPU.
 
-Images lie channels last, filters as ``(filters, channels, rows, columns)``, matrices as ``(channels,
-outputs)``; signs are int8. The forward product counts differing bits in words of 64 channels. In a gradient
-one operand is a sign and the other a real number, which is rounded to 16 bits relative to the largest of its
-block, so that products are those of int16 pairs, and sums of a block are exact where at most ``2**16``
-products meet. A block is an image for the images' gradient, a few rows of one or more images with 64 filters
-for the filters' gradient, and everything for the rows' gradient.
+Images are channels last, filters ``(filters, channels, rows, columns)``, matrices ``(channels, outputs)``;
+signs are int8. The forward product counts differing bits in words of 64 channels. In a gradient one operand
+is a sign and the other a real number, which is rounded to 16 bits relative to the largest of its block. So
+products are those of int16 pairs, and sums within a block are exact if they have at most ``2**16`` terms. A
+block is an image in the images' gradient, a few rows of one or more images with 64 filters in the filters'
+gradient, and everything in the rows' gradient.
 
-``thread`` of ``threads`` says which share of the work is a call's own, and ``frame`` is XLA's (see
-``custom_calls``): each kernel tells its arguments, results and options. ``flip`` turns filters around;
-``geometry`` is a filter's rows and columns and the zeros left of an image and above it. Nothing here checks
-bounds: ``native`` gives arrays of the right lengths.
+A call computes share ``thread`` of ``threads`` shares of the work. ``frame`` is XLA's (see ``custom_calls``);
+each kernel's docstring lists the arguments, results and options in it. ``flip`` rotates filters by half a
+turn; ``geometry`` is a filter's rows and columns and the zeros left of an image and above it. Kernels do not
+check bounds: ``native`` passes arrays of the right lengths.
 """
 
 import numpy as np
@@ -37,31 +37,31 @@ WORD = 64
 # Rows of a tile.
 ROWS = 4
 
-# Channels whose signs lie beside each other in the filters' gradient.
+# Channels whose signs are adjacent in memory in the filters' gradient.
 LANES = 16
 
 # Bytes that an address has to be a multiple of to be stored to past the caches.
 ALIGNED = 64
 
-# Largest whole number that a real one is rounded to.
+# Real numbers are rounded to integers of at most this magnitude.
 LARGEST = np.float32(32767)
 
-# Blocks without a larger number are 0, so that no scale overflows and none is subnormal.
+# Blocks whose numbers are all smaller are rounded to 0, so that no scale overflows or is subnormal.
 SMALLEST = np.float32(2.0**-110)
 
-# Pairs of pixels that a block of the filters' gradient has at least, where there are as many.
+# Minimum number of pixel pairs of a block in the filters' gradient, if the arrays have that many.
 DEPTH = 128
 
 
 @part
 def _share(count, thread, threads):
-    """First, and one behind the last, of a thread's share of so many things."""
+    """Begin and end of a thread's share of ``count`` items."""
     return count * thread // threads, count * (thread + 1) // threads
 
 
 @part
 def _images_or_blocks(images, blocks, thread, threads):
-    """A thread's share of the images or, where there is a single one, of the blocks of what is computed."""
+    """A thread's share of the images or, if there is only one image, of the blocks of the result."""
     if images == 1:
         first, last = _share(blocks, thread, threads)
         return 0, 1, first, last
@@ -82,14 +82,14 @@ def _pair(low, high):
 
 @part
 def _rounded(x, scale):
-    """The nearest integer, and 0 for not a number, of which processors make different ones."""
+    """The nearest integer. NaN gives 0, since processors convert it to different integers."""
     nearest = np.rint(x * scale)
     return np.int32(nearest if nearest == nearest else np.float32(0))
 
 
 @part
 def _largest(numbers):
-    """Bits of the largest magnitude, in whose order not a number is larger than infinity."""
+    """Bit pattern of the largest magnitude; as integers, NaNs compare greater than infinity."""
     bits = numbers.view(np.int32)
     largest = np.int32(0)
     for i in range(len(bits)):
@@ -99,9 +99,9 @@ def _largest(numbers):
 
 @part
 def _scales(largest):
-    """What numbers are multiplied by before they are rounded, and what a step then stands for.
+    """Factor to multiply numbers by before rounding, and the value of one integer step afterwards.
 
-    Not a number stands for all of a block that holds what is not finite, so that training notices.
+    If the largest magnitude is not finite, the step is NaN and so is the whole block: training then stops.
     """
     magnitude = np.int32(largest).view(np.float32)
     if not magnitude < np.inf:
@@ -175,7 +175,7 @@ def correlate(thread, threads, frame):
     packed = argument(frame, 1, (blocks * kh * kw * words * BLOCK,), np.uint64)
     tap_sums = argument(frame, 2, (kh * kw, blocks * BLOCK), np.int32)
     out = result(frame, 0, (images, oh, ow, filters), np.int16)
-    # A tile that begins at a row's last pixel reads on.
+    # A tile that begins at a row's last pixel reads past the end of the row.
     padded = np.zeros((oh + kh - 1, ow + kw - 1 + ROWS, words), np.uint64)
     first, last, first_block, last_block = _images_or_blocks(images, blocks, thread, threads)
     for n in range(first, last):
@@ -230,7 +230,7 @@ def _correlate_row(padded, packed, y, size, channels, first_block, last_block, o
 
 @part
 def _take_padding_back(tap_sums, size, place, out):
-    """Let padded taps, which were counted as -1, be 0 for one pixel of the output."""
+    """Correct one output pixel for its padded taps, which were counted as -1 instead of 0."""
     kh, kw = size
     y, x, h, w = place
     for i in range(kh):
@@ -241,7 +241,7 @@ def _take_padding_back(tap_sums, size, place, out):
 
 
 def pair_filters(thread, threads, frame):
-    """Filters as pairs along filters, turned around, for :func:`image_gradient`.
+    """Filters in pairs along the axis of filters, rotated by half a turn, for :func:`image_gradient`.
 
     Argument: signs ``(filters, channels, rows, columns)``. Result: ``(blocks of channels, rows * columns,
     pairs of filters, PAIR_BLOCK)`` int32. Option: ``flip``.
@@ -292,7 +292,7 @@ def image_gradient(thread, threads, frame):
 
 @part
 def _round_image(g, numbers, left, top):
-    """Round an image into the middle of ``numbers``; returns what a step stands for."""
+    """Round an image into the middle of ``numbers``; returns the value of one integer step."""
     h, w, filters = g.shape
     rows, columns, _ = numbers.shape
     up, scale = _scales(_largest(g.reshape(-1)))
@@ -376,7 +376,7 @@ def row_gradient(thread, threads, frame):
 
 @part
 def _pair_rows(g, pairs, numbers):
-    """Round rows to pairs along outputs, ``PAIR_BLOCK`` rows beside each other; what a step stands for."""
+    """Round rows to pairs along outputs, ``PAIR_BLOCK`` rows together; returns the value of a step."""
     rows, outputs = g.shape
     up, scale = _scales(_largest(g.reshape(-1)))
     for n in range(rows):
@@ -404,7 +404,7 @@ def filter_gradient(thread, threads, frame):
     out = result(frame, 0, (filters, channels, kh * kw), np.float32)
     across = result(frame, 0, (channels, filters), np.float32)
     pairs, lanes = _blocks(ow, 2), _blocks(channels, LANES)
-    # What a block takes: some rows of the output of an image or, where they are few, of more images.
+    # A block is some rows of the output of an image or, if it has few rows, of several images.
     rows = min(oh, _blocks(DEPTH, pairs))
     batch = min(images, _blocks(DEPTH, pairs * rows))
     signs = np.zeros((lanes, min(2, kw), batch, rows + kh - 1, pairs + kw // 2, LANES), np.int32)
@@ -436,7 +436,7 @@ def filter_gradient(thread, threads, frame):
 
 @part
 def _pair_gradient(g, part, first, width, numbers):
-    """Round a block to pairs of neighbouring pixels; returns what a step stands for."""
+    """Round a block to pairs of neighbouring pixels; returns the value of one integer step."""
     n, count, y, deep = part
     ow = g.shape[2]
     largest = np.int32(0)
@@ -460,7 +460,7 @@ def _pair_gradient(g, part, first, width, numbers):
 
 @part
 def _pair_signs(H, part, window, signs):
-    """Signs as pairs of neighbouring pixels, those that begin at even and those that begin at odd columns."""
+    """Signs as pairs of neighbouring pixels: first pairs that begin at even columns, then at odd columns."""
     n, count, y, deep = part
     kh, left, top = window
     _, h, w, channels = H.shape
@@ -524,7 +524,7 @@ def _neighbours(place):
 
 @part
 def _give_out(sums, first, width, flip, matrix, out, across):
-    """Sums of a block of filters to where they belong."""
+    """Copy the sums of a block of filters to their places in the result."""
     taps, channels = len(sums), out.shape[1]
     if matrix:
         for c in range(channels):

@@ -1,4 +1,4 @@
-"""The kernels as functions of JAX arrays, on one device or, each with its share, on several."""
+"""The kernels as functions of JAX arrays, on one device or on several, which then compute a share each."""
 
 import warnings
 from functools import cache
@@ -45,27 +45,27 @@ _filter_gradient = CustomCall(kernels.filter_gradient)
 _adam = CustomCall(weight_kernels.adam)
 _mean_magnitude = CustomCall(weight_kernels.mean_magnitude)
 
-# Products of a sign and a number of 16 bits whose sum 32 bits hold.
+# Number of products of a sign and a 16-bit number whose sum is sure to fit in 32 bits.
 MOST_PRODUCTS = 2**16
 
-# Fan-in, and with it the sums of signs, that 16 bits hold.
+# Largest fan-in: sums of signs then fit in 16 bits.
 MOST_SIGNS = 2**15 - 1
 
 # Weights from which on it pays to call a kernel for a pass over them.
 MANY_WEIGHTS = 2**16
 
-# Rows of a matrix that are summed up at once: fewer than products may be, and their pairs stay in a cache.
+# Rows of a matrix that are summed at once: fewer than MOST_PRODUCTS, so that their pairs stay in a cache.
 MATRIX_ROWS = 2**12
 
 
 def available():
-    """Whether JAX computes on the CPU, for which the kernels are."""
+    """Whether JAX computes on the CPU, the only device that the kernels run on."""
     return jax.default_backend() == "cpu"
 
 
 @cache
 def works():
-    """Whether XLA calls the kernels. A version of it that they do not fit is told of in one warning."""
+    """Whether XLA can call the kernels. If this version of JAX cannot, one warning gives the reason."""
     try:
         with jax.ensure_compile_time_eval(), with_64_bits():
             packed = _pack_matrix(_shape((1, 1, BLOCK), np.uint64), jnp.ones((1, 1), np.int8))
@@ -80,12 +80,12 @@ def works():
 
 
 def instruction_set():
-    """Name of the instruction set of the kernels, or None if they do not run. Results do not depend on it."""
+    """Instruction set that the kernels use, or None if they do not run. Results do not depend on it."""
     return vectors.instruction_set() if available() and works() else None
 
 
 def takes_convolution(images, filters, pad):
-    """Whether the kernels take arrays of these shapes, as :func:`convolve` does, and their gradients."""
+    """Whether the kernels support arrays of these shapes, in :func:`convolve` and its gradients."""
     _, channels, kh, kw = filters
     padded = pads_less(pad, (kh, kw))
     columns = images[2] + sum(pad[1]) - kw + 1
@@ -94,7 +94,7 @@ def takes_convolution(images, filters, pad):
 
 
 def takes_product(rows, channels, outputs):
-    """Whether the kernels take matrices of these lengths, as :func:`multiply` does, and their gradients."""
+    """Whether the kernels support matrices of these lengths, in :func:`multiply` and its gradients."""
     short = channels <= MOST_SIGNS and outputs <= MOST_PRODUCTS
     return available() and min(rows, channels, outputs) > 0 and short and works()
 
@@ -111,13 +111,13 @@ def prepare_updates():
 
 
 def prepare_product(gradients):
-    """Begin to compile :func:`multiply`, and its gradients if they will be needed."""
+    """Start to compile :func:`multiply` in the background, with its gradients if they will be needed."""
     backward = [_row_gradient, _filter_gradient] if gradients else []
     _prepare(_pack_matrix, _correlate, *backward)
 
 
 def prepare_convolution(gradients):
-    """Begin to compile :func:`convolve`, and its gradients if they will be needed."""
+    """Start to compile :func:`convolve` in the background, with its gradients if they will be needed."""
     backward = [_pair_filters, _image_gradient, _filter_gradient] if gradients else []
     _prepare(_pack_filters, _correlate, *backward)
 
@@ -192,7 +192,7 @@ def filter_gradient(H, g, shape, pad, flip):
     shares = count_shares()
     if shares == 1 or len(H) // shares % _images_of_block(g.shape) == 0:
         return on_shares(of_share, (H, g), (0, 0), None)
-    # Blocks of several images would be others than on one device: divide the filters.
+    # Blocks of several images would differ from those on one device, so the filters are divided.
     g = padded_to(g, 3, shares * PAIR_BLOCK)
     return on_shares(of_share, (H, g), (None, 3), 0)[: shape[0]]
 
@@ -236,7 +236,7 @@ def row_gradient(g, B):
     def of_share(g, B):
         return _row_gradient(_shape((len(g), len(B)), np.float32), g, B)
 
-    # All rows are a block.
+    # All rows are one block.
     B = padded_to(B, 0, count_shares())
     return on_shares(of_share, (g, B), (None, 0), 1)[:, :channels]
 
@@ -253,7 +253,7 @@ def matrix_gradient(H, g):
             _filter_gradient(shape, H[None, None, p], g[None, None, p], options=options) for p in parts
         )
 
-    # A block is all rows with some outputs.
+    # A block is all rows of some outputs.
     if count_shares() > 1:
         g = padded_to(g, 1, count_shares() * PAIR_BLOCK)
     return on_shares(of_share, (H, g), (None, 1), 1)[:, :outputs]

@@ -1,10 +1,10 @@
-"""Convolutions with strides, dilation and groups as plain ones, which are what the kernels compute.
+"""Convolutions with strides, dilation and groups as sums of plain ones, which the kernels compute.
 
-Along an axis, output ``y`` and tap ``i`` meet row ``y * stride + i * dilation - pad`` of the image. Let
+Along an axis, output ``y`` and tap ``i`` use row ``y * stride + i * dilation - pad`` of the image. Let
 ``step`` be the least common multiple of stride and dilation. Then every ``step/stride``-th output and every
-``step/dilation``-th tap meet every ``step``-th row, as in a convolution without stride and dilation. The
-whole is the sum of such pieces, each in its place; a plain convolution is a single piece. Outputs that meet
-padding only belong to no piece, so that no piece has padding as long as its filters.
+``step/dilation``-th tap use every ``step``-th row, as in a convolution without stride and dilation. The
+result is the sum of such pieces, each at its place; a plain convolution is a single piece. Outputs that use
+only padding belong to no piece, so that no piece has padding as long as its filters.
 """
 
 import math
@@ -18,13 +18,13 @@ from xnornet.ops import native
 
 __all__ = ["Geometry", "convolve", "filter_gradient", "image_gradient", "in_groups", "takes_convolution"]
 
-# More are slower than XLA, and take it long to compile.
+# With more pieces the kernels are slower than XLA's own convolution, and compilation takes long.
 MOST_PIECES = 16
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """How filters lie on images.
+    """Padding, strides, dilation and groups of a convolution.
 
     Attributes
     ----------
@@ -32,9 +32,9 @@ class Geometry:
         Zeros before and after rows and columns.
     stride, dilation : pair of int
     groups : int
-        Channels and filters are divided into as many groups, and each filter sees the channels of its group.
+        Channels and filters are divided into this many groups; a filter uses the channels of its group.
     flip : bool
-        Turn filters around.
+        Rotate filters by half a turn, as in a true convolution.
     """
 
     pad: tuple
@@ -54,7 +54,7 @@ class Geometry:
         return self.is_dense and self.stride == (1, 1)
 
     def is_depthwise(self, filters):
-        """Whether each group of filters of this shape sees a single one of several channels."""
+        """Whether there are several channels, and each group of filters of this shape uses one of them."""
         return self.groups > 1 and filters[1] == 1
 
     def spans(self, window):
@@ -70,7 +70,7 @@ class Geometry:
         )
 
     def fit(self, lengths, window):
-        """As :meth:`output_lengths`, and raise where filters do not fit on the images."""
+        """As :meth:`output_lengths`, but raise `ValueError` if filters are larger than the padded images."""
         out = self.output_lengths(lengths, window)
         if any(n is not None and n < 1 for n in out):
             dilated = f", dilated by {self.dilation}," if self.dilation != (1, 1) else ""
@@ -81,7 +81,7 @@ class Geometry:
         return out
 
     def windows(self, lengths, window):
-        """Yield each tap of a filter, and the rows and columns of a padded image that it meets."""
+        """Yield each tap of a filter, and the rows and columns of a padded image that it multiplies."""
         out = self.output_lengths(lengths, window)
         for place in product(*map(range, window)):
             met = tuple(
@@ -91,7 +91,7 @@ class Geometry:
             yield tuple(k - 1 - i if self.flip else i for i, k in zip(place, window, strict=True)), met
 
     def pieces(self, lengths, window):
-        """Plain convolutions of one group that add up to the whole, on images and filters of given lengths.
+        """Plain convolutions whose sum is the convolution of a group, for given image and filter lengths.
 
         Returns
         -------
@@ -103,7 +103,7 @@ class Geometry:
 
 @dataclass(frozen=True)
 class Axis:
-    """Where a piece lies along rows or columns: its part of image, filters and output, and its padding."""
+    """A piece along rows or along columns: its part of image, filters and output, and its padding."""
 
     image: slice
     taps: slice
@@ -118,10 +118,10 @@ def _axis_pieces(n, k, pad, stride, dilation, flip):
     pieces = []
     for y, i in product(range(each_output), range(min(each_tap, k))):
         outputs, taps = len(range(y, count, each_output)), len(range(i, k, each_tap))
-        # Of the rows that are met, those from ``begin`` to before ``end`` are on the image.
+        # Of the rows that are used, those from ``begin`` to before ``end`` are not padding.
         first = y * stride + i * dilation - pad[0]
         begin, end = max(0, -(first // step)), -((first - n) // step)
-        # Output ``o`` of the piece meets ``taps`` rows from its own number on.
+        # Output ``o`` of the piece uses ``taps`` rows, from row ``o`` on.
         o, o_end = max(0, begin - taps + 1), min(outputs, end)
         row, row_end = max(begin, o), min(end, o_end + taps - 1)
         if o >= o_end or row >= row_end:
@@ -247,7 +247,7 @@ def in_groups(count, of_group, arrays, axes, result_axis, loop=False):
     axes : pair of int
         The axis of each array that is divided among the groups.
     result_axis : int
-        The axis of the result that consists of those of the groups.
+        The axis along which the results of the groups are concatenated.
     loop : bool
         Compile the function once. Kernels are as fast in a loop; XLA's own convolutions are not.
     """
@@ -266,7 +266,7 @@ def in_groups(count, of_group, arrays, axes, result_axis, loop=False):
 
 
 def _spread(array, parts, lengths, first):
-    """An array at its place among zeros: two axes from ``first`` on get the given lengths."""
+    """An array placed among zeros: two axes, from ``first`` on, get the given lengths."""
     widths = [(0, 0, 0)] * array.ndim
     for axis, (part, length) in enumerate(zip(parts, lengths, strict=True), first):
         last = part.start + (array.shape[axis] - 1) * part.step

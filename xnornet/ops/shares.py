@@ -1,8 +1,8 @@
 """Kernels on several devices: each computes its share.
 
-XLA divides its own operations among devices; of a custom call it knows nothing, and would have every device
-compute all of it. Here a program says what a share is. Which one is chosen so that the rounding of real
-numbers, which goes by blocks, is that of one device.
+XLA divides its own operations among devices. It cannot divide a custom call, and every device would compute
+all of it. So the program divides it here, in such a way that the blocks in which real numbers are rounded
+are the same as on one device.
 """
 
 import jax
@@ -18,7 +18,7 @@ __all__ = ["count_shares", "on_shares", "padded_to"]
 
 
 def count_shares():
-    """Among how many devices the program that is being made divides its batches."""
+    """Number of devices that the program being compiled divides its batches among."""
     mesh = mesh_in_use()
     return 1 if mesh is None else mesh.size
 
@@ -39,7 +39,7 @@ def on_shares(compute, arrays, axes, result_axis):
     Returns
     -------
     array
-        What the devices cannot divide evenly, each of them computes as a whole.
+        If an axis cannot be divided evenly, each device computes everything.
     """
     mesh, count = mesh_in_use(), count_shares()
     lengths = [a.shape[axis] for a, axis in zip(arrays, axes, strict=True) if axis is not None]
@@ -67,8 +67,8 @@ def _shape(*arrays, compute, mesh, specs, out, added):
     return ShapedArray(whole.shape, whole.dtype)
 
 
-# Checks of indices (checkify) go into a shard_map, and fail to join the errors of its devices. There are no
-# indices in kernels; a primitive that checkify has no rule for, it leaves alone.
+# checkify, which checks indices, would enter a shard_map and fail to join the errors of its devices. Kernels
+# have no indices to check, and checkify leaves a primitive without a rule as it is.
 _shares = Primitive("xnornet_shares")
 _shares.def_abstract_eval(_shape)
 mlir.register_lowering(_shares, mlir.lower_fun(_divide, multiple_results=False))

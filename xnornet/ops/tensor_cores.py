@@ -1,9 +1,9 @@
 """Products of signs on a GPU's tensor cores: parts of 8 bits times signs, summed in float32.
 
-Each way is the fastest of those that were measured. Forward, signs are multiplied as int8. In the gradients
-a sign is a bfloat16, and so is each part of a real number, so that products are exact. Gradients to filters,
-and convolutions that cuDNN does not take, are products of matrices, of which one holds
-the elements of each window in a row.
+Each method is the fastest of those that were measured. Forward, signs are multiplied as int8. In the
+gradients a sign is a bfloat16, and so is each part of a real number, so that products are exact. Gradients to
+filters, and convolutions that cuDNN does not support, are products of matrices, one of which has the elements
+of each window in a row.
 """
 
 import math
@@ -14,7 +14,7 @@ import numpy as np
 
 __all__ = ["available", "columns", "convolve", "filter_gradient", "image_gradient", "multiply", "parts"]
 
-# Channels that cuDNN takes at once.
+# cuDNN convolves short types if the number of channels is a multiple of this.
 ALIGNMENT = 16
 
 
@@ -24,13 +24,13 @@ def available():
 
 
 def parts(x, count):
-    """The upper bits of float32: ``count`` arrays of bfloat16, whose sum they are.
+    """The upper bits of float32, as the sum of ``count`` arrays of bfloat16.
 
     Parameters
     ----------
     x : float32 array
     count : int
-        Each gives 8 bits, and 3 are all.
+        Each part adds 8 bits; 3 parts are exact.
 
     Returns
     -------
@@ -51,7 +51,7 @@ def multiply(left, right):
 
 
 def columns(images, window, pad, stride=(1, 1)):
-    """What each window of padded images holds, taps before channels.
+    """The elements of each window of padded images, in the order of taps, then channels.
 
     Parameters
     ----------
@@ -148,7 +148,7 @@ def _correlate(images, filters, pad, stride, dtype):
 
 
 def _is_aligned(filters):
-    """Whether cuDNN convolves in short types, which it does by several channels at once."""
+    """Whether cuDNN can convolve these filters in short types."""
     return all(channels % ALIGNMENT == 0 for channels in filters.shape[:2])
 
 
