@@ -1,1 +1,1 @@
-"""What BinaryNet, BinaryConnect and theano-xnor-net import of pylearn2, on ``xnornet.data``."""
+"""The part of pylearn2 that BinaryNet, BinaryConnect and theano-xnor-net import, built on ``xnornet.data``."""

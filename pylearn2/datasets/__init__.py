@@ -1,1 +1,1 @@
-"""Datasets as pylearn2 gave them, on those of ``xnornet.data``."""
+"""Datasets in pylearn2's form, built on those of ``xnornet.data``."""

@@ -1,4 +1,4 @@
-"""CIFAR-10 as pylearn2 gave it."""
+"""CIFAR-10 in pylearn2's form."""
 
 from pylearn2.datasets.dense_design_matrix import DenseDesignMatrix
 from pylearn2.datasets.pixels import read
@@ -14,7 +14,7 @@ class CIFAR10(DenseDesignMatrix):
     ----------
     which_set : {'train', 'test'}
     center : bool
-        Subtract 127.5, half of what a pixel can have.
+        Subtract 127.5, half of a pixel's largest value.
     rescale : bool
         Divide by 127.5.
     gcn : float, optional
@@ -25,7 +25,7 @@ class CIFAR10(DenseDesignMatrix):
     Raises
     ------
     xnornet.data.DataError
-        A set or rows that there are not, or files that cannot be had.
+        The set or the rows do not exist, or files are missing and cannot be downloaded.
     """
 
     def __init__(self, which_set, center=False, rescale=False, gcn=None, start=None, stop=None):

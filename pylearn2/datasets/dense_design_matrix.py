@@ -1,4 +1,4 @@
-"""Datasets with ``X`` and ``y`` as pylearn2 gave them."""
+"""Datasets with ``X`` and ``y``, in pylearn2's form."""
 
 import numpy as np
 
@@ -27,11 +27,11 @@ class DenseDesignMatrix:
         self.X = X
 
     def apply_preprocessor(self, preprocessor, can_fit=False):
-        """Let a preprocessor change the images; ``can_fit`` says whether it may learn from them."""
+        """Apply a preprocessor to the images; with ``can_fit`` it is fitted to them first."""
         preprocessor.apply(self, can_fit)
 
     def use_design_loc(self, path):
-        """Keep ``X`` in a file of its own, ``.npy``, when the dataset is pickled."""
+        """Store ``X`` in a separate ``.npy`` file when the dataset is pickled."""
         self.design_loc = str(path)
 
     def __getstate__(self):
@@ -50,5 +50,5 @@ class DenseDesignMatrix:
             except (OSError, ValueError) as error:
                 raise DataError(
                     f"{state['design_loc']}: the dataset's images should be in this file, which cannot be "
-                    "read; put it there, or save the dataset anew"
+                    "read; put it there, or save the dataset again"
                 ) from error

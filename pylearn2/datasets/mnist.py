@@ -1,4 +1,4 @@
-"""MNIST as pylearn2 gave it."""
+"""MNIST in pylearn2's form."""
 
 from pylearn2.datasets.dense_design_matrix import DenseDesignMatrix
 from pylearn2.datasets.pixels import read
@@ -20,7 +20,7 @@ class MNIST(DenseDesignMatrix):
     Raises
     ------
     xnornet.data.DataError
-        A set or rows that there are not, or files that cannot be had.
+        The set or the rows do not exist, or files are missing and cannot be downloaded.
     """
 
     def __init__(self, which_set, center=False, start=None, stop=None):

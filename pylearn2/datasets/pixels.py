@@ -1,4 +1,4 @@
-"""From the splits of ``xnornet.data`` to pylearn2's sets of images."""
+"""Conversion of the splits of ``xnornet.data`` to pylearn2's sets of images."""
 
 import numpy as np
 
@@ -14,7 +14,7 @@ def read(name, which_set, start, stop):
     Raises
     ------
     DataError
-        A set that is neither ``'train'`` nor ``'test'``, rows that it does not have, or missing files.
+        The set is neither ``'train'`` nor ``'test'``, it does not have these rows, or files are missing.
     """
     if which_set not in ("train", "test"):
         raise DataError(f"which_set is {which_set!r}; {name} has 'train' and 'test'")

@@ -1,4 +1,4 @@
-"""Preprocessors as pylearn2 had them, on datasets of images as rows."""
+"""pylearn2's preprocessors, for datasets of images as rows."""
 
 import numpy as np
 from scipy.linalg import eigh
@@ -15,10 +15,10 @@ __all__ = [
 
 
 class Preprocessor:
-    """What changes a dataset."""
+    """Base class of everything that changes the images of a dataset."""
 
     def apply(self, dataset, can_fit=False):
-        """Change the images of a dataset; ``can_fit`` says whether to learn from them, if from any."""
+        """Change the images of a dataset; with ``can_fit``, fit to them first."""
         raise NotImplementedError(f"{type(self).__name__} has no apply; write it")
 
 
@@ -41,16 +41,16 @@ class Pipeline(Preprocessor):
 def global_contrast_normalize(
     X, scale=1.0, subtract_mean=True, use_std=False, sqrt_bias=0.0, min_divisor=1e-8
 ):
-    """Divide each row by ``sqrt(sqrt_bias + its squares' sum) / scale``.
+    """Divide each row by ``sqrt(sqrt_bias + sum of its squares) / scale``.
 
     Parameters
     ----------
     X : array, ``(n, pixels)``
     scale : float
     subtract_mean : bool
-        Subtract each row's mean before.
+        Subtract each row's mean first.
     use_std : bool
-        Take the row's variance (with ``n - 1``) in the place of its squares' sum.
+        Use the row's variance (with ``n - 1``) instead of the sum of its squares.
     sqrt_bias : float
     min_divisor : float
         Rows whose divisor is less are not divided.
@@ -73,9 +73,9 @@ class GlobalContrastNormalization(Preprocessor):
     Parameters
     ----------
     subtract_mean, scale, sqrt_bias, use_std, min_divisor
-        As there.
+        As for that function.
     std_bias, use_norm : optional
-        Older names: of ``sqrt_bias``, and of ``not use_std``.
+        Older names of ``sqrt_bias`` and of ``not use_std``.
     batch_size : int, optional
         Accepted; results do not depend on it.
     """
@@ -103,9 +103,9 @@ class GlobalContrastNormalization(Preprocessor):
 class LeCunLCN(Preprocessor):
     """Local contrast normalization of each channel (Jarrett et al., ICCV 2009, as pylearn2 computed it).
 
-    A pixel less the mean around it, divided by the root of the mean square around it, or by that root's mean
-    over the image where it is larger. Means are weighted by a Gaussian of deviation 2; the image is padded
-    with zeros.
+    The local mean is subtracted from each pixel. The difference is divided by the root of the local mean
+    square, or by the mean of that root over the image if this is larger. Local means are weighted by a
+    Gaussian of deviation 2; the image is padded with zeros.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ class LeCunLCN(Preprocessor):
     batch_size : int, optional
         Accepted; results do not depend on it.
     threshold : float
-        The least divisor.
+        The smallest divisor.
     channels : int or sequence of int, optional
         All, by default.
     """
@@ -184,7 +184,7 @@ class ZCA(Preprocessor):
         X = dataset.get_design_matrix()
         if not self.has_fit_:
             if not can_fit:
-                raise ValueError("this ZCA has seen no images; apply it with can_fit=True first")
+                raise ValueError("this ZCA is not fitted; apply it with can_fit=True first")
             self.fit(X)
         dataset.set_design_matrix(((X - self.mean_) @ self.P_).astype(X.dtype))
 
@@ -193,7 +193,7 @@ class ZCA(Preprocessor):
         self.inv_P_ = np.linalg.inv(self.P_)
 
     def inverse(self, X):
-        """Images of whitened ones."""
+        """The images that whitening turned into ``X``."""
         if getattr(self, "inv_P_", None) is None:
             self.invert()
         return X @ self.inv_P_ + self.mean_

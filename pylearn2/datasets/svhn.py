@@ -1,4 +1,4 @@
-"""SVHN as pylearn2 gave it."""
+"""SVHN in pylearn2's form."""
 
 from pathlib import Path
 
@@ -31,7 +31,7 @@ class SVHN(DenseDesignMatrix):
     Raises
     ------
     xnornet.data.DataError
-        A set or an order of axes that there is not, or files that cannot be had.
+        The set or the order of axes does not exist, or files are missing and cannot be downloaded.
     """
 
     def __init__(self, which_set, path=None, center=False, axes=("b", "c", 0, 1)):

@@ -1,4 +1,4 @@
-"""Datasets that were whitened by ZCA before."""
+"""Datasets that are already whitened by ZCA."""
 
 from pylearn2.datasets.dense_design_matrix import DenseDesignMatrix
 
@@ -13,7 +13,7 @@ class ZCA_Dataset(DenseDesignMatrix):
     preprocessed_dataset : DenseDesignMatrix
         The whitened one.
     preprocessor : ZCA
-        What whitened it.
+        The preprocessor that whitened it.
     start, stop : int, optional
         Take the rows from ``start`` to before ``stop``.
     axes : optional

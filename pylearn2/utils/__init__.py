@@ -1,1 +1,1 @@
-"""Paths with variables of the environment, and files of pickles."""
+"""Paths with environment variables, and pickle files."""

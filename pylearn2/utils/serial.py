@@ -1,4 +1,4 @@
-"""Files of pickles, read without running what they hold."""
+"""Pickle files, read without running code from them."""
 
 import pickle
 from pathlib import Path
@@ -23,17 +23,17 @@ _CLASSES = {
 
 
 def load(filepath):
-    """Load what :func:`save`, or pylearn2's own, wrote.
+    """Load a file that :func:`save` or pylearn2's ``serial.save`` wrote.
 
-    Datasets, preprocessors, arrays, numbers, text, lists and dictionaries are admitted. Of what else a
-    dataset of pylearn2's holds (spaces, views, random numbers), nothing is read.
+    It may contain datasets, preprocessors, arrays, numbers, text, lists and dictionaries. Other objects in
+    pylearn2's datasets (spaces, views, random number generators) are ignored.
 
     Raises
     ------
     ValueError
         A variable in the path is not set.
     xnornet.data.DataError
-        The file cannot be read, or holds something else.
+        The file cannot be read, or contains something else.
     """
     return read_objects(Path(preprocess(filepath)), _CLASSES, ("pylearn2", "numpy.random"))
 

@@ -1,4 +1,4 @@
-"""Paths with variables of the environment in them."""
+"""Paths that contain environment variables."""
 
 import os
 import re
@@ -7,7 +7,7 @@ __all__ = ["preprocess"]
 
 
 def preprocess(string):
-    """Put the values of variables of the environment in the place of their names, as in ``${HOME}``.
+    """Replace environment variables, such as ``${HOME}``, by their values.
 
     Raises
     ------
