@@ -1,1 +1,1 @@
-"""The part of pylearn2 that BinaryNet, BinaryConnect and theano-xnor-net import, built on ``xnornet.data``."""
+"""The part of pylearn2 that BinaryNet, BinaryConnect and theano-xnor-net import, on ``xnornet.data``."""
