@@ -1,4 +1,4 @@
-"""Runs that are stopped: wherever that happens, they go on as if it had not."""
+"""Runs that are stopped: wherever that happens, they continue as if it had not."""
 
 import dataclasses
 import multiprocessing
@@ -134,7 +134,7 @@ def run_until_a_checkpoint(out, stop, delay=0.0):
     return process.returncode, errors, command
 
 
-def test_ctrl_c_says_how_to_go_on(tmp_path):
+def test_ctrl_c_prints_how_to_resume(tmp_path):
     out, rng = tmp_path / "net.npz", random.Random(1)
     code, errors, _ = run_until_a_checkpoint(out, signal.SIGINT, rng.uniform(0, 1))
     assert code == 130
@@ -157,7 +157,7 @@ def test_sigterm_leaves_a_checkpoint_and_a_full_disk_leaves_the_last_one(tmp_pat
     full = subprocess.run(limited, capture_output=True, text=True, timeout=120)
     assert full.returncode == 1
     lines = [line for line in full.stderr.splitlines() if line]
-    assert len(lines) == 1 and "cannot be written" in lines[0] and "--resume goes on" in lines[0]
+    assert len(lines) == 1 and "cannot be written" in lines[0] and "--resume continues" in lines[0]
     assert checkpoint_path(out).read_bytes() == before
     assert not list(tmp_path.glob(".*.tmp"))
 
@@ -285,13 +285,13 @@ def test_init_begins_with_a_packed_model(digits, whole, tmp_path):
     assert not (tmp_path / "m.npz").exists()
 
 
-def test_init_wants_weights_of_the_same_network(digits, whole, tmp_path):
+def test_init_requires_weights_of_the_same_network(digits, whole, tmp_path):
     with pytest.raises(ModelError, match="another size of it"):
         train("digits_mlp", digits, tmp_path / "m.npz", RECIPE, {"num_units": 8}, init=whole)
     assert not (tmp_path / "m.npz").exists()
 
 
-def test_a_disk_that_fails_before_the_first_checkpoint_is_told_so(digits, tmp_path, monkeypatch):
+def test_a_disk_that_fails_before_the_first_checkpoint_is_reported(digits, tmp_path, monkeypatch):
     def full(*args):
         raise OSError(28, "No space left on device")
 
@@ -320,7 +320,7 @@ def begun(after_a_step, tmp_path):
 
 
 @pytest.mark.parametrize("split", ["train", "valid"])
-def test_a_run_goes_on_with_its_own_images_only(digits, begun, split):
+def test_a_run_is_resumed_on_the_same_images_only(digits, begun, split):
     images = getattr(digits, split).images.copy()
     images[3, 0, 2, 2] += 0.25
     other = dataclasses.replace(digits, **{split: data.Split(images, getattr(digits, split).labels)})
@@ -329,7 +329,7 @@ def test_a_run_goes_on_with_its_own_images_only(digits, begun, split):
     go(digits, begun, resume=True)
 
 
-def test_a_run_goes_on_in_its_own_precision_only(digits, begun):
+def test_a_run_is_resumed_in_the_same_precision_only(digits, begun):
     theano.config.floatX = "float64"
     try:
         with pytest.raises(ModelError, match="floatX='float32'"):
@@ -361,7 +361,7 @@ def test_two_runs_do_not_write_to_the_same_place(digits, tmp_path):
     assert [file.name for file in tmp_path.glob(".*")] == [".net.npz.lock"]
 
 
-def test_a_checkpoint_that_cannot_be_read_is_not_told_to_be_deleted(digits, begun, monkeypatch):
+def test_an_unreadable_checkpoint_is_reported_without_advice_to_delete_it(digits, begun, monkeypatch):
 
     def stale(*args, **options):
         raise OSError(116, "Stale file handle")

@@ -1,4 +1,4 @@
-"""Images of a training step that do not lie on the device: read on a thread, while steps before it run."""
+"""Images that are not stored on the device: a thread reads those of the next steps during the current one."""
 
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
@@ -14,10 +14,10 @@ from xnornet.data.stored import is_stored
 
 __all__ = ["Ahead", "reads_ahead"]
 
-# Of a GPU's memory that is left, images take at most this share: its program takes the rest.
+# Images take at most this share of a GPU's free memory: the program needs the rest.
 SHARE_OF_DEVICE = 1 / 2
 
-# What is read ahead: so many bytes, but within these numbers of batches.
+# How many bytes are read ahead, and the limits of that in batches.
 BYTES_AHEAD = 1 << 26
 FEWEST, MOST = 2, 100
 
@@ -35,14 +35,14 @@ def reads_ahead(images):
 
 
 def _are_bytes(images):
-    """Whether what the device gets is bytes, and not the real numbers that they become on the host."""
+    """Whether images are sent to the device as bytes, and not as the real numbers computed on the host."""
     return isinstance(images, Pixels) and images.preprocess is scale_bytes
 
 
 class Ahead:
-    """The images of the steps that come next, as bytes where they are kept as such.
+    """The images of the next steps, as bytes if they are stored as bytes.
 
-    Whether they were read ahead changes the time that a step takes, and nothing else.
+    Reading ahead changes the time that a step takes, and nothing else.
 
     Parameters
     ----------
@@ -51,11 +51,11 @@ class Ahead:
     Attributes
     ----------
     batch : 4D variable
-        What a step gets of its batch, from :meth:`take`.
+        Input of a step: its batch, from :meth:`take`.
     numbers : 4D expression
-        Its real numbers.
+        The batch as real numbers.
     shared : list of shared variables
-        That ``numbers`` takes besides.
+        Other inputs of ``numbers``.
     """
 
     def __init__(self, images):
@@ -65,19 +65,19 @@ class Ahead:
         if _are_bytes(images):
             self.shared = [theano.shared(LEVELS.copy(), borrow=True)]
             self.numbers = self.shared[0][self.batch]
-        # A thread for each reader, as the file is read by one at a time. It starts with the first batch.
+        # One thread, as a file is read by one thread at a time. It starts with the first batch.
         self._reader = ThreadPoolExecutor(1, "images")
         self.expect(np.empty((0, 1), np.int64))
 
     def expect(self, batches):
-        """Read the batches of these rows, ``(batches, batch)``, in their order, each before it is taken."""
+        """Start to read the batches of these rows, ``(batches, batch)``, in this order."""
         batch_bytes = batches.shape[1] * np.prod(self._images.shape[1:]) * self._images.dtype.itemsize
         self._coming, self._reading = iter(batches), deque()
         self._depth = int(np.clip(BYTES_AHEAD // batch_bytes, FEWEST, MOST))
         self._fill()
 
     def steps_per_call(self, most):
-        """How many of the batches that are expected a call best takes: while as many are read."""
+        """How many expected batches one call should take: half of those that are read ahead."""
         return min(most, self._depth // 2)
 
     def take(self, rows):

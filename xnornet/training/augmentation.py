@@ -1,7 +1,6 @@
-"""Random crops, flips and holes: drawn on the host, a few bytes an image, and done on the device.
+"""Random crops, flips and holes: drawn on the host, a few bytes per image, and applied on the device.
 
-Draws depend on seed and epoch alone, so a resumed run repeats them. They are of the training images; what is
-evaluated stays as it is.
+Draws depend on seed and epoch alone, so a resumed run repeats them. Only training images are augmented.
 """
 
 from dataclasses import dataclass
@@ -82,7 +81,7 @@ class Augmentation:
         y = draws[:, 0:1] + T.arange(height)
         x = draws[:, 1:2] + mirrored
         image = T.arange(batch).dimshuffle(0, "x", "x")
-        # Indices apart from each other put their axes first and the channels last.
+        # With a slice between them, indices put their axes first and the channels last.
         cropped = padded[image, :, y.dimshuffle(0, 1, "x"), x.dimshuffle(0, "x", 1)]
         if self.hole:
             rows, columns = self._in_hole(draws[:, 3:4], height), self._in_hole(draws[:, 4:5], width)
@@ -95,8 +94,8 @@ class Augmentation:
         return T.and_(T.ge(at, first), T.lt(at, first + self.hole))
 
 
-# A digit lies on black, and mirrored it is no digit. CIFAR-10's are for long runs: short ones learn more from
-# less (docs/measurements/recipes.md).
+# Digits have a black background, and a mirrored digit is no digit. CIFAR-10's augmentation is for long runs:
+# short runs reach lower errors with less of it (docs/measurements/recipes.md).
 AUGMENTATIONS = {
     "digits": Augmentation(1, fill=-FULL_SCALE),
     "mnist": Augmentation(1, fill=-FULL_SCALE),
@@ -104,13 +103,13 @@ AUGMENTATIONS = {
     "svhn": Augmentation(2),
 }
 
-# Of the user's own images: a crop moves them by at most this share of the shorter side. None is mirrored, as
-# nobody knows whether what they show may be.
+# A crop moves a user's own images by at most this share of the shorter side. They are not mirrored, as that
+# might change their class.
 OWN_SHARE = 1 / 12
 
 
 def augmentation_of(dataset):
-    """What is done to training images of a dataset."""
+    """The augmentation of a dataset's training images."""
     if dataset.name in AUGMENTATIONS:
         return AUGMENTATIONS[dataset.name]
     return Augmentation(max(1, round(OWN_SHARE * min(dataset.input_shape[1:]))))

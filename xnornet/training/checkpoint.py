@@ -1,4 +1,4 @@
-"""Checkpoints: all that a run needs to go on as if it had never stopped."""
+"""Checkpoints: everything that a run needs to continue as if it had not been interrupted."""
 
 import dataclasses
 import functools
@@ -35,16 +35,16 @@ __all__ = [
 
 @dataclass
 class Tally:
-    """What an epoch has come to so far.
+    """Losses, errors and time of an epoch so far.
 
     Attributes
     ----------
     losses : list of float
-        One for each step that is done.
+        One for each completed step.
     errors : int
-        Images that these steps got wrong.
+        Misclassified images in these steps.
     seconds : float
-        That they took.
+        Duration of these steps.
     """
 
     losses: list = field(default_factory=list)
@@ -59,12 +59,12 @@ class Tally:
 
 
 def checkpoint_path(out):
-    """Where the checkpoints of a run that writes to ``out`` lie."""
+    """Path of the checkpoint of a run that writes to ``out``."""
     return Path(out).with_suffix(".checkpoint.npz")
 
 
 def run_identity(network, arguments, dataset, recipe, **further):
-    """What must be the same for a run to be resumed, in the form in which JSON gives it back."""
+    """Properties that must not change when a run is resumed, in the types that reading JSON gives."""
     identity = {
         "network": network,
         "arguments": arguments,
@@ -80,7 +80,7 @@ def run_identity(network, arguments, dataset, recipe, **further):
 
 @functools.cache
 def environment():
-    """What a run need not share with its checkpoint, but is told when it does not.
+    """Properties that may change when a run is resumed; a change is reported.
 
     Returns
     -------
@@ -107,12 +107,12 @@ def count_and_sum(split):
 
 @contextmanager
 def claim(out):
-    """Keep a second run from writing to ``out`` meanwhile.
+    """Prevent a second run from writing to ``out`` at the same time.
 
     Raises
     ------
     ModelError
-        Another run does.
+        Another run is writing to it.
     """
     with exclusive(out) as alone:
         if not alone:
@@ -130,15 +130,15 @@ def save_checkpoint(out, identity, history, tally, state):
     identity : dict
         From :func:`run_identity`.
     history : list of dict
-        One entry for each epoch that is done.
+        One entry for each completed epoch.
     tally : Tally
-        Of the epoch after these.
+        Of the next epoch, as far as it was done.
     state : list of shared variables
 
     Raises
     ------
     WriteError
-        The disk does not take it; the checkpoint before it is still there.
+        It cannot be written; the previous checkpoint still exists.
     """
     header = {
         "identity": identity,
@@ -160,7 +160,7 @@ def load_checkpoint(out, identity, state):
     Returns
     -------
     list of dict, Tally, dict
-        The epochs that are done, what there is of the next, and the :func:`environment` of the checkpoint.
+        The completed epochs, the tally of the next one, and the :func:`environment` of the checkpoint.
 
     Raises
     ------
@@ -182,7 +182,7 @@ def load_checkpoint(out, identity, state):
                 "that it was started with, or delete it to start over"
             )
     for key, found in header["identity"].items():
-        # An option that is gone does no harm where it was not used.
+        # An option that was removed does not matter if it was not used.
         if key not in identity and found:
             raise ModelError(
                 f"{path}: belongs to a run with {key}={found!r}, which this version does not have; finish it "

@@ -1,4 +1,4 @@
-"""What a run leaves to look at: a table of its epochs and a picture of them."""
+"""A table and a figure of the epochs of a run."""
 
 import csv
 import io
@@ -35,7 +35,7 @@ def write_curves(path, history, title, loss="squared hinge loss"):
     Raises
     ------
     ModelError
-        The folder or the disk does not take the file.
+        The file cannot be written.
     """
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator

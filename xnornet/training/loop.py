@@ -1,4 +1,4 @@
-"""Training from the first epoch to the last, with all that is left on disk on the way.
+"""Training from the first epoch to the last, and the files that a run writes.
 
 For ``--out NAME.npz`` a run writes ``NAME.npz`` and ``NAME.json`` (the weights that were best on the
 validation images), ``NAME.log.csv``, ``NAME.curves.png``, and until it ends ``NAME.checkpoint.npz``.
@@ -39,10 +39,10 @@ from xnornet.training.weights import load_header, load_weights, save_weights
 
 __all__ = ["check_out", "train"]
 
-# What batch norm's statistics are taken from when a run begins with a packed model.
+# Images for batch norm's statistics when a run begins with a packed model.
 IMAGES_FOR_STATISTICS = 2000
 
-# What a network is quantized with to see whether the engine can run it.
+# Images to quantize a network with, to check that the engine can run it.
 IMAGES_FOR_TRIAL = 16
 
 # Of all files that a run writes.
@@ -51,10 +51,10 @@ SUFFIXES = (
     *(".checkpoint.npz", ".checkpoint.whitening.npz"),
 )
 
-# Epochs that are shorter get their picture when the run ends.
+# If epochs take less, the figure of the curves is drawn only at the end of the run.
 SECONDS_WORTH_A_PICTURE = 10
 
-# What a run that is killed loses at most, and what it may lose where an epoch takes less.
+# Age of the last checkpoint at which a new one is written: between two steps, and after an epoch.
 SECONDS_BETWEEN_CHECKPOINTS = 300
 SECONDS_WORTH_A_CHECKPOINT = 10
 
@@ -91,7 +91,7 @@ def train(
     arguments : dict, optional
         Options of the network.
     resume : bool
-        Go on from the last checkpoint. On a CPU the result is bit for bit that of a run that never stopped.
+        Continue from the last checkpoint. On a CPU the result is bit for bit that of an uninterrupted run.
     report : callable
         Called with each line for people to read.
     started : float, optional
@@ -99,9 +99,9 @@ def train(
     init : str or Path, optional
         Weights of the same network to begin with, in place of random ones, or a packed model of it.
     max_minutes : float, optional
-        Stop after as much time, with a checkpoint.
+        Write a checkpoint and stop after this time.
     for_engine : bool
-        Find out beforehand whether the packed engine can run the network.
+        Before training, check that the packed engine can run the network.
     on_epoch : callable, optional
         Called after each epoch with its row: a dictionary of ``epoch``, ``lr``, ``loss``, ``train_error``,
         ``valid_error``, ``images_per_second`` and ``seconds``.
@@ -116,11 +116,11 @@ def train(
     Raises
     ------
     TrainingError, ModelError, NetworkError
-        The run cannot start or go on.
+        The run cannot start or continue.
     ValueError
         The network is unknown, or an option or a field of the recipe is wrong.
     Stopped
-        It was asked to stop, and left a checkpoint.
+        It was asked to stop, and wrote a checkpoint.
     """
     started = time.monotonic() if started is None else started
     out = Path(out)
@@ -149,7 +149,7 @@ def train(
 
 @dataclass
 class _Run:
-    """A run on its way: what it was asked for, and where it stands."""
+    """A training run: its options, its state and its progress."""
 
     source: networks.Source
     dataset: Dataset
@@ -164,7 +164,7 @@ class _Run:
     mesh: object | None
     history: list = field(default_factory=list)
     tally: Tally = field(default_factory=Tally)
-    # Epochs before this one are no longer to be had, however good they were.
+    # The best epoch is searched from this one on, as the weights of epochs before it are lost.
     kept_from: int = 0
 
     def check_devices(self):
@@ -183,7 +183,7 @@ class _Run:
     def prepare(self, resume):
         """Compile, and set the state to that of the last checkpoint, of given weights, or of none."""
         recipe = self.recipe
-        # Before the compiler has other kernels to do than the one that is tried here.
+        # First, while the compiler has no other kernels to compile than the one that is tried here.
         self.report(f"gradients of binary layers: {computed_by(recipe.gradients)}{_kernels()}")
         arguments = networks.options(self.source, **self.arguments)
         self.augmentation = augmentation_of(self.dataset) if recipe.augment else None
@@ -216,7 +216,7 @@ class _Run:
             save_whitening(checkpoint_path(self.out), self.dataset.whitening)
 
     def _begin_with(self, path):
-        """Take over the weights of a file, or what a packed model has of them."""
+        """Load the weights of a file, or those that a packed model contains."""
         if not is_packed(path):
             self._load(path)
             return
@@ -229,7 +229,7 @@ class _Run:
             ) from error
 
     def _has_kept(self):
-        """Whether the weights on disk are those that their header tells of: a kill may have come between."""
+        """Whether the weights on disk match their header; a kill between writing the two separates them."""
         try:
             return self.out.exists() and bool(load_header(self.out))
         except ModelError:
@@ -240,7 +240,7 @@ class _Run:
 
     @property
     def done(self):
-        """Whether all epochs are done, or none made anything better for as many as patience has."""
+        """Whether all epochs are done, or ``patience`` epochs brought no lower validation error."""
         if len(self.history) >= self.recipe.epochs:
             return True
         errors = [row["valid_error"] for row in self.history]
@@ -249,7 +249,7 @@ class _Run:
 
     @property
     def _position(self):
-        """Where the run stands, in words."""
+        """The progress of the run, in words."""
         epochs, steps = len(self.history), len(self.tally.losses)
         if steps:
             return f"in epoch {epochs + 1} of {self.recipe.epochs}, after step {steps}"
@@ -257,9 +257,9 @@ class _Run:
 
     @property
     def standing(self):
-        """What can be gone on with, in words."""
+        """Whether the run can be resumed, in words."""
         if checkpoint_path(self.out).exists():
-            return "The last checkpoint is whole, and --resume goes on from it"
+            return "The last checkpoint is complete, and --resume continues from it"
         return "No checkpoint had been written yet"
 
     def save(self):
@@ -268,7 +268,7 @@ class _Run:
         self.saved = time.monotonic()
 
     def _between(self, stop):
-        """Between two steps: save now and then, and stop when asked to."""
+        """Called between two steps: write a checkpoint if one is due, and stop if requested."""
         if stop.reason is not None:
             self._stop(stop)
         if time.monotonic() - self.saved > SECONDS_BETWEEN_CHECKPOINTS:
@@ -276,10 +276,10 @@ class _Run:
 
     def _stop(self, stop):
         self.save()
-        raise Stopped(f"{stop.reason} {self._position}; --resume goes on from there", stop.status)
+        raise Stopped(f"{stop.reason} {self._position}; --resume continues from there", stop.status)
 
     def _error(self, split, stop):
-        """Error on a split; only a signal stops that, so that a run whose time is short gets past it."""
+        """Error on a split. Only a signal stops it, so that a run with a short time limit gets further."""
 
         def between():
             if stop.signalled:
@@ -288,9 +288,9 @@ class _Run:
         return self.steps.error(split, between=between)
 
     def epoch(self, stop):
-        """One pass over the training images, or the rest of one."""
+        """One epoch, or the rest of a resumed one."""
         self._pass(stop)
-        # A sign hides from the loss what is not finite below it.
+        # The loss may be finite although a weight is not, since signs are finite.
         if not self.steps.finite():
             raise self._diverged("Weights are")
         count = len(self.tally.losses) * self._batch_size
@@ -326,7 +326,7 @@ class _Run:
         bar = {"total": batches.size, "initial": done * size, "unit": "img", "ncols": 100, "leave": False}
         with tqdm(desc=f"epoch {epoch + 1}/{self.recipe.epochs}", disable=None, **bar) as bar:
             while done < len(batches):
-                # One by one where a run goes on between, and at the end: another number is another program.
+                # One by one if fewer steps are left than a call takes: another number needs another program.
                 alone = done % steps_per_call or len(batches) - done < steps_per_call
                 count = 1 if alone else steps_per_call
                 self._step([values[done : done + count] for values in inputs])
@@ -359,7 +359,7 @@ class _Run:
         return min(self.recipe.batch_size, len(self.dataset.train))
 
     def _keep(self, row):
-        """Write what an epoch leaves. The checkpoint comes last: a run killed before repeats the epoch."""
+        """Write an epoch's files, the checkpoint last: a run that is killed before that repeats the epoch."""
         history, recipe = self.history, self.recipe
         if row["valid_error"] <= min(r["valid_error"] for r in history[self.kept_from :]):
             if self.dataset.whitening is not None:
@@ -377,7 +377,7 @@ class _Run:
             self.on_epoch(dict(row))
 
     def _header(self, row):
-        """What is written beside the weights."""
+        """The JSON header that is written beside the weights."""
         file = self.source.file
         return {
             "format": 1,
@@ -390,7 +390,7 @@ class _Run:
         }
 
     def finish(self, stop):
-        """Test the kept weights, and clear away the checkpoint."""
+        """Test the best weights, and delete the checkpoint."""
         if len(self.history) < self.recipe.epochs:
             self.report(f"stopped early: nothing better for {self.recipe.patience} epochs")
         self._load(self.out)
@@ -417,7 +417,7 @@ def _kernels():
 
 
 def _report_others(layer, report):
-    """Report how many of a network's binary layers XLA computes, although there are kernels."""
+    """Report how many binary layers XLA computes because the kernels do not support them."""
     binary = [one for one in lasagne.layers.get_all_layers(layer) if hasattr(one, "has_kernels")]
     others = sum(not one.has_kernels for one in binary)
     if others:
@@ -428,7 +428,7 @@ def _report_others(layer, report):
 
 
 def _changes(before, now):
-    """What is no longer as it was in a checkpoint's environment, in words."""
+    """The differences between a checkpoint's environment and this one, in words."""
     before, now = (
         {"xnornet": e["version"], **e["versions"], "kernels for": e["kernels"]} for e in (before, now)
     )
@@ -439,18 +439,18 @@ def _changes(before, now):
 
 
 def check_out(out, resume):
-    """Find out beforehand whether the results of a run can be written.
+    """Check, before training, that the results of a run can be written.
 
     Parameters
     ----------
     out : Path
     resume : bool
-        Whether an unfinished run is to be gone on with.
+        Whether to continue an unfinished run.
 
     Raises
     ------
     TrainingError
-        They cannot, an unfinished run is there and may not, or should be and is not.
+        They cannot be written, or there is an unfinished run without ``resume``, or none with it.
     """
     if out.suffix != ".npz":
         raise TrainingError(f"--out is {out}; it takes the name of an .npz file")
@@ -466,7 +466,7 @@ def check_out(out, resume):
     checkpoint = checkpoint_path(out)
     if checkpoint.exists() and not resume:
         raise TrainingError(
-            f"{checkpoint}: an unfinished run is there; pass --resume to go on with it, or delete it to "
+            f"{checkpoint}: an unfinished run is there; pass --resume to continue it, or delete it to "
             "start over"
         )
     if resume and not checkpoint.exists():

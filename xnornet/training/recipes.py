@@ -1,4 +1,4 @@
-"""How each network is trained unless told otherwise."""
+"""The default training options of each network."""
 
 import math
 from dataclasses import dataclass, fields, replace
@@ -22,21 +22,21 @@ class Recipe:
     lr, lr_end : float
         The optimizer's rate in the first and in the last epoch; one epoch alone takes the first.
     schedule : str
-        How it gets from one to the other: ``'exponential'``, by the same factor each epoch, or
-        ``'cosine'``, along half a wave.
+        How the rate falls from one to the other: ``'exponential'``, by the same factor each epoch, or
+        ``'cosine'``, along half a period.
     augment : bool
         Crop the training images at random; mirror those of CIFAR-10, and put holes in them.
     optimizer : str
         ``'adam'``, or ``'momentum'``, Nesterov's of 0.9.
     weight_decay : float
-        Share of each weight that a step takes away, times the rate, whatever the gradient is (Loshchilov and
-        Hutter, arXiv 1711.05101). Biases and offsets are left alone.
+        Share of each weight, times the rate, that a step subtracts independently of the gradient (Loshchilov
+        and Hutter, arXiv 1711.05101). Biases and offsets have no decay.
     loss : str
         ``'hinge'``, squared, or ``'crossentropy'`` of the softmax of the scores.
     label_smoothing : float
         Share of the cross entropy's target that all classes get in equal parts.
     patience : int
-        Stop after as many epochs that made nothing better on validation images; 0 for never.
+        Stop after this many epochs without a lower error on validation images; 0 for never.
     gradients : str
         Arithmetic of the binary layers' gradients, one of ``xnornet.catalog.ARITHMETICS``.
     seed : int

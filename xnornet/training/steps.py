@@ -17,7 +17,7 @@ from xnornet.training.ahead import Ahead, reads_ahead
 
 __all__ = ["Steps", "cross_entropy", "on_device", "squared_hinge"]
 
-# At the most, so that the progress bar moves and a run stops soon when it is told to.
+# A maximum, so that the progress bar moves and a run can be stopped soon.
 MOST_STEPS_PER_CALL = 50
 
 
@@ -88,13 +88,14 @@ class Steps:
     arguments : dict
         Options of the network.
     dataset : Dataset
-        Its training split is moved to the device, and steps send indices; or images, if it is too large.
+        Its training split is moved to the device, and steps send indices. If it is too large for that, steps
+        send images.
     recipe : Recipe
-        What is minimized, and how.
+        Loss, optimizer and their options.
     augmentation : Augmentation, optional
-        What is done to the images of a step.
+        Applied to the images of each step.
     mesh : jax.sharding.Mesh, optional
-        Devices that each batch is divided among. All else lies whole on each of them.
+        Devices that each batch is divided among. Each has a copy of everything else.
 
     Attributes
     ----------
@@ -118,7 +119,7 @@ class Steps:
             self._step = self._compile_step(images, labels, dataset, recipe, augmentation)
         self._images = images
 
-    # Not before it is called for, as the first step waits for all that is built before it.
+    # Built only when it is needed, so that the first step starts sooner.
     @cached_property
     def _classify(self):
         scores = lasagne.layers.get_output(self.layer, deterministic=True)
@@ -162,7 +163,7 @@ class Steps:
         )
 
     def _divided(self, *inputs):
-        """Where inputs lie whose first axis is the batch, as ``theano.function`` takes it."""
+        """Shardings for ``theano.function`` of inputs whose first axis is the batch."""
         return None if self._mesh is None else dict.fromkeys(inputs, devices.divided(self._mesh))
 
     def _updates(self, loss, recipe):
@@ -181,20 +182,20 @@ class Steps:
         self._lr.set_value(np.asarray(lr, self._lr.dtype))
 
     def step(self, rows, *draws):
-        """Train on the images of the given rows, changed as drawn. Returns loss and number of errors."""
+        """Train on the images of these rows, augmented by the draws. Returns loss and number of errors."""
         images = [] if self._ahead is None else [self._ahead.take(rows)]
         loss, errors = self._step(rows.astype(np.int32), *draws, *images)
         return float(loss), int(errors)
 
     def expect(self, batches):
-        """Prepare for steps on these rows, ``(batches, batch)``, in this order; others run too, slower."""
+        """Prepare for steps on these rows, ``(batches, batch)``, in this order. Others only run slower."""
         if self._ahead is not None:
             self._ahead.expect(batches)
 
     def steps_per_call(self, count):
-        """How many of ``count`` steps a call best takes: a GPU would wait for the host between two calls.
+        """How many of ``count`` steps to do in one call: a GPU waits for the host between two calls.
 
-        If it can be, a number that divides ``count``: the rest needs a program of its own.
+        If possible a divisor of ``count``, as another number of steps needs another compiled program.
         """
         if jax.default_backend() != "gpu":
             return 1
@@ -216,7 +217,7 @@ class Steps:
         return bool(self._finite())
 
     def error(self, split, batch_size=500, between=lambda: None):
-        """Share of a split that the network, deterministic, gets wrong.
+        """Share of a split that the network, in its deterministic form, misclassifies.
 
         ``between`` is called after each batch.
         """

@@ -1,7 +1,7 @@
-"""When a run is to end early: Ctrl-C, SIGTERM, or its time is up.
+"""Requests to stop a run early: Ctrl-C, SIGTERM, or a time limit.
 
-A request is only noted here. The loop looks between two steps, when the state on the device is whole, and
-leaves a checkpoint.
+A request is only recorded here. The loop checks for one between two steps, when the state on the device is
+consistent, and writes a checkpoint.
 """
 
 import signal
@@ -12,21 +12,21 @@ __all__ = ["StopRequests"]
 
 
 class StopRequests:
-    """A context in which Ctrl-C and SIGTERM are noted; a second one acts as it did before.
+    """A context in which Ctrl-C and SIGTERM are recorded; a second signal acts as it does elsewhere.
 
     Parameters
     ----------
     max_minutes : float, optional
-        After as much time the run is to end.
+        Time limit of the run.
     started : float, optional
-        ``time.monotonic()`` from which that counts; by default now.
+        ``time.monotonic()`` at which the limit begins; by default now.
 
     Attributes
     ----------
     reason : str or None
-        Why the run is to end, or None.
+        Why the run should stop, or None.
     status : int
-        Exit status that goes with the reason.
+        Exit status for that reason.
     """
 
     def __init__(self, max_minutes=None, started=None):
@@ -37,7 +37,7 @@ class StopRequests:
         self._before = {}
 
     def __enter__(self):
-        # Only the main thread may set handlers; a job in the background has Ctrl-C ignored and keeps it so.
+        # Only the main thread may set handlers. In a background job Ctrl-C is ignored, and stays ignored.
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 before = signal.getsignal(number)
@@ -56,7 +56,7 @@ class StopRequests:
 
     @property
     def signalled(self):
-        """Whether it was a signal, which does not wait."""
+        """Whether the request was a signal, and the run should stop at once."""
         return self._signal is not None
 
     @property

@@ -1,8 +1,8 @@
-"""Files of training weights: an ``.npz`` that Lasagne's own idiom loads, and a JSON header beside it.
+"""Files of training weights: an ``.npz`` file that Lasagne's usual code loads, and a JSON header beside it.
 
-Files come from anywhere, so nothing is unpickled, and every array is compared with what the network wants
-before it is read. Files are written under a temporary name and renamed. The header has the checksum of the
-weights, so that one of another epoch is noticed.
+Files are not trusted: nothing is unpickled, and every array's shape is compared with the network's before it
+is read. Files are written under a temporary name and renamed. The header has the checksum of the weights, so
+that a header of another epoch is detected.
 """
 
 import json
@@ -21,15 +21,15 @@ __all__ = ["header_path", "load_header", "load_weights", "save_weights"]
 def save_weights(path, values, header=None):
     """Write arrays as ``arr_0``, ``arr_1``, ..., in order, and the JSON header beside them.
 
-    Both are whole before either takes its place. A process that is killed between the two leaves the header
-    of these weights beside those before, which :func:`load_header` notices.
+    Both files are complete before either is renamed. If the process is killed between the two renames, the
+    new header is beside the old weights, which :func:`load_header` detects.
 
     Parameters
     ----------
     path : str or Path
     values : list of arrays
     header : dict, optional
-        Written with one field more, ``md5``, the checksum of the file of weights.
+        Written with an additional field, ``md5``, the checksum of the file of weights.
 
     Raises
     ------
