@@ -1,8 +1,8 @@
-"""Names of Theano 1.0.5 that are not here: each can be imported, and says so when it is called."""
+"""Names of Theano 1.0.5 that are not implemented here: each can be imported, and raises when it is called."""
 
 __all__ = ["ABSENT", "nearest", "stand_in"]
 
-# What comes nearest to what was in a module; of several that fit, the longest.
+# The nearest replacement for what was in a module; the entry with the longest matching name counts.
 _NEAREST = {
     "theano": "what pytensor.graph, pytensor.compile and pytensor.link hold",
     "theano.compile.debugmode": 'theano.function(mode="FAST_COMPILE"), to compare with',
@@ -25,7 +25,7 @@ _NEAREST = {
 
 
 def nearest(module):
-    """What comes nearest to a module of Theano's, in words."""
+    """The nearest replacement for a module of Theano's, in words."""
     while module not in _NEAREST:
         module = module.rpartition(".")[0]
     return f"nearest is {_NEAREST[module]}"
@@ -37,7 +37,7 @@ def stand_in(module, name):
     Raises
     ------
     AttributeError
-        Theano's module had no such name either.
+        Theano's module did not have the name.
     """
     kinds = ABSENT.get(module, {})
     kind = next((k for k, names in kinds.items() if name in names), None)

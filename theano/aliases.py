@@ -1,7 +1,7 @@
 """Modules under Theano's names whose contents are PyTensor's.
 
-A module that this package does not write is made when it is first imported: one object, whose names are
-PyTensor's own objects, so that no class exists twice. PyTensor's modules are loaded when a name is asked for.
+A module that is not a file of this package is created when it is first imported. Its names are PyTensor's own
+objects, so that no class exists twice. PyTensor's modules are loaded when a name is looked up.
 """
 
 import importlib
@@ -15,8 +15,8 @@ from theano.absent import ABSENT, nearest, stand_in
 
 __all__ = ["MODULES", "let_absent_names_say_so"]
 
-# Each of Theano's modules, and where PyTensor has what was in it; the first that has a name gives it. Modules
-# that are written here are among them where PyTensor has more of what they held.
+# For each of Theano's modules, the PyTensor modules to search for a name, in this order. Modules that are
+# files of this package are listed too if PyTensor has further names of them.
 MODULES = {
     "theano": "compile.builders compile.io gradient graph.basic graph.fg graph.op graph.type link.basic "
     "raise_op",
@@ -88,7 +88,7 @@ MODULES = {
     "theano.typed_list.basic": "typed_list.basic",
     "theano.typed_list.type": "typed_list.type",
 }
-# Names of ours that go before PyTensor's: its namesakes ask for more, or give less.
+# Our versions of these names replace PyTensor's, which take other arguments or do less.
 _OURS = {
     "theano.compile.function": {"function": "theano.compile"},
     "theano.compile.io": {"In": "theano.compile", "Out": "theano.compile"},
@@ -126,7 +126,7 @@ class _Alias(ModuleType):
 
 
 def _find(module, name):
-    """A name that a module of Theano's had: PyTensor's, a module below it, or what stands in for it."""
+    """A name of a module of Theano: PyTensor's object, a submodule, or a stub that raises when called."""
     below = f"{module}.{name}"
     for home in MODULES.get(module, "").split():
         try:
@@ -145,7 +145,7 @@ def _find(module, name):
 
 
 class _Finder:
-    """Finds the modules of the table, after Python has not found files for them."""
+    """Finds the modules of the table that are not files."""
 
     @staticmethod
     def find_spec(name, path=None, target=None):
@@ -167,7 +167,7 @@ class _Finder:
 
 
 def let_absent_names_say_so():
-    """Give the modules that are written here the names that Theano's had and they do not have."""
+    """Add to the modules that are files here the further names of Theano's modules."""
     root = Path(__file__).parent
     for name in {**MODULES, **ABSENT}:
         file = root.joinpath(*name.split(".")[1:])
@@ -177,7 +177,7 @@ def let_absent_names_say_so():
         package, _, own = name.rpartition(".")
         there = vars(sys.modules.get(package, object)).get(own)
         if there is not None:
-            # Python would put a module that is loaded later in the place of a function, like ``tensor.sort``.
+            # Else a module that is loaded later would replace a function of its name, like ``tensor.sort``.
             sys.modules[name] = module_from_spec(_Finder.find_spec(name))
         if isinstance(there, ModuleType):
             setattr(sys.modules[package], own, sys.modules[name])

@@ -1,7 +1,7 @@
 """Theano's settings: ``THEANO_FLAGS``, ``.theanorc`` and ``theano.config``, applied to PyTensor and JAX.
 
-Only the settings that still mean something are kept; any other is ignored with a warning. What nobody sets
-stays as PyTensor and JAX have it: other programs in the process share them.
+Only the settings that still have a meaning are accepted; others are ignored with a warning. Settings that the
+user does not set stay as they are in PyTensor and JAX, which other code in the process may use.
 """
 
 import configparser
@@ -22,7 +22,7 @@ _DEFAULTS = {
     "optimizer": "fast_run",
     "compiled_versions": 64,
 }
-# What programs ask for and nobody can change: values for tests do not go through graphs as these are built.
+# Settings that programs read and that cannot be changed: graphs have no test values here.
 _FIXED = {"compute_test_value": "off", "compute_test_value_opt": "off"}
 # Settings of PyTensor's that are checked here.
 _PYTENSORS = ("floatX", "exception_verbosity")
@@ -63,7 +63,7 @@ class Config:
         ``cpu``, or ``cuda`` for JAX's GPU; ``gpu`` means the same, and a number after either chooses one of
         several. Without a flag JAX chooses, whatever this says. Read once, before JAX starts.
     mode : str
-        What ``theano.function`` compiles to unless told otherwise.
+        Default mode of ``theano.function``.
     optimizer : str
         How much graphs are rewritten before they are compiled.
     exception_verbosity : {'low', 'medium', 'high'}
@@ -73,7 +73,7 @@ class Config:
     Raises
     ------
     ValueError
-        A value that the setting does not take.
+        The setting does not have this value.
     """
 
     def __init__(self, flags):

@@ -1,6 +1,6 @@
 """The versions of PyTensor and JAX that this package is tested with, and names that differ among them.
 
-All that a version of either may take away is asked for here, so that a new one has one file to change.
+Everything that differs between their versions is in this file, so that a new version needs changes only here.
 """
 
 import re
@@ -34,7 +34,7 @@ def check_version(name, tested=TESTED):
     name : str
         Of the distribution.
     tested : dict
-        For each, the least version and the first that is not tested.
+        For each, the lowest tested version and the first version that is not tested.
 
     Raises
     ------

@@ -1,9 +1,10 @@
 """Images with channels last: a graph copied onto the layout that XLA's CPU code prefers.
 
-Theano's images are ``(batch, channels, rows, columns)``. Channels last, convolutions, pooling and statistics
-of channels take less time, but not when each of them transposes what it takes and gives. So between the
-convolutions of a graph all stays so, as far as there are rules for its Ops. The rules of PyTensor's
-Ops are here; an Op of one's own has its rule beside its JAX version. The graphs inside loops are left alone.
+Theano's images are ``(batch, channels, rows, columns)``. With channels last, convolutions, pooling and
+statistics of channels take less time, but not if each of them transposes its inputs and outputs. So
+everything between the convolutions of a graph is computed with channels last, if there are rules for its Ops.
+The rules of PyTensor's Ops are here; an Op of a user has its rule beside its JAX version. Graphs inside loops
+are not changed.
 """
 
 from dataclasses import dataclass
@@ -39,7 +40,7 @@ class Last:
 class Images:
     """The variables of a graph in its copy, those of four axes in either layout or both.
 
-    Each layout is made from the other when it is first asked for.
+    Each layout is computed from the other when it is first used.
     """
 
     def __init__(self):
@@ -65,7 +66,7 @@ class Images:
         return self._first[variable]
 
     def put(self, variable, computed):
-        """Note what the copy has in the place of ``variable``."""
+        """Record the variable of the copy that replaces ``variable``."""
         if isinstance(computed, Last):
             self._last[variable] = computed.variable
         else:
@@ -82,12 +83,12 @@ def channels_last(op, node, images):
     node : Apply
         Where ``op`` is applied in the graph.
     images : Images
-        Gives the inputs of ``node`` in the copy.
+        Has the inputs of ``node`` in the copy.
 
     Returns
     -------
     list of (Variable or Last), or None
-        The outputs of ``node`` in the copy. None where ``op`` shall have its inputs as they are in the graph.
+        The outputs of ``node`` in the copy. None to keep the layout of its inputs as in the graph.
     """
     return None
 
@@ -121,7 +122,7 @@ def with_channels_last(expressions):
 def elementwise(op, node, images):
     """The rule of an Op that computes each element of its outputs from those in the same place."""
     out = node.outputs[0].type
-    # Of what is spread over the images, such as a number for each channel, the layout does not matter.
+    # Only inputs that are not broadcast count: for a number for each channel, say, the layout hardly matters.
     if not any(images.has_last(i) and i.type.broadcastable == out.broadcastable for i in node.inputs):
         return None
     return [Last(o) for o in op.make_node(*map(images.last, node.inputs)).outputs]
@@ -194,7 +195,7 @@ def _slices_of_last(op, numbers):
 
 
 def _dimshuffle(x, order):
-    """``x.dimshuffle(order)``, together with the permutation that ``x`` may be itself."""
+    """``x.dimshuffle(order)``, merged with the permutation of ``x`` if it is one itself."""
     if x.owner is not None and isinstance(x.owner.op, DimShuffle):
         order = ["x" if a == "x" else x.owner.op.new_order[a] for a in order]
         (x,) = x.owner.inputs

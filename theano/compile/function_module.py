@@ -48,9 +48,9 @@ from theano.versions import COPY_INNER_GRAPHS
 
 __all__ = ["Function", "In", "Out", "UnusedInputError", "Version", "function"]
 
-# Bytes from which on new memory costs more than to hand over old memory: malloc gets as much from the kernel.
+# Arrays of at least this many bytes are reused: malloc gets memory of that size from the kernel, at a cost.
 WORTH_KEEPING = 1 << 17
-# Versions of one function from which on its shapes are taken to vary without end.
+# A function that is compiled for this many sets of shapes warns that it compiles for each set.
 MANY_VERSIONS = 8
 
 
@@ -140,8 +140,9 @@ def function(
         What to do about an input that no output depends on; ``'raise'`` by default.
     shardings : dict, optional
         Inputs and shared variables, and the ``jax.sharding.NamedSharding`` of each, all of one mesh: the
-        function then runs on all devices of the mesh. What is not listed, or what the devices cannot divide
-        evenly, lies whole on each device. Results are those of one device but for the order of sums.
+        function then runs on all devices of the mesh. Arrays that are not listed, or that the devices cannot
+        divide evenly, are copied to each device. Results differ from those of one device only by the order
+        of sums.
     accept_inplace, profile
         Accepted as in Theano; without effect.
 
@@ -154,12 +155,12 @@ def function(
     UnusedInputError
         An input is not part of the graph.
     TypeError
-        An update does not fit its shared variable, or an argument is not of the form told above.
+        An update does not fit its shared variable, or an argument is not of the form described above.
     MissingInput
-        The outcome depends on a variable which is no input; a ``ValueError``, too.
+        An output depends on a variable that is not an input; also a ``ValueError``.
     ValueError
-        Two updates or givens of one variable, or a word that ``mode`` or ``on_unused_input`` does not take; a
-        sharding of what is neither input nor shared variable, or shardings of two meshes.
+        One variable has two updates or givens; ``mode`` or ``on_unused_input`` has an unknown value; a
+        sharding is of neither an input nor a shared variable, or shardings are of two meshes.
     """
     if not isinstance(inputs, list | tuple):
         raise TypeError(f"The inputs of a function come in a list; got {type(inputs).__name__}")
@@ -191,18 +192,18 @@ class Version:
     shapes : dict
         Each input and shared variable of the function, and its shape.
     numbers : dict
-        What else the program depends on: values of integer inputs, and lengths of slices.
+        Further numbers that the program depends on: values of integer inputs, and lengths of slices.
     fixed, updated : list of shared variables
-        Those that are only read, and those that the function stores into.
+        Those that the function only reads, and those that it updates.
     program : callable
         ``program(inputs, fixed, state, spare) -> (outputs, new_state, index_error)``, the first two of them
         lists of arrays. ``state`` holds the values of ``updated``, and ``spare`` arrays of the shapes of the
         large ones, whose memory the program takes over for ``new_state``. ``index_error`` says whether an
         index was out of range; None where none can be.
     each : bool
-        Whether it is for the inputs of many calls, stacked; ``shapes`` are those of one.
+        Whether it is for the stacked inputs of many calls; ``shapes`` are those of one call.
     calls : int
-        How often it has run, of many calls each.
+        How often it has run.
     """
 
     shapes: dict[Variable, tuple[int, ...]]
@@ -214,9 +215,9 @@ class Version:
     calls: int = 0
 
     def __str__(self):
-        told = {**self.shapes, **self.numbers}
-        told = ", ".join(f"{what} {value}" for what, value in told.items())
-        return f"{'each of ' * self.each}{told or 'no inputs'}: {self.calls} calls"
+        described = {**self.shapes, **self.numbers}
+        described = ", ".join(f"{what} {value}" for what, value in described.items())
+        return f"{'each of ' * self.each}{described or 'no inputs'}: {self.calls} calls"
 
 
 class Function:
@@ -405,9 +406,9 @@ class Function:
         args = [np.asarray(a) for a in args]
         lengths = {a.shape[:1] for a in args}
         if len(args) != len(self.inputs) or len(lengths) != 1 or lengths & {(), (0,)}:
-            told = ", ".join(str(a.shape) for a in args) or "none"
+            shapes = ", ".join(str(a.shape) for a in args) or "none"
             raise ValueError(
-                f"{self}.each takes {len(self.inputs)} arrays of one length, at least 1; got shapes {told}"
+                f"{self}.each takes {len(self.inputs)} arrays of one length, at least 1; got shapes {shapes}"
             )
         if self._updated_inputs:
             raise NotImplementedError(
@@ -439,7 +440,7 @@ class Function:
         try:
             return self._run([np.stack(values) for values in zip(*calls, strict=True)], each=True)
         except _NotForJax:
-            # If not in one program, then perhaps in many; these tell why if not.
+            # Single calls may still work; if they do not, their error gives the reason.
             self._one_by_one = True
             return None
         except Exception as error:
@@ -448,8 +449,8 @@ class Function:
     def _run(self, values, each):
         """Outputs for values of the inputs; the updated variables change all at once, or not at all.
 
-        Their values stay untouched until those that replace them are computed: the program writes into the
-        memory of the values before, the spare ones. So an exception, at whatever moment, loses nothing.
+        The program writes new values into spare memory, that of the values before the current ones. The
+        current values do not change until the new ones are complete. So an exception never loses them.
         """
         with with_64_bits():
             fixed = [to_device(s.container, self._sharding(s)) for s in self._fixed]
@@ -464,7 +465,7 @@ class Function:
             if self._placement is not None:
                 values = self._placement.values([i.variable for i in self.inputs], values, each)
             version = self._versions.get(key)
-            # Nobody's, until the call is over.
+            # The spare memory belongs to this call until it is over.
             (spare_shapes, large, spare), self._spare = self._spare, (None, None, None)
             if spare_shapes != shapes:
                 large = [i for i, v in enumerate(state) if v.nbytes >= WORTH_KEEPING]
@@ -480,8 +481,8 @@ class Function:
             else:
                 self._versions.move_to_end(key)
                 results = version.program(values, fixed, state, spare)
-            # What fails on the device fails here. And until all is computed JAX may read the caller's arrays,
-            # which are free to change afterwards.
+            # Wait, so that errors of the device are raised here, and because JAX may read the caller's arrays
+            # until everything is computed; the caller may change them afterwards.
             outputs, new_state, index_error = jax.block_until_ready(results)
         version.calls += len(values[0]) if each else 1
         store_together(self._storages, new_state)
@@ -597,7 +598,7 @@ class Function:
             if not self.evictions:
                 warnings.warn(
                     f"{self} met more sets of shapes than the {config.compiled_versions} whose programs it "
-                    "keeps, and compiles those that it drops anew; pad its inputs to fewer shapes, or raise "
+                    "keeps, and compiles those that it drops again; pad its inputs to fewer shapes, or raise "
                     "theano.config.compiled_versions",
                     stacklevel=5,
                 )
@@ -637,7 +638,7 @@ class Function:
     def __getstate__(self):
         raise TypeError(
             f"{self} holds a compiled program and cannot be pickled or copied; pickle or copy its shared "
-            "variables (get_shared) or their values, and compile it anew"
+            "variables (get_shared) or their values, and compile it again"
         )
 
     def __str__(self):
@@ -775,7 +776,7 @@ def _for_each(program):
 def _own_arrays(results, arguments):
     """Results, each an array of its own where two of them, or one and an argument, are the same.
 
-    JAX would give one array for both, and the buffer of what becomes spare must be nobody else's.
+    JAX would return one array for both, and no other array may use a buffer that becomes spare.
     """
     seen = {id(a) for a in arguments}
     own = []
@@ -787,7 +788,7 @@ def _own_arrays(results, arguments):
 
 @contextmanager
 def _without_collection():
-    """Let graphs grow without Python's looking for garbage in all that is imported, again and again."""
+    """A context without garbage collection, which a growing graph would start many times."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -799,7 +800,7 @@ def _without_collection():
 
 def _first_call(program, *arguments):
     with warnings.catch_warnings():
-        # The buffer of a variable that changes its shape cannot hold the new value; no harm in that.
+        # The buffer of a variable that changes its shape cannot hold the new value; this is harmless.
         warnings.filterwarnings("ignore", message="Some donated buffers were not usable")
         return program(*arguments)
 
@@ -822,8 +823,8 @@ def _rewrite(fgraph):
     """Rewrite a graph, in place, as its translation to JAX wants it."""
     query = predefined_optimizers[config.optimizer].including("jax")
     if not any(isinstance(node.op, Scan) for node in fgraph.apply_nodes):
-        # Index and slice merged, an index out of range would give what lies beside the slice. Scan needs
-        # them merged to see which states are read.
+        # If an index and a slice are merged, an index out of range reads elements beside the slice. Scan
+        # needs them merged to see which states are read.
         query = query.excluding("local_subtensor_merge_integer")
     pytensor.compile.mode.JAX.clone(optimizer=query).optimizer(fgraph)
 
@@ -885,7 +886,7 @@ def _input(variable, allow_downcast):
 
 
 def _pairs(argument, value):
-    """What came as a dict or as a list of pairs, as a dict."""
+    """A dict, from a dict or a list of pairs."""
     try:
         pairs = list(value.items() if hasattr(value, "items") else (value or ()))
     except TypeError:
@@ -931,7 +932,7 @@ def _check_updates(updates):
 
 
 def _cut_off(option, givens):
-    """Let an input that is computed from others stand for itself: a fresh variable replaces it."""
+    """Replace an input that is computed from other variables by a new variable."""
     variable = option.variable
     if variable.owner is None:
         return option
@@ -987,10 +988,10 @@ def _check_inputs(inputs, expressions, on_unused):
 
 
 def _join_aliases(updated, expressions):
-    """Let one variable stand for all that share a container, as clones of a shared variable do.
+    """Replace all variables that share a container, such as clones of a shared variable, by one of them.
 
-    Backends know variables, and take two that hold one value for two values. Where several aliases have an
-    update, the last one counts.
+    Backends would treat two variables with one container as two values. If several aliases have an update,
+    the last one counts.
     """
     shared = _shared_variables(expressions, updated)
     first = {id(v.container): v for v in reversed(shared)}
@@ -1010,9 +1011,9 @@ def _shared_variables(expressions, updated):
 
 @cache
 def _let_variables_evaluate():
-    """Let ``variable.eval()`` read shared variables that rest in JAX, which PyTensor's own method cannot.
+    """Make ``variable.eval()`` read shared variables stored in JAX, which PyTensor's method cannot do.
 
-    Graphs without one are PyTensor's affair as before.
+    Graphs without such variables are left to PyTensor's method.
     """
     pytensors = Variable.eval
 

@@ -1,10 +1,10 @@
-"""Slices and indices whose values only a call knows.
+"""Slices and indices whose values are known only when a function is called.
 
-XLA wants lengths when it compiles, and takes an index out of range for the nearest one in range. Theano's
-users slice the data set by an index input, ``X[i * b : (i + 1) * b]``, count on a shorter last batch, and on
-an ``IndexError`` where they slip. Lengths that follow from integer inputs are therefore worked out on the
-host, before a program is chosen, and indices are checked inside of it. What depends on other values is left
-to the fallback.
+XLA needs lengths when it compiles, and replaces an index out of range by the nearest one in range. Theano
+programs slice the data set by an index input, ``X[i * b : (i + 1) * b]``, and expect a shorter last batch,
+and an ``IndexError`` for a wrong index. So lengths that follow from integer inputs are computed on the host,
+before a program is chosen, and indices are checked within the program. Lengths that depend on other values
+are left to the fallback.
 """
 
 import jax
@@ -41,7 +41,7 @@ INTO = (IncSubtensor, AdvancedIncSubtensor)
 OUT_OF = (Subtensor, AdvancedSubtensor)
 INTO_BY_INDEX = INTO + ADVANCED_INC_SUBTENSOR1
 BY_INDEX = INTO_BY_INDEX + OUT_OF + ADVANCED_SUBTENSOR1
-# From which input on an Op takes lengths, and up to which.
+# Of these Ops, the inputs that are lengths: the first, and the end.
 LENGTHS = {
     Alloc: slice(1, None),
     AllocEmpty: slice(None),
@@ -57,7 +57,7 @@ LENGTHS = {
 
 
 class Window(Op):
-    """``length`` elements of ``x`` from number ``start`` on, along ``axis``; all of them exist."""
+    """``x[start : start + length]`` along ``axis``, within range."""
 
     __props__ = ("axis", "length")
 
@@ -80,7 +80,7 @@ def _jax_window(op, **kwargs):
 
 
 class SetWindow(Op):
-    """``x`` with ``y`` in the place of as many elements from number ``start`` on, along ``axis``."""
+    """``x`` with ``y`` written to ``x[start : start + len(y)]`` along ``axis``."""
 
     __props__ = ("axis",)
 
@@ -104,9 +104,9 @@ def _jax_set_window(op, **kwargs):
 class Lengths:
     """Lengths in a graph that depend on the values of its integer inputs.
 
-    Of a slice, only the length decides about the program, not where it starts. A number that decides about
-    other lengths, as that of steps or of zeros, becomes a constant of the program. Numbers are inputs, and
-    elements of inputs that are vectors, as of a size.
+    A program depends on the length of a slice, but not on its start. A number on which other lengths depend,
+    such as the number of steps of a loop or a shape of zeros, becomes a constant of the program. Numbers are
+    scalar inputs, and elements of vector inputs, such as a shape.
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ class Lengths:
         return bool(self._constants or self._slices)
 
     def __call__(self, shapes, values):
-        """What a program depends on, for values of inputs and shared variables of the given shapes.
+        """The numbers and lengths that select a program, for values of inputs and shapes of shared variables.
 
         Returns
         -------
@@ -148,10 +148,10 @@ class Lengths:
         return known
 
     def describe(self, known):
-        """What :meth:`__call__` found, by name."""
+        """The result of :meth:`__call__`, by name."""
         constants, lengths = known
-        told = {str(v): n for v, n in zip(self._constants, constants, strict=True)}
-        return told | {
+        named = {str(v): n for v, n in zip(self._constants, constants, strict=True)}
+        return named | {
             f"slice {i} of {node.inputs[0]}": n
             for i, ((node, _), n) in enumerate(zip(self._slices, lengths, strict=True))
         }
@@ -172,7 +172,7 @@ class Lengths:
 
 
 def _numbers_among(inputs, expressions):
-    """Integers that a call brings, each with the position of its input and its index in that."""
+    """The integers among the inputs of a call, each with the position of its input and its index in that."""
     integers = [v for v in inputs if v.type.dtype in integer_dtypes]
     numbers = {v: (inputs.index(v), ()) for v in integers if v.type.ndim == 0}
     vectors = {v for v in integers if v.type.ndim == 1}
@@ -294,7 +294,7 @@ def _constant_like(variable, value):
 
 
 def with_checked_indices(program):
-    """Let a program for JAX return, after its results, whether its indices were in range."""
+    """Make a program for JAX return, after its results, whether its indices were in range."""
     checked = checkify.checkify(program, errors=checkify.index_checks)
 
     def checking_program(*arguments):
@@ -336,7 +336,7 @@ def _in_range(node):
 
 
 def raise_index_error(error, function):
-    """Raise where a program met an index that is out of range.
+    """Raise if a program used an index that is out of range.
 
     Raises
     ------

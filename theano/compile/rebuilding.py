@@ -1,7 +1,6 @@
 """Graphs rebuilt: with other nodes, and on inputs of static shape.
 
-Copying a graph as it is onto new inputs is PyTensor's ``clone_replace``; this is for what must be looked at
-on the way.
+To copy a graph unchanged onto new inputs, use PyTensor's ``clone_replace``; these functions change nodes.
 """
 
 import math
@@ -22,7 +21,7 @@ __all__ = ["as_general_as", "rebuild", "with_counted_lengths", "with_static_shap
 
 
 class HideLengths(Op):
-    """``x``, of which the type does not tell the lengths of its ``axes``."""
+    """``x`` with a type in which the lengths of ``axes`` are unknown."""
 
     __props__ = ("axes",)
     view_map = {0: [0]}
@@ -60,9 +59,9 @@ def rebuild(expressions, replace, new):
     ----------
     expressions : list of Variable
     replace : callable
-        Gives the outputs of a node on new inputs, or None where the node's own Op shall compute them.
+        Returns the outputs of a node on new inputs, or None to apply the node's own Op.
     new : dict
-        Variables of the graph and what stands in their place.
+        Variables of the graph and their replacements.
 
     Returns
     -------
@@ -79,10 +78,10 @@ def rebuild(expressions, replace, new):
 
 
 def with_counted_lengths(expressions):
-    """Copy a graph so that reshapes with a last length to guess, as ``x.flatten(2)``, take empty batches.
+    """Copy a graph so that reshapes that infer the last length, as ``x.flatten(2)``, work on empty batches.
 
-    Where there is nothing to count, the last axis takes up all axes that come after the others. Graphs
-    without such a reshape are returned as they are.
+    An array without elements does not determine the last length; it is then the product of the lengths of the
+    axes that are joined. Graphs without such a reshape are returned as they are.
     """
 
     def replace(node, inputs):
@@ -120,7 +119,7 @@ def with_static_shapes(expressions, arguments):
     ----------
     expressions : list of Variable
     arguments : dict
-        Variables of the graph and the arguments that stand in their place.
+        Variables of the graph and the arguments that replace them.
 
     Raises
     ------
@@ -139,14 +138,14 @@ def with_static_shapes(expressions, arguments):
 
 
 def _hide_ones(variable, declared):
-    """A variable whose type does not tell of axes of length 1, unless ``declared`` does."""
+    """A variable whose type has axes of length 1 only where the type of ``declared`` has them."""
     shapes = zip(getattr(variable.type, "shape", ()), getattr(declared.type, "shape", ()), strict=True)
     axes = tuple(i for i, (length, known) in enumerate(shapes) if length == 1 != known)
     return HideLengths(axes)(variable) if axes else variable
 
 
 def as_general_as(variable, declared):
-    """``variable`` with a type that tells no length that the type of ``declared`` does not tell."""
+    """``variable`` with a type that has known lengths only where the type of ``declared`` has them."""
     shapes = zip(getattr(variable.type, "shape", ()), getattr(declared.type, "shape", ()), strict=True)
     axes = tuple(i for i, (length, known) in enumerate(shapes) if length is not None and known is None)
     return HideLengths(axes)(variable) if axes else variable

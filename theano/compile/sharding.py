@@ -1,7 +1,7 @@
 """Functions over several devices: where their inputs and shared variables lie.
 
-JAX compiles one program for all devices of a mesh, and each of them computes what its parts of the arrays
-are needed for. What is told here is where the arrays lie; XLA finds out what must be sent between devices.
+JAX compiles one program for all devices of a mesh, and each device computes with its parts of the arrays.
+This module specifies the placement of the arrays; XLA determines the communication between devices.
 """
 
 from contextlib import contextmanager
@@ -18,7 +18,7 @@ _mesh = ContextVar("mesh", default=None)
 
 
 def mesh_in_use():
-    """The mesh of the function whose program is being made, or None if that is for one device.
+    """The mesh of the function that is being compiled, or None if that is for one device.
 
     For JAX versions of Ops that XLA cannot divide by itself, such as calls of kernels.
     """
@@ -44,7 +44,7 @@ class Placement:
     Raises
     ------
     TypeError
-        What stands for a sharding is none.
+        A value of ``shardings`` is not a sharding.
     ValueError
         There are shardings of two meshes, or one of more axes than its variable has.
     """
@@ -68,7 +68,7 @@ class Placement:
     def of(self, variable, shape, each=False):
         """Sharding of a value; if ``each``, of many of them, stacked.
 
-        What the devices cannot divide evenly lies whole on each of them.
+        An array that the devices cannot divide evenly is copied to each of them.
         """
         key = variable, shape, each
         if key not in self._found:
@@ -93,7 +93,7 @@ class Placement:
 
     @contextmanager
     def in_use(self):
-        """While this lasts, :func:`mesh_in_use` is this mesh."""
+        """A context in which :func:`mesh_in_use` returns this mesh."""
         token = _mesh.set(self.mesh)
         try:
             yield

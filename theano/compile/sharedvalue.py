@@ -1,4 +1,4 @@
-"""Shared variables, whose value may rest on the device as a JAX array between calls.
+"""Shared variables, whose value may stay on the device as a JAX array between calls.
 
 The container of a shared variable holds a NumPy array until a compiled function first uses it, and a JAX
 array from then on. ``get_value`` gives NumPy in either case.
@@ -37,9 +37,9 @@ class TensorSharedVariable(_PyTensorSharedVariable):
         Parameters
         ----------
         borrow : bool
-            Spare the copy where that is possible. The array may then be the stored one, which writing to it
-            changes, until a compiled function first uses the variable; from then on it is read-only, and
-            keeps the value that it had. Pass what is to be stored to :meth:`set_value`.
+            Avoid the copy if possible. The array may then be the stored one, so that writing to it changes
+            the variable, until a compiled function first uses the variable; from then on the array is
+            read-only and keeps its value. To change the variable, use :meth:`set_value`.
         return_internal_type : bool
             Give what is stored: a JAX array once a compiled function has used the variable. The second call
             that updates the variable takes over its memory.
@@ -56,13 +56,13 @@ class TensorSharedVariable(_PyTensorSharedVariable):
         ----------
         new_value : array_like or scalar
         borrow : bool
-            Store an array itself rather than a copy. What is written to it counts until a compiled function
-            first uses the variable, and not from then on.
+            Store an array itself rather than a copy. Writing to it later changes the variable until a
+            compiled function first uses the variable, and not from then on.
 
         Raises
         ------
         TypeError
-            Number of dimensions or dtype that the variable's type does not hold.
+            The number of dimensions or the dtype does not fit the variable's type.
         """
         # Python numbers stay what they are: they fit where a 64-bit array would not.
         copied = isinstance(new_value, np.ndarray) and not borrow
@@ -76,10 +76,10 @@ class TensorSharedVariable(_PyTensorSharedVariable):
         to_host(self.container)
         return super().__getstate__()
 
-    # PyTensor deprecates default updates; Theano code lives by them.
+    # PyTensor deprecates default updates; Theano code depends on them.
     @property
     def default_update(self):
-        """Expression that functions store here after each call unless told otherwise, or None."""
+        """Expression that functions store here after each call by default, or None."""
         return self._default_update
 
     @default_update.setter
@@ -152,7 +152,7 @@ def to_device(container, sharding=None):
 
 
 def to_host(container):
-    """Value of a container as PyTensor's other backends want it, moved back if need be."""
+    """Value of a container as a NumPy array, for PyTensor's other backends; moved back if necessary."""
     value = container.storage[0]
     if not isinstance(value, np.ndarray) and hasattr(value, "addressable_shards"):
         container.storage[0] = np.array(value)
@@ -161,6 +161,7 @@ def to_host(container):
 def store_together(storages, values):
     """Put each value into its storage, all of them or none.
 
-    It is one call of C from the first to the last, and Python handles signals between calls.
+    All are stored in one call of a C function, which a signal cannot interrupt: Python handles signals
+    between calls.
     """
     deque(map(setitem, storages, repeat(0), values), maxlen=0)

@@ -1,4 +1,4 @@
-"""From a graph to a function of JAX arrays: PyTensor's translations of Ops, ours, and what ours refine.
+"""From a graph to a function of JAX arrays, by PyTensor's translations of Ops, our own, and refined ones.
 
 PyTensor's own ``mode="JAX"`` and the user's own JAX programs share a process with us, and see nothing of
 this: PyTensor's translations are loaded when a function of ours first compiles, those that ours refine are
@@ -27,10 +27,10 @@ _versions, _refinements = {}, {}
 
 
 def jax_version(op_class):
-    """Register the JAX version of an Op, a function ``(op, node=, **options)`` that gives a function.
+    """Register the JAX version of an Op, a function ``(op, node=, **options)`` that returns a function.
 
-    It is what ``jax_funcify.register`` of ``pytensor.link.jax.dispatch`` is, for an Op of one's own, without
-    loading PyTensor's translations before they are needed.
+    It replaces ``jax_funcify.register`` of ``pytensor.link.jax.dispatch`` for a user's Op, and does not load
+    PyTensor's translations before they are needed.
     """
 
     def register(version):
@@ -45,7 +45,7 @@ def jax_version(op_class):
 def refine(*op_classes):
     """Register a function ``(translate, op, node=, **options)`` for Ops that PyTensor translates.
 
-    It takes PyTensor's translation and gives one in its place, for graphs of ours alone.
+    It gets PyTensor's translation and returns another, which is used for our graphs only.
     """
 
     def register(refinement):
@@ -119,7 +119,7 @@ def _dispatch():
 
 
 def _replace(table, kind, refinement, for_others=False):
-    """Let a refinement stand in a table of translations, for graphs of ours or ``for_others``."""
+    """Put a refinement into a table of translations, for our graphs or ``for_others``."""
     original = table.dispatch(kind)
 
     @table.register(kind)
@@ -130,7 +130,7 @@ def _replace(table, kind, refinement, for_others=False):
 
 
 def _set_64_bits_for_pytensor(wanted, before):
-    """Do, when PyTensor first translates a graph of its own, what loading its translations does."""
+    """Apply the side effects of loading PyTensor's translations when PyTensor first uses them itself."""
     todo = [] if wanted == before else [partial(jax.config.update, "jax_enable_x64", wanted)]
 
     def translate_graph(original, fgraph, **options):
@@ -142,14 +142,13 @@ def _set_64_bits_for_pytensor(wanted, before):
 
 
 def _typify(original, data, dtype=None, **options):
-    # A NumPy scalar is as concrete as the Python number that PyTensor gives, so it can still be a shape,
-    # and it keeps its dtype.
+    # A NumPy scalar can be used as a shape, like the Python number of PyTensor's own, and keeps its dtype.
     return data[()] if data.ndim == 0 and dtype is None else jnp.array(data, dtype=dtype)
 
 
 @refine(Elemwise, CAReduce)
 def _with_declared_dtypes(original, op, node, **options):
-    """Let a translation of an Op give what the graph declares.
+    """Make the translation of an Op return the dtypes that the graph declares.
 
     Elementwise functions follow JAX's promotion otherwise, and reductions give the type in which PyTensor
     would add up: with 64-bit types on, three of PyTensor's translations turn float32 graphs into float64.

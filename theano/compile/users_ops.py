@@ -1,7 +1,7 @@
 """Ops that users wrote for Theano, in JAX: scalar functions in Python or one line of C, and ``Op.perform``.
 
-PyTensor's own Ops keep PyTensor's translations. An Op for which nothing here serves gets its JAX version by
-:func:`theano.compile.translation.jax_version`.
+PyTensor's own Ops keep PyTensor's translations. For an Op that nothing here can translate, register a JAX
+version with :func:`theano.compile.translation.jax_version`.
 """
 
 import itertools
@@ -75,7 +75,7 @@ def from_impl(op, node):
         if np.allclose(found, expected, rtol=1e-5, atol=1e-7, equal_nan=True):
             return traced
     except Exception:
-        # Whatever it cannot do on arrays, it may do on numbers.
+        # If it fails on arrays, it may still work on single numbers.
         pass
 
     def call(*inputs):
@@ -105,7 +105,7 @@ class NotOneExpression(Exception):
 
 
 def _integers(x):
-    """C computes with numbers shorter than an int, and with truth, as ints."""
+    """C converts booleans and integers shorter than an int to ints before it computes."""
     if isinstance(x, bool | int | float | np.generic):
         return int(x) if isinstance(x, bool) else x
     is_short = x.dtype == bool or (x.dtype.kind in "iu" and x.dtype.itemsize < 4)
@@ -212,7 +212,7 @@ def from_c(code, names, result):
 
 
 class _Parser:
-    """Recursive descent; each method takes a rule off the tokens and gives a function of the arguments."""
+    """Recursive descent; each method parses a rule and returns a function of the arguments."""
 
     def __init__(self, text, names):
         self.names, self.tokens, end = names, [], 0
@@ -322,7 +322,7 @@ def _jax_perform(original, op, node, **options):
 
 
 class _InUsersCode(Exception):
-    """Stands for an exception of a user's Op inside JAX, which has the text of exceptions only."""
+    """Replaces an exception of a user's Op inside JAX, which passes on only the text of exceptions."""
 
 
 _errors, _numbers = {}, itertools.count()
@@ -342,7 +342,7 @@ def _keeping_errors(function):
 
 
 def error_of_user(error):
-    """The exception that a user's Op ended in, for what JAX made of it; None if it is another one's."""
+    """The exception of a user's Op that caused JAX's error, or None if something else caused it."""
     number = re.search(r"error (\d+) of an Op's perform or impl", str(error))
     return _errors.pop(int(number[1]), None) if number else None
 

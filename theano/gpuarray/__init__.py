@@ -1,6 +1,6 @@
 """Theano's own GPU backend, for code that builds on it by hand, such as ``lasagne.layers.dnn``.
 
-Its functions are the plain ones of ``theano.tensor``. GPUs are JAX's business here, selected by
+Its functions are the plain ones of ``theano.tensor``. GPUs are used by JAX, and selected by
 ``THEANO_FLAGS=device=cuda``.
 """
 
@@ -8,5 +8,5 @@ from theano.gpuarray import basic_ops, blas, dnn
 
 __all__ = ["basic_ops", "blas", "dnn", "pygpu_activated"]
 
-# Programs ask this before they build on the backend's functions, which are there, GPU or not.
+# Programs check this before they use the backend's functions, which exist with and without a GPU.
 pygpu_activated = True

@@ -1,4 +1,4 @@
-"""Moves between a GPU and the host, which JAX makes by itself."""
+"""Transfers between a GPU and the host, which JAX does by itself."""
 
 import pytensor.tensor as pt
 

@@ -1,4 +1,4 @@
-"""What programs call cuDNN for by hand: plain convolutions, pooling and batch normalization.
+"""The cuDNN functions that programs call directly: plain convolutions, pooling and batch normalization.
 
 Options that choose among cuDNN's algorithms are accepted and have no effect. XLA calls cuDNN by itself.
 """
@@ -27,7 +27,7 @@ def dnn_available(context_name=None):
     return True
 
 
-# Programs print why it is not there.
+# Programs print this as the reason why cuDNN is not available.
 dnn_present.msg = dnn_available.msg = None
 
 

@@ -24,14 +24,14 @@ __all__ = ["MRG_RandomStreams"]
 
 
 class Draw(Op):
-    """Numbers that a stream gives at one place of a graph: ``f(seed, place, counter)``.
+    """Random numbers of one draw from a stream: ``f(seed, place, counter)``.
 
     Parameters
     ----------
     distribution : {'uniform', 'normal', 'truncated_normal'}
         Uniform on [0, 1), normal with mean 0 and variance 1, or the same within [-2, 2].
     place : int
-        Tells apart the draws from one stream.
+        Number of the draw, different for each draw from a stream.
     dtype : str
         Floating-point type of the numbers.
     """
@@ -76,7 +76,7 @@ def _jax_draw(op, node, **kwargs):
 
 
 class DrawPoisson(Op):
-    """Numbers of events where ``rates`` are expected: ``f(seed, place, counter, rates)``, in their shape."""
+    """Poisson numbers with expectations ``rates``, of their shape: ``f(seed, place, counter, rates)``."""
 
     __props__ = ("place",)
 
@@ -162,7 +162,7 @@ class MRG_RandomStreams:
         self.set_rstate(value)
 
     def set_rstate(self, rstate):
-        """Go on from a value that ``rstate`` had in this or another stream."""
+        """Continue from a value of ``rstate`` of this or another stream."""
         self.state.set_value(np.asarray(rstate, "int64"))
 
     @property
@@ -188,7 +188,7 @@ class MRG_RandomStreams:
         return self._named(drawn * std + avg)
 
     def truncated_normal(self, size, avg=0.0, std=1.0, ndim=None, dtype=None, nstreams=None, **kwargs):
-        """``normal`` with ``truncate``, stretched to have standard deviation ``std`` after it."""
+        """``normal`` with ``truncate``, scaled so that its standard deviation is ``std``."""
         dtype = dtype or config.floatX
         std = _cast(std, dtype) / _cast(_TRUNCATED_STD, dtype)
         return self.normal(size, avg, std, ndim, dtype, nstreams, truncate=True)

@@ -1,6 +1,6 @@
 """Loops over sequences: PyTensor's ``scan`` under Theano's signature.
 
-Which loops JAX can run is PyTensor's affair, but for the words in which it refuses one.
+PyTensor decides which loops JAX can run; only the error messages for the others are ours.
 """
 
 import warnings
@@ -105,7 +105,7 @@ def _is_one(n_steps):
 
 
 def _with_default_updates(fn):
-    """The step of a scan with the default updates of what it reads, which PyTensor's scan leaves out."""
+    """The step of a scan with the default updates of its shared variables, which PyTensor's scan omits."""
 
     def step(*args):
         condition, outputs, updates = get_updates_and_outputs(fn(*args))
@@ -139,7 +139,7 @@ def _jax_scan(original, op, node, **options):
         try:
             return compute(*inputs)
         except AssertionError as error:
-            # PyTensor asserts the lengths of what a loop keeps, without a word.
+            # PyTensor asserts the lengths of stored states, without a message.
             raise NotImplementedError(
                 "Scan with truncate_gradient, or with states that no step fills"
             ) from error

@@ -18,7 +18,7 @@ class RandomStreams(MRG_RandomStreams):
         return self._named((pt.floor(drawn * (high - low + 1)) + low).astype(dtype))
 
     def permutation(self, size=None, n=1, ndim=None, dtype="int64"):
-        """Orders of the numbers below ``n``: a vector of them, or as many vectors as ``size`` tells."""
+        """Permutations of the numbers below ``n``: one, or an array of them of shape ``size``."""
         size = () if size is None else size
         lengths = (size,) if isinstance(size, int | np.integer) else tuple(size)
         return self._named(pt.argsort(self._draw("uniform", (*lengths, n), "float64"), axis=-1).astype(dtype))

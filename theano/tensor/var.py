@@ -1,4 +1,4 @@
-"""Variables of a tensor's type, and what they are in a condition."""
+"""Variables of a tensor's type, and their truth value in a condition."""
 
 import sys
 from types import ModuleType
@@ -24,7 +24,7 @@ class TensorVariable(_TensorVariable, metaclass=_Symbolic):
 
 
 def _let_code_for_theano_ask_for_truth():
-    """Let ``if W:`` mean "if there is a variable" in modules that import theano, as Theano did.
+    """Let ``if W:`` mean "if W is not None" in modules that import theano, as it did in Theano.
 
     In all others, PyTensor refuses it as before. A comparison is refused everywhere: ``a < b < c`` would
     silently lose its first half.

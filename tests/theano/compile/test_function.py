@@ -167,7 +167,7 @@ def test_too_many_or_unknown_inputs_are_refused():
         f(1, z=2)
 
 
-def test_an_unused_input_is_refused_unless_told_otherwise():
+def test_an_unused_input_is_refused_unless_allowed():
     x, y = T.scalar("x"), T.scalar("y")
     with pytest.raises(UnusedInputError, match="y is not part of the graph"):
         theano.function([x, y], x)
@@ -202,7 +202,7 @@ def test_an_intermediate_variable_as_input_cuts_the_graph(mode):
     assert counter.get_value() == 0
 
 
-def test_inputs_that_would_lose_precision_are_refused_unless_told_otherwise():
+def test_inputs_that_would_lose_precision_are_refused_unless_allowed():
     x = T.fvector("x")
     with pytest.raises(
         TypeError, match=r"Bad input 0 \(x\) .* float64 .*allow_input_downcast=True"
@@ -276,7 +276,7 @@ def test_options_without_effect_are_accepted_and_others_refused():
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_a_function_tells_its_shared_variables(mode):
+def test_a_function_lists_its_shared_variables(mode):
     x, read, updated, unused = T.scalar(), *(theano.shared(np.float32(i), name=f"s{i}") for i in range(3))
     f = theano.function([x], x * read, updates={updated: updated + 1}, mode=mode)
     assert set(f.get_shared()) == {read, updated}
@@ -396,7 +396,7 @@ def test_givens_apply_to_updates(mode):
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_default_updates_happen_unless_told_otherwise(mode):
+def test_default_updates_happen_unless_they_are_left_out(mode):
     s, t = theano.shared(np.float32(0), "s"), theano.shared(np.float32(0), "t")
     s.default_update = s + t
     t.default_update = t + 1
@@ -512,7 +512,7 @@ def test_the_eighth_version_warns_once_and_names_the_choices():
     assert all(w in str(caught[0].message) for w in ("'of_many_lengths'", "'FAST_RUN'", "multiples", "mask"))
 
 
-def test_a_version_tells_its_shapes_and_calls():
+def test_a_version_shows_its_shapes_and_calls():
     x, s = T.matrix("x"), theano.shared(array(3), "s")
     f = theano.function([x], T.dot(x, s), updates={s: s + 1})
     f(array(2, 3))
@@ -527,7 +527,7 @@ def test_a_version_tells_its_shapes_and_calls():
     assert index_error is None
 
 
-def test_a_version_tells_the_lengths_of_slices_and_numbers_that_it_is_for():
+def test_a_version_shows_the_lengths_of_slices_and_numbers_that_it_is_for():
     X, i, n = theano.shared(array(10), "X"), T.iscalar("i"), T.iscalar("n")
     f = theano.function([i, n], [X[i * 4 : (i + 1) * 4], T.zeros((n,))])
     for first, count in ((0, 2), (1, 2), (2, 2), (0, 3)):
@@ -709,7 +709,7 @@ def test_a_compiled_function_can_be_neither_pickled_nor_copied(mode):
     for duplicate in (*pickles, copy.copy, copy.deepcopy, lambda f: copy.deepcopy({"f": f})):
         with pytest.raises(TypeError, match="'identity' holds a compiled program") as caught:
             duplicate(f)
-        assert "\n" not in str(caught.value) and "compile it anew" in str(caught.value)
+        assert "\n" not in str(caught.value) and "compile it again" in str(caught.value)
     assert f(2) == 2
 
 
@@ -819,7 +819,7 @@ def test_each_does_what_one_program_cannot():
     np.testing.assert_array_equal(sliced.each(np.ones((3, 4), np.float32), np.arange(3)), [0, 1, 2])
 
 
-def test_each_tells_what_does_not_fit():
+def test_each_error_names_what_does_not_fit():
     x, i = T.vector("x"), T.ivector("i")
     function = theano.function([x, i], x[i], name="pick")
     ones = np.ones((2, 3))

@@ -1,6 +1,6 @@
-"""Theano's first GPU backend, absent: what old code asks before it uses it is answered with no.
+"""Theano's first GPU backend, which is absent: old code that checks for it finds that it is not available.
 
-Computing on a GPU is JAX's affair here; ``device=cuda`` among the flags selects it.
+JAX computes on a GPU here; ``THEANO_FLAGS=device=cuda`` selects it.
 """
 
 from theano.sandbox.cuda import dnn

@@ -7,7 +7,7 @@ __all__ = ["dnn_available", "dnn_conv", "dnn_conv3d", "dnn_pool"]
 
 
 def dnn_available():
-    """Whether ``device=gpu`` was chosen; without it, programs take plain layers, which are the same."""
+    """Whether ``device=gpu`` was chosen. Otherwise programs use plain layers, which compute the same."""
     return config.device.startswith("gpu")
 
 

@@ -48,7 +48,7 @@ separable_conv3d = absent("abstract_conv.separable_conv3d")
 
 
 class _Geometry(Op):
-    """What the three Ops share: how windows lie on the image.
+    """What the three Ops share: padding, strides, dilation and groups.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ class _Geometry(Op):
         Zeros before and after each axis. ``'half'`` is half the kernel, ``'full'`` all but one of it.
     stride, dilation : tuple of int
     groups : int
-        Channels and filters are cut into as many groups, each seeing only its own.
+        Channels and filters are divided into this many groups; filters use the channels of their group.
     channels_last : bool
         Images and their gradients are ``(batch, ..., channels)``, not ``(batch, channels, ...)``. Kernels are
         ``(filters, channels, ...)`` in both cases.
@@ -77,7 +77,7 @@ class _Geometry(Op):
         return (lengths[0], lengths[-1], *lengths[1:-1]) if self.channels_last else tuple(lengths)
 
     def from_first(self, lengths):
-        """What :meth:`to_first` undoes."""
+        """Inverse of :meth:`to_first`."""
         return (lengths[0], *lengths[2:], lengths[1]) if self.channels_last else tuple(lengths)
 
     def first(self, image):
@@ -85,7 +85,7 @@ class _Geometry(Op):
         return image.transpose(self.to_first(range(image.ndim)))
 
     def unfirst(self, image):
-        """What :meth:`first` undoes."""
+        """Inverse of :meth:`first`."""
         return image.transpose(self.from_first(range(image.ndim)))
 
     def widths(self, kernel):
@@ -115,7 +115,7 @@ class _Geometry(Op):
         return lengths
 
     def check(self, image, kernel):
-        """Raise where image and kernel cannot meet."""
+        """Raise if image and kernel do not fit together."""
         if image.type.ndim != kernel.type.ndim:
             raise TypeError(
                 f"Image and kernel of a convolution have as many axes; got {image.type.ndim} and "
@@ -131,7 +131,7 @@ class _Geometry(Op):
             raise ValueError(f"{filters} filters cannot be cut into {self.groups} groups")
 
     def taps(self, padded, out, kernel):
-        """Yield each kernel position and the window of a padded image that it meets, channels first."""
+        """Yield each kernel position and the window of a padded image that it multiplies, channels first."""
         for tap in itertools.product(*map(range, kernel)):
             window = tuple(
                 slice(i * d, i * d + (o - 1) * s + 1, s)
