@@ -28,7 +28,7 @@ def test_a_failure_leaves_what_was_there(tmp_path):
     assert path.read_bytes() == b"old" and list(tmp_path.iterdir()) == [path]
 
 
-def test_a_probe_leaves_nothing_and_tells_where_no_file_can_be_written(tmp_path):
+def test_a_write_probe_leaves_no_file_and_reports_where_it_fails(tmp_path):
     path = tmp_path / "file"
     path.write_bytes(b"old")
     probe(path)
@@ -72,7 +72,7 @@ def test_a_checksum_is_that_of_md5sum(tmp_path):
     assert md5_of(tmp_path / "file") == "f96b697d7cb7938d525a2f31aaf161d0"
 
 
-def test_who_opened_a_lock_before_it_was_free_keeps_out_who_comes_after(tmp_path):
+def test_a_lock_opened_before_it_was_free_excludes_later_ones(tmp_path):
     with exclusive(tmp_path / "file") as alone:
         assert alone
         (beside,) = tmp_path.iterdir()

@@ -59,7 +59,7 @@ def test_it_is_the_least_of_what_is_left(tmp_path, files, kilobytes):
     assert available_memory(system(tmp_path, {**MEMINFO, **files})) == kilobytes * 1024
 
 
-def test_other_systems_have_half_of_all_or_do_not_tell(tmp_path, monkeypatch):
+def test_other_systems_report_half_of_all_memory_or_none(tmp_path, monkeypatch):
     numbers = {"SC_PHYS_PAGES": 1000, "SC_PAGE_SIZE": 4096}
     monkeypatch.setattr(os, "sysconf", numbers.__getitem__, raising=False)
     assert available_memory(tmp_path) == 500 * 4096

@@ -20,7 +20,7 @@ def _elsewhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-def test_a_net_of_ones_own_trains_and_becomes_integers(capsys):
+def test_a_users_network_trains_and_becomes_integers(capsys):
     training, inference = programs("docs/tutorials/own_network.md")
     names = {}
     exec(compile(training, "own_network.md", "exec"), names)

@@ -103,13 +103,13 @@ def test_times_are_medians_and_ratios_are_over_ours(benchmark, runs):
 
 
 @pytest.mark.parametrize("python", [None, "/no/such/python", sys.executable])
-def test_a_missing_theano_is_told_with_the_lines_that_install_it(benchmark, python):
+def test_a_missing_theano_is_reported_with_the_commands_that_install_it(benchmark, python):
     line = benchmark["missing_theano"](python)
     assert "\n" not in line and "pip install Theano-PyMC==1.1.2" in line and "--theano-python" in line
 
 
 @pytest.mark.only_all
-def test_a_run_tells_times_and_the_same_loss_every_time():
+def test_a_run_reports_times_and_the_same_loss_every_time():
     command = [sys.executable, BENCHMARKS / "compile.py", "--only", "mnist_mlp", "--rounds", "1", "--json"]
     command += ["--batch", "4", "--width", "0.004"]
     run = subprocess.run(command, capture_output=True, text=True)

@@ -19,7 +19,7 @@ def test_all_images_have_the_engines_scores(run):
     assert exit.value.code == 0
 
 
-def test_one_that_has_others_is_told_by_the_status(monkeypatch, capsys):
+def test_a_process_that_has_children_is_found_by_its_status(monkeypatch, capsys):
     program = runpy.run_path(str(PROGRAM))
 
     def in_c(graph, info, pixels, numbers, builds):

@@ -114,7 +114,7 @@ def test_an_absent_engine_is_reported_in_one_line_with_its_remedy(inference, pyt
     assert "\n" not in line and (python is None or python in line)
 
 
-def test_only_absent_modules_are_told(inference, monkeypatch):
+def test_only_absent_modules_are_reported(inference, monkeypatch):
     kind = inference["Contender"]
     monkeypatch.setitem(
         inference["CONTENDERS"], "ours", kind("Made up", ("json", "no_such_module"), "get it")
@@ -153,7 +153,7 @@ def run(inference, monkeypatch, tmp_path, capsys):
     return run
 
 
-def test_the_program_goes_on_without_those_that_fail_or_are_absent(run):
+def test_the_program_continues_without_those_that_fail_or_are_absent(run):
     options = "--only ours,ort_int8,lce --work conv512_8x8 --batch 1,2 --threads 2 --rounds 2 --json"
     told = run({"ours": MADE_UP, "ort_int8": FAILING}, *options.split())
     result = json.loads(told.out)

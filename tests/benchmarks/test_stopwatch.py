@@ -43,7 +43,7 @@ def test_models_are_made_for_each_work_and_batch(tmp_path):
     assert found == {f"made_up_{w}_{b}.model": f"{n} {b}" for w, n in layers.items() for b in (1, 3)}
 
 
-def test_the_memory_told_is_that_of_the_model(tmp_path):
+def test_the_reported_memory_is_that_of_the_model(tmp_path):
     cell = ("--work", "conv512_8x8", "--batch", "3")
     run(tmp_path, "prepare", *cell)
     told = json.loads(run(tmp_path, "measure", *cell, "--threads", "1", "--seconds", "0.01"))

@@ -176,7 +176,7 @@ def run(training, monkeypatch, tmp_path, capsys):
     return run
 
 
-def test_the_program_goes_on_without_those_that_fail_or_are_absent(run):
+def test_the_program_continues_without_those_that_fail_or_are_absent(run):
     options = "--only ours,torch_eager,larq --network cifar10_convnet --rounds 2 --json"
     found = run({"ours": MADE_UP, "torch_eager": FAILING}, *options.split())
     result = json.loads(found.out)

@@ -32,7 +32,7 @@ def complaint(capsys, *argv, dataset="digits", status=1):
 
 
 @pytest.mark.parametrize("mode", ["float", "fixed"])
-def test_the_last_line_tells_error_images_mode_and_time(model, capsys, mode):
+def test_the_last_line_has_error_images_mode_and_time(model, capsys, mode):
     assert main(["test", "--model", str(model), "--mode", mode], dataset="digits") == 0
     error, accuracy, count, told = re.fullmatch(SENTENCE, capsys.readouterr().out).groups()
     assert float(error) + float(accuracy) == pytest.approx(100)
@@ -192,7 +192,7 @@ def test_the_shell_script_works_from_any_folder_and_passes_options_on(tmp_path):
 
 
 @pytest.mark.parametrize("script", ["train/mnist_train.py", "test/mnist_test.py"])
-def test_help_tells_every_option(script):
+def test_help_lists_every_option(script):
     done = run(sys.executable, str(ROOT / script), "--help")
     assert done.returncode == 0 and done.stdout.startswith(f"usage: {Path(script).name} ")
     wanted = ["--epochs", "--batch-size", "--lr", "--seed", "--net", "--out", "--data", "--resume"]

@@ -6,7 +6,7 @@ from xnornet.catalog import ON_DISK
 from xnornet.cli import main
 
 
-def test_path_tells_where_files_belong(tmp_path, capsys):
+def test_data_path_prints_where_files_belong(tmp_path, capsys):
     assert main(["data", "path", "svhn", "mnist", "--data", str(tmp_path)]) == 0
     folders = [str(tmp_path / "SVHN" / "format2"), str(tmp_path / "mnist")]
     assert capsys.readouterr().out.splitlines() == folders
@@ -20,7 +20,7 @@ def test_check_of_missing_files_fails_and_says_what_gets_them(tmp_path, capsys):
         assert f"`python -m xnornet data download {name}`" in printed
 
 
-def test_check_of_a_damaged_file_is_told(tmp_path, capsys):
+def test_check_of_a_damaged_file_is_reported(tmp_path, capsys):
     folder = tmp_path / "cifar10" / "cifar-10-batches-py"
     folder.mkdir(parents=True)
     for name in (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch", "batches.meta"):

@@ -63,7 +63,7 @@ def test_pixels_give_the_scores_of_the_engine(packed, digits, run, tmp_path, cap
     np.testing.assert_array_equal(run(out, pixels), Engine(graph).run(images))
 
 
-def test_the_file_tells_what_it_takes_and_gives(packed, tmp_path):
+def test_the_file_describes_its_inputs_and_outputs(packed, tmp_path):
     out = tmp_path / "digits.onnx"
     assert export(packed, "onnx", out) == 0
     model = onnx.load(out)
@@ -158,7 +158,7 @@ def test_the_model_is_not_overwritten(packed, tmp_path, capsys):
     assert model.read_bytes() == packed.read_bytes()
 
 
-def test_without_onnx_one_line_says_how_to_get_it(packed, tmp_path, capsys, monkeypatch):
+def test_without_onnx_one_line_says_how_to_install_it(packed, tmp_path, capsys, monkeypatch):
     real = builtins.__import__
 
     def absent(name, *arguments, **options):

@@ -111,7 +111,7 @@ def test_a_file_that_raises_shows_its_own_lines_alone(place, capsys):
     assert "raised SyntaxError: " in line and "def build(:" in errors
 
 
-def test_what_the_engine_cannot_run_is_said_before_training_if_wanted(place, capsys):
+def test_a_network_that_the_engine_cannot_run_is_reported_before_training(place, capsys):
     argv = ["train", "--images", "mine.npz", "--net", "nets.py:squashed", "--for-engine", "--out", "m.npz"]
     line, _ = refuses(capsys, *argv)
     assert "the packed engine cannot run it: " in line and "tanh has no exact form" in line
@@ -169,7 +169,7 @@ def weights(place):
     return header
 
 
-def test_the_network_is_found_again_where_it_was_and_a_change_is_told(place, weights, capsys, monkeypatch):
+def test_the_network_is_found_again_and_a_change_is_reported(place, weights, capsys, monkeypatch):
     def errors(*more):
         argv = ["test", "--images", str(place / "mine.npz"), "--model", str(place / "m.npz"), "--json", *more]
         status = main(argv)
@@ -211,7 +211,7 @@ def test_a_packed_model_no_longer_needs_the_file_and_classifies(place, weights, 
     assert "was trained on mine, not digits" in error_line(capsys)
 
 
-def test_a_run_does_not_go_on_with_a_file_that_has_changed(place, capsys):
+def test_a_run_is_not_resumed_with_a_changed_network_file(place, capsys):
     argv = ["train", "--images", "mine.npz", "--net", "nets.py:build", "--out", "m.npz"]
     assert main([*argv, "--max-minutes", "1e-9"]) == 0
     (place / "nets.py").write_text(NET + "# another one\n")

@@ -75,7 +75,7 @@ def trained_network(model):
     return network
 
 
-def test_a_sentence_and_json_tell_what_was_packed(model, tmp_path, capsys):
+def test_a_sentence_and_json_describe_what_was_packed(model, tmp_path, capsys):
     out = tmp_path / "m.npz"
     assert pack(model, out) == 0
     sizes = {"float": model.stat().st_size, "packed": out.stat().st_size}
@@ -103,7 +103,7 @@ def test_a_sentence_and_json_tell_what_was_packed(model, tmp_path, capsys):
     }
 
 
-def test_the_file_tells_where_it_comes_from(model, tmp_path, capsys):
+def test_the_file_records_where_it_comes_from(model, tmp_path, capsys):
     out = tmp_path / "m.npz"
     assert pack(model, out, "--no", 100, "--data-bits", 12, "--json") == 0
     assert read_json(capsys)["images"] == 100
@@ -279,7 +279,7 @@ def test_an_out_that_cannot_be_written_is_refused(model, tmp_path, refuses):
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="every folder can be written")
-def test_a_folder_that_takes_no_files_is_told(model, tmp_path, refuses):
+def test_a_read_only_folder_is_reported(model, tmp_path, refuses):
     folder = tmp_path / "read-only"
     folder.mkdir(mode=0o555)
     refuses("cannot be written (Permission denied)", model, folder / "m.npz")

@@ -107,7 +107,7 @@ def test_a_report_shows_the_images_as_they_were(photographs, shallow, cheap_whit
     assert sentence.startswith(f"error {errors / 30:.2%} ")
 
 
-def test_a_report_that_cannot_be_written_is_told_before_anything_is_computed(tmp_path, capsys):
+def test_a_report_that_cannot_be_written_is_reported_before_anything_is_computed(tmp_path, capsys):
     (tmp_path / "file").write_text("")
     assert test_model(tmp_path / "none.npz", "--report", str(tmp_path / "file")) == 1
     assert "--report" in error_line(capsys)

@@ -146,7 +146,7 @@ def test_classes_have_their_names(tmp_path):
     assert load_small(tmp_path).class_names == tuple(names.split())
 
 
-def test_load_looks_under_path_and_wants_the_full_counts(tmp_path):
+def test_load_looks_under_path_and_requires_the_full_counts(tmp_path):
     folder = tmp_path / "cifar10" / "cifar-10-batches-py"
     write(folder, {name: pickle.dumps(batch(i)) for i, name in enumerate(NAMES)})
     message = message_of(data.load, "cifar10", path=tmp_path, download=False)
@@ -258,7 +258,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_is_told(fault):
+def test_a_fault_is_reported(fault):
     change, found = FAULTS[fault]
     content = batch(0)
     change(content)
@@ -266,7 +266,7 @@ def test_a_fault_is_told(fault):
     assert found in refusal(as_bytes(content)) or "text" in fault
 
 
-def test_no_pickle_is_told():
+def test_no_pickle_is_reported():
     for content in (b"", b"<html>404 not found</html>", b"\x1f\x8b\x08\0", bytes(100)):
         assert "a whole pickle, found a damaged one" in refusal(content)
     for content in ([], 3, None, "text"):
@@ -285,7 +285,7 @@ def test_every_truncation_is_refused(form, share):
 @pytest.mark.parametrize("form", ["Python 2", "str, protocol 2", "bytes, protocol 5"])
 @settings(max_examples=examples(150))
 @given(place=st.integers(0, 600), from_end=st.booleans(), flip=st.integers(1, 255))
-def test_damage_is_told_or_harmless(form, place, from_end, flip):
+def test_damage_is_reported_or_harmless(form, place, from_end, flip):
     content = bytearray(FORMS[form](0))
     content[-1 - place if from_end else place] ^= flip
     with tempfile.TemporaryDirectory() as folder:
@@ -299,7 +299,7 @@ def test_damage_is_told_or_harmless(form, place, from_end, flip):
             assert images.shape == (COUNT, 3, 32, 32) and 0 <= found.min() and found.max() <= 9
 
 
-def test_a_file_that_cannot_be_opened_is_told(tmp_path):
+def test_a_file_that_cannot_be_opened_is_reported(tmp_path):
     (tmp_path / "folder").mkdir()
     assert "cannot be read (Is a directory)" in message_of(cifar10.read_batch, tmp_path / "folder")
 
@@ -396,7 +396,7 @@ def test_missing_batches_are_downloaded(put, server, tmp_path, monkeypatch):
     assert len(requested) == 2
 
 
-def test_missing_batches_without_download_are_told(tmp_path):
+def test_missing_batches_without_download_are_reported(tmp_path):
     message = message_of(load_small, tmp_path / "cifar10")
     assert "cifar-10-python.tar.gz: not found, and downloading is off" in message
     assert f"put cifar-10-python.tar.gz in {tmp_path / 'cifar10'}" in message and "DIR/cifar10" in message

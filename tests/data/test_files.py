@@ -135,7 +135,7 @@ def test_every_file_is_downloaded_once_and_is_the_published_one(published, serve
     assert contents(folder).keys() - {"cifar-10-python.tar.gz"} == published[name].keys()
 
 
-def test_the_size_of_the_large_file_is_told_before_anything_is_downloaded(published, server, tmp_path):
+def test_the_size_of_the_large_file_is_reported_before_the_download(published, server, tmp_path):
     told = []
     data.download("svhn", tmp_path, lambda line: told.append((line, len(server[2]))))
     assert told[0] == ("extra_32x32.mat, 1.3 GB, comes last; training takes it if it is there", 0)
@@ -178,7 +178,7 @@ def test_the_optional_file_may_be_missing(published, tmp_path):
     assert report and "missing (optional)" in str(report)
 
 
-def test_a_copy_with_other_bytes_loads_and_is_told(published, tmp_path):
+def test_a_copy_with_other_bytes_loads_and_is_reported(published, tmp_path):
     folder = data.download("cifar10", tmp_path, str)
     file = folder / "cifar-10-batches-py" / "data_batch_2"
     file.write_bytes(pickle.dumps(pickle.loads(file.read_bytes()), 2))
@@ -201,7 +201,7 @@ def test_packing_again_does_not_make_another_file(published, tmp_path):
 
 
 @pytest.mark.parametrize("name", HOMES)
-def test_missing_files_are_told_and_nothing_is_made(tmp_path, name):
+def test_missing_files_are_reported_and_nothing_is_made(tmp_path, name):
     report = data.check(name, tmp_path)
     assert not report and report.dataset is None
     assert {state for _, state in report.files.values()} == {"missing"}
@@ -212,7 +212,7 @@ def test_missing_files_are_told_and_nothing_is_made(tmp_path, name):
 
 @pytest.mark.parametrize("damage", [b"", b"damaged"])
 @pytest.mark.parametrize("name", HOMES)
-def test_damaged_files_are_told(published, tmp_path, name, damage):
+def test_damaged_files_are_reported(published, tmp_path, name, damage):
     folder = data.download(name, tmp_path, str)
     damaged = next(iter(published[name]))
     (folder / damaged).write_bytes(damage)

@@ -114,7 +114,7 @@ def test_a_dropped_connection_keeps_what_came_and_the_next_attempt_asks_for_the_
     assert dropper.asked == [("dropping", None), ("ranges", f"bytes={len(kept)}-")]
 
 
-def test_one_mirror_goes_on_where_another_dropped(dropper, tmp_path):
+def test_one_mirror_resumes_what_another_dropped(dropper, tmp_path):
     get(tmp_path, dropper, "dropping", "absent", "dropping", "ranges")
     assert contents(tmp_path) == {"file.bin": CONTENT}
     assert [way for way, _ in dropper.asked] == ["dropping", "absent", "dropping", "ranges"]
@@ -131,7 +131,7 @@ def test_one_mirror_goes_on_where_another_dropped(dropper, tmp_path):
 @example(kept=len(CONTENT), damaged=False, way="ranges")
 @example(kept=len(CONTENT), damaged=True, way="ranges")
 @example(kept=len(CONTENT) + 1, damaged=False, way="ranges")
-def test_whatever_was_kept_the_file_comes_right(running, kept, damaged, way):
+def test_the_file_is_right_whatever_was_kept(running, kept, damaged, way):
     os.environ["NO_PROXY"] = "127.0.0.1"
     part = bytearray((CONTENT + bytes(10))[:kept])
     if damaged and part:
@@ -158,7 +158,7 @@ def test_a_wrong_checksum_leaves_nothing_and_the_next_mirror_starts_over(dropper
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_a_killed_download_goes_on(dropper, tmp_path, number):
+def test_a_killed_download_is_resumed(dropper, tmp_path, number):
     program = (
         "import sys, pathlib; from xnornet.data.mirrors import fetch;"
         "fetch(pathlib.Path(sys.argv[1]), 'file.bin', [sys.argv[2]], {'file.bin': sys.argv[3]})"

@@ -120,7 +120,7 @@ def test_plain_file_is_preferred_to_gzipped(folder):
     assert list(load_small(folder).train.labels) == [5, 0, 4]
 
 
-def test_load_looks_under_path_mnist_and_wants_the_full_counts(folder):
+def test_load_looks_under_path_mnist_and_requires_the_full_counts(folder):
     message = message_of(data.load, "mnist", path=folder.parent, download=False)
     assert str(folder / TRAIN_IMAGES) in message
     assert "60000x28x28" in message and "5x28x28" in message

@@ -110,7 +110,7 @@ def test_what_is_no_picture_is_refused(tmp_path, content):
         read_picture(tmp_path / "a.png")
 
 
-def test_a_missing_file_and_a_folder_are_told_apart(tmp_path):
+def test_a_missing_file_and_a_folder_have_different_errors(tmp_path):
     with pytest.raises(DataError, match="not found"):
         read_picture(tmp_path / "none.png")
     with pytest.raises(DataError, match="is a folder"):

@@ -105,7 +105,7 @@ def test_the_choice_is_fixed_and_extra_does_not_change_it(tmp_path):
     assert set(pairs(without.valid)) < set(pairs(first.valid))
 
 
-def test_load_looks_under_path_and_wants_400_a_class(tmp_path):
+def test_load_looks_under_path_and_requires_400_images_a_class(tmp_path):
     folder = write(tmp_path / "SVHN" / "format2", NAMES)
     message = message_of(data.load, "svhn", path=tmp_path, download=False)
     assert f"{folder / 'train_32x32.mat'}: expected 400 images of the digit 0 or more" in message
@@ -178,7 +178,7 @@ FAULTS = {
 
 @pytest.mark.parametrize("name", ["train_32x32.mat", "test_32x32.mat"])
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_is_told(tmp_path, fault, name):
+def test_a_fault_is_reported(tmp_path, fault, name):
     others, found = FAULTS[fault]
     write(tmp_path, NAMES)
     (tmp_path / name).write_bytes(mat(IMAGES, LABELS, **others))
@@ -188,14 +188,14 @@ def test_a_fault_is_told(tmp_path, fault, name):
     assert message.endswith("delete it, and it will be downloaded again")
 
 
-def test_too_few_images_of_a_class_are_told(tmp_path):
+def test_too_few_images_of_a_class_are_reported(tmp_path):
     write(tmp_path, NAMES)
     (tmp_path / "extra_32x32.mat").write_bytes(mat(IMAGES[LABELS != 7], LABELS[LABELS != 7]))
     message = message_of(load_small, tmp_path)
     assert "extra_32x32.mat: expected 2 images of the digit 7 or more" in message and "found 0" in message
 
 
-def test_no_mat_is_told(tmp_path):
+def test_no_mat_is_reported(tmp_path):
     write(tmp_path, NAMES)
     for wrong in (b"", b"<html>404 not found</html>" * 10, bytes(200), b"\x89HDF\r\n\x1a\n" + bytes(600)):
         (tmp_path / "test_32x32.mat").write_bytes(wrong)
@@ -205,7 +205,7 @@ def test_no_mat_is_told(tmp_path):
 @pytest.mark.parametrize("compressed", [False, True])
 @settings(max_examples=examples(30))
 @given(share=st.floats(0, 1, exclude_max=True))
-def test_every_truncation_is_told_or_loses_nothing(compressed, share):
+def test_every_truncation_is_reported_or_loses_nothing(compressed, share):
     whole = mat(IMAGES, LABELS, compressed)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "test_32x32.mat"
@@ -219,7 +219,7 @@ def test_every_truncation_is_told_or_loses_nothing(compressed, share):
             assert share > 0.99 and pairs(split) == expected_pairs("test_32x32.mat")
 
 
-def test_a_file_that_cannot_be_opened_is_told(tmp_path):
+def test_a_file_that_cannot_be_opened_is_reported(tmp_path):
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     assert "cannot be read" in message_of(svhn._read_split, tmp_path / "loop")
 
@@ -240,7 +240,7 @@ def test_train_and_test_are_downloaded_and_extra_is_not(server, tmp_path, monkey
     assert requested == ["/train_32x32.mat", "/test_32x32.mat"]
 
 
-def test_missing_files_without_download_are_told(tmp_path):
+def test_missing_files_without_download_are_reported(tmp_path):
     message = message_of(data.load, "svhn", path=tmp_path, download=False)
     assert f"{tmp_path / 'SVHN' / 'format2' / 'train_32x32.mat'}: not found" in message
     assert "with them in DIR/SVHN/format2" in message and "extra" not in message

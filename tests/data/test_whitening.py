@@ -215,7 +215,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_is_told(tmp_path, fault):
+def test_a_fault_is_reported(tmp_path, fault):
     change, found = FAULTS[fault]
     content = Whitening.fit(photographs(30)).arrays
     change(content)

@@ -102,7 +102,7 @@ def test_what_are_no_pixels_is_refused_with_the_remedy(wrong, words):
         ({"preprocessing": RANGE, "class_names": ["a"]}, "has 4 scores, and 1 class names"),
     ],
 )
-def test_a_header_that_does_not_tell_enough_is_named(pixels, info, words):
+def test_an_incomplete_header_is_an_error(pixels, info, words):
     with pytest.raises(ModelError, match=words):
         Engine(GRAPH, info=info).classify(pixels)
 

@@ -85,7 +85,7 @@ def test_no_image_gives_no_class(engine):
     assert engine.predict(images_for(0)).shape == (0,)
 
 
-def test_scores_tell_images_apart():
+def test_different_images_have_different_scores():
     """Otherwise the tests here would compare little."""
     assert len(np.unique(expected(images_for(50)), axis=0)) > 40
 
@@ -282,13 +282,13 @@ def test_what_is_no_packed_model_is_refused(tmp_path):
     assert "should be a whole .npz file" in refused(tmp_path / "empty.npz")
 
 
-def test_of_a_file_of_float_weights_it_is_told_to_pack_it(tmp_path):
+def test_the_error_for_float_weights_says_to_pack_them(tmp_path):
     save_weights(tmp_path / "w.npz", [np.zeros((2, 3), "float32")])
     assert "python -m xnornet pack" in refused(tmp_path / "w.npz")
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_images_beyond_the_format_are_told_with_their_share(threads):
+def test_images_beyond_the_format_are_reported_with_their_share(threads):
     images = np.full((3, *MODEL.input_shape), 0.99, "float32")
     images[1, 0, 0, :3] = -1.01, 7, 1
     engine = Engine(MODEL, threads, batch_size=2)
@@ -306,7 +306,7 @@ def test_models_that_the_check_refuses_are_refused():
         Engine(replace(MODEL, nodes=(replace(first, operation=Quantize(Q(3, 3))), *others)))
 
 
-def test_what_is_too_large_is_told_of_its_file(tmp_path, monkeypatch):
+def test_an_error_about_size_names_the_file(tmp_path, monkeypatch):
     save_packed(tmp_path / "m.npz", MODEL, {})
     monkeypatch.setattr("xnornet.engine.plan.MAX_BYTES", 1000)
     assert "running one image takes" in refused(tmp_path / "m.npz")

@@ -178,7 +178,7 @@ def test_children_of_children_predict(tmp_path):
     run(tmp_path, program, "1,2", True)
 
 
-def test_a_child_whose_fork_python_knows_nothing_of_predicts(tmp_path):
+def test_a_child_of_a_fork_outside_python_predicts(tmp_path):
     """As uWSGI forks; the parent's threads sleep or look for work meanwhile."""
     program = """
     begin()

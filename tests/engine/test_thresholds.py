@@ -129,7 +129,7 @@ def assert_valid(record, following):
 
 @settings(max_examples=examples(400))
 @given(folded())
-def test_a_threshold_tells_the_sign_behind_every_product(drawn):
+def test_a_threshold_gives_the_sign_of_the_batch_norm_for_every_product(drawn):
     record, following, fan_in = drawn
     assert_valid(record, following)
     t, flips, pooled_flips = fold(record, following, fan_in)

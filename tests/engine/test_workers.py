@@ -60,7 +60,7 @@ def test_programs_of_few_steps(kernels, pool, steps):
     np.testing.assert_array_equal(words, in_turn(kernels, 3, steps))
 
 
-def test_threads_that_slept_go_on(kernels, pool):
+def test_threads_continue_after_sleeping(kernels, pool):
     same, words = program(kernels, 5)
     for _ in range(3):
         pool.run(same, 4)

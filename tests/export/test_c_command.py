@@ -43,7 +43,7 @@ def test_the_folder_compiles_by_its_makefile_and_says_ok(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("array, layer", [("W", "dense_2"), ("B", "xnor_dense_4"), ("b", "affine_8")])
-def test_a_damaged_constant_is_told_by_its_layer(array, layer, tmp_path):
+def test_a_damaged_constant_is_reported_with_its_layer(array, layer, tmp_path):
     export(DIGITS, tmp_path / "digits")
     source = tmp_path / "digits/digits_mlp.c"
     first = rf"(digits_mlp_{layer}_{array}\[\d+\] = {{\n)[^\n]*\n"
@@ -103,7 +103,7 @@ def test_a_folder_is_replaced_only_if_asked_and_an_export(tmp_path, capsys):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["digits", "mine"]
 
 
-def test_names_that_c_does_not_take_are_changed_and_told(tmp_path, capsys):
+def test_names_that_c_does_not_allow_are_changed_and_reported(tmp_path, capsys):
     copied = tmp_path / "3 digits-net.npz"
     shutil.copy(DIGITS, copied)
     assert export(copied, tmp_path / "out") == 0

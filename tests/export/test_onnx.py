@@ -148,7 +148,7 @@ OTHERWISE_SCALED = {"dataset": "mnist", "preprocessing": {"full_scale": 1, "whit
 
 
 @pytest.mark.parametrize("info", [{}, {"dataset": "mine"}, OTHERWISE_SCALED])
-def test_images_are_taken_as_the_engine_takes_them_where_nothing_tells_their_scaling(info):
+def test_images_are_used_as_they_are_where_their_scaling_is_not_recorded(info):
     model = to_onnx(Graph.chain((2, 3, 4), [Quantize(IMAGE)]), info)
     (taken,) = model.graph.input
     assert (taken.name, taken.type.tensor_type.elem_type) == ("images", onnx.TensorProto.FLOAT)

@@ -106,7 +106,7 @@ def plain(q):
 
 @settings(max_examples=examples(30))
 @given(model=draw_model())
-def test_the_format_is_as_it_is_told(folder, model):
+def test_the_format_is_as_documented(folder, model):
     save_packed(folder / "m.npz", model, INFO)
     header, arrays = read_anew(folder / "m.npz")
     told = [header.pop(name) for name in ("format", "version", "input_shape", "info")]
@@ -201,7 +201,7 @@ def test_loading_takes_about_the_memory_of_the_file(full_size):
     assert peak < 1.5 * path.stat().st_size
 
 
-def test_a_packed_model_is_told_by_its_members(saved, tmp_path):
+def test_a_packed_model_is_recognized_by_its_members(saved, tmp_path):
     assert is_packed(saved)
     save_weights(tmp_path / "w.npz", [np.zeros(3)])
     (tmp_path / "cut.npz").write_bytes(saved.read_bytes()[:-30])
@@ -312,7 +312,7 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path):
         lambda data: b"",
     ],
 )
-def test_a_damaged_file_is_told(saved, damage):
+def test_a_damaged_file_is_reported(saved, damage):
     saved.write_bytes(damage(saved.read_bytes()))
     assert "should be a whole .npz file; it is damaged or cut short" in refused(saved)
 
@@ -323,7 +323,7 @@ def test_training_weights_are_no_packed_model(tmp_path):
 
 
 @pytest.mark.parametrize("version", [3, 0, -1, None, "1", 1.0, True, [1]])
-def test_another_version_is_told(saved, version):
+def test_another_version_is_reported(saved, version):
     put_header(saved, lambda header: header.update(version=version))
     message = refused(saved)
     assert (
@@ -340,7 +340,7 @@ def test_another_version_may_have_other_fields(saved):
 
 
 @pytest.mark.parametrize("name", ["xnornet model", None, 1, ["xnornet packed model"]])
-def test_another_format_is_told(saved, name):
+def test_another_format_is_reported(saved, name):
     put_header(saved, lambda header: header.update(format=name))
     assert "should name the format 'xnornet packed model'; found" in refused(saved)
 
@@ -521,7 +521,7 @@ def changed_members(path, **members):
         ({"node1_alpha": b"\x93NUMPY\x03\x00" + npy(np.zeros(9, "<i2"))[8:]}, "damaged or cut short"),
     ],
 )
-def test_members_that_the_header_does_not_tell_are_refused(saved, members, reason):
+def test_members_that_are_not_in_the_header_are_refused(saved, members, reason):
     changed_members(saved, **members)
     assert reason in refused(saved)
 

@@ -174,7 +174,7 @@ def test_fifteen_bits_come_close_to_floating_point():
     np.testing.assert_allclose(found, scores[clear], atol=np.abs(scores).max() * 2**-11)
 
 
-def test_images_beyond_the_calibration_are_told_with_their_share():
+def test_images_beyond_the_calibration_are_reported_with_their_share():
     network = DenseLayer(InputLayer((None, 1, 2, 2)), 3)
     images = np.array([[0.5, 0.25, -0.5, 0.1], [0.5, 7, 0.75, -0.75]], "float32").reshape(2, 1, 2, 2)
     graph = quantize(network, images[:1])

@@ -73,7 +73,7 @@ def test_every_instruction_set_trains_alike_to_the_last_bit(losses, processor):
     assert run_steps(processor) == [PROCESSORS[processor], *losses]
 
 
-def test_an_xla_that_does_not_call_the_kernels_is_told_in_one_warning(monkeypatch):
+def test_an_xla_that_does_not_call_the_kernels_is_reported_in_one_warning(monkeypatch):
     def refuse(*arguments, **options):
         raise RuntimeError("FFI handler's API version is too old\nand a long trace")
 

@@ -78,7 +78,7 @@ def test_products_of_signs_are_exact(case):
 @settings(max_examples=examples(150))
 @given(cases, st.sampled_from(list(GRADIENTS)))
 @example(Product(130, 300, 300), "one, and less than half a step")
-def test_gradients_err_by_half_a_step_of_16_bits(case, kind):
+def test_gradients_are_within_half_a_step_of_16_bits(case, kind):
     """A step is that of an image for the images' gradient, and of no more than all for the other."""
     H, B = case.draw_signs()
     g = random_gradient(case, kind)
@@ -100,7 +100,7 @@ LAYERS = [
 
 @pytest.mark.parametrize("kind", ["normal", "sparse"])
 @pytest.mark.parametrize("case", LAYERS, ids=str)
-def test_gradients_of_layers_err_by_less_than_a_ten_thousandth_of_the_largest(case, kind):
+def test_gradients_of_layers_are_within_a_ten_thousandth_of_the_largest(case, kind):
     H, B = case.draw_signs()
     g = random_gradient(case, kind)
     for found, exact in (

@@ -104,7 +104,7 @@ LAYERS = [
 
 @pytest.mark.parametrize("kind", ["normal", "sparse"])
 @pytest.mark.parametrize("case", LAYERS, ids=str)
-def test_gradients_of_layers_err_by_less_than_a_ten_thousandth_of_the_largest(case, kind):
+def test_gradients_of_layers_are_within_a_ten_thousandth_of_the_largest(case, kind):
     geometry = geometry_of(case)
     H, B = case.draw_signs()
     g = GRADIENTS[kind](np.random.default_rng(1), case.output).astype(np.float32)

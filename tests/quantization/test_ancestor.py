@@ -270,7 +270,7 @@ def refused(path):
 
 
 @pytest.mark.parametrize("name", LAYERS)
-def test_every_length_that_does_not_fit_is_told(path, name):
+def test_every_length_that_does_not_fit_is_reported(path, name):
     arrays = drawn(name, np.random.default_rng(0))
     for i, array in enumerate(arrays):
         for axis in range(array.ndim):

@@ -241,7 +241,7 @@ def test_the_table_fits_100_columns_and_holds_every_count(name):
         (10**6 // 4, "1.00 MB"),
     ],
 )
-def test_bytes_are_told_in_thousands(units, text):
+def test_bytes_are_reported_in_thousands(units, text):
     network = DenseLayer(InputLayer((None, 1)), units, b=None)
     assert f" {text} " in format_summary(summarize(network), "title")
 

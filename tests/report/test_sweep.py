@@ -136,7 +136,7 @@ def test_a_sweep_is_a_table_and_a_picture(tmp_path, name):
     assert 400 <= height <= 1000 and 700 <= width <= 1500
 
 
-def test_the_picture_tells_the_float_error_and_the_widths():
+def test_the_picture_shows_the_float_error_and_the_widths():
     sweep = Sweep(list(range(4, 17)), [0.5] * 13, [0.4] * 13, Formats(data_bits=11))
     figure = describe_sweep(sweep, 0.0123, "a long title " * 30)["bits.png"]
     (axes,) = figure.axes

@@ -62,7 +62,7 @@ def test_what_theano_s_packages_showed_of_their_modules_is_there():
     assert theano.sparse.basic is importlib.import_module("theano.sparse.basic")
 
 
-def test_an_absent_class_serves_to_ask_for_types():
+def test_an_absent_class_works_in_isinstance():
     from theano.gpuarray.type import GpuArrayType
 
     assert not isinstance(theano.tensor.matrix().type, GpuArrayType)

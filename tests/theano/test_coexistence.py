@@ -27,7 +27,7 @@ def install(folder, name, version):
 
 
 @pytest.mark.parametrize("name, version", [("Theano", "1.0.5"), ("Theano-PyMC", "1.1.2")])
-def test_a_second_theano_is_told_once_with_the_remedy(name, version, tmp_path):
+def test_a_second_theano_is_reported_once_with_the_remedy(name, version, tmp_path):
     install(tmp_path, name, version)
     (line,) = warnings_of_import(tmp_path)
     assert line.startswith("<string>:1: UserWarning: ")

@@ -96,7 +96,7 @@ def test_a_file_may_hold_comments_repetitions_and_percent_signs(tmp_path):
 @pytest.mark.parametrize(
     "content", [b"floatX = float64\n", b"[global]\nfloatX\n", b"[global]\nfloatX = \xff\n"]
 )
-def test_a_file_that_is_none_of_settings_is_said_in_one_line(tmp_path, content):
+def test_a_file_without_settings_is_reported_in_one_line(tmp_path, content):
     file = tmp_path / "theanorc"
     file.write_bytes(content)
     status, _, errors = python("", THEANORC=str(file))
@@ -112,7 +112,7 @@ def test_a_flag_without_a_value_is_warned_about():
 
 
 @pytest.mark.parametrize("device", few_or_all(["gpu1"], ["cuda", "gpu", "cuda0", "gpu1"]))
-def test_a_gpu_is_used_or_said_to_be_missing(device):
+def test_a_gpu_is_used_or_reported_missing(device):
     program = "import jax\nprint(theano.config.device, jax.devices()[0].platform, len(jax.devices()))"
     status, output, errors = python(program, THEANO_FLAGS=f"device={device}")
     if status == 0:
@@ -138,7 +138,7 @@ BAD = [
 
 
 @pytest.mark.parametrize("flag", few_or_all(BAD[:3], BAD))
-def test_a_bad_value_is_said_in_one_line(flag):
+def test_a_bad_value_is_reported_in_one_line(flag):
     status, _, errors = python("", THEANO_FLAGS=flag)
     name, value = flag.split("=")
     assert status != 0

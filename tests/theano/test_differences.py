@@ -98,7 +98,7 @@ def test_nan_goes_through_maximum_clip_and_comparisons(mode):
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_rounding_goes_to_even_or_away_from_zero_as_told(mode, dtype):
+def test_rounding_goes_to_even_or_away_from_zero_as_chosen(mode, dtype):
     x = np.array([0.5, 1.5, 2.5, -0.5, -2.5, 2.4999], dtype)
     to_even, away, plain, down, up = compute(
         mode,

@@ -50,7 +50,7 @@ def test_the_weights_load_into_the_network_and_have_the_error_reported(finished,
     assert lines[-1].startswith(f"kept {out}: test error ")
 
 
-def test_the_header_tells_what_was_trained(finished):
+def test_the_header_records_what_was_trained(finished):
     out, _ = finished
     header = json.loads(out.with_suffix(".json").read_text())
     assert header["network"] == "digits_mlp" and header["arguments"] == SMALL
@@ -94,7 +94,7 @@ def test_the_rate_decays_from_its_first_to_its_last_value(finished):
     np.testing.assert_allclose(rates, np.geomspace(0.01, 0.001, 3), rtol=1e-4)
 
 
-def test_the_log_tells_the_time_to_the_first_step_once(finished):
+def test_the_log_has_the_time_to_the_first_step_once(finished):
     _, lines = finished
     assert sum("first training step" in line for line in lines) == 1
     assert all(len(line) <= 100 for line in lines if line.startswith("epoch"))
@@ -317,7 +317,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(digits, tmp_path):
     assert not (tmp_path / "m.npz").exists()
 
 
-def test_a_run_without_patience_left_ends_early_and_each_epoch_is_told(digits, tmp_path, monkeypatch):
+def test_a_run_without_patience_left_ends_early_and_each_epoch_is_reported(digits, tmp_path, monkeypatch):
     errors = iter([0.5, 0.4, 0.4, 0.45, 0.3, 0.2])
     monkeypatch.setattr(Steps, "error", lambda *arguments, **options: next(errors))
     lines, rows = [], []

@@ -81,7 +81,7 @@ def test_an_encrypted_file_is_refused(tmp_path, network, values):
 
 
 @pytest.mark.parametrize("shape", [(3, 1), (3, 3), (3, 2, 2)])
-def test_an_array_that_has_not_as_many_numbers_as_its_header_tells_is_refused(tmp_path, network, shape):
+def test_an_array_of_another_size_than_in_its_header_is_refused(tmp_path, network, shape):
     members = []
     for told in ((3, 2), (2,)):
         member = io.BytesIO()

@@ -46,7 +46,7 @@ def test_a_step_on_a_slice_of_shared_data_equals_the_fallback_and_knows_the_shor
     assert step.compilations == 2
 
 
-def test_data_of_another_length_is_sliced_anew():
+def test_data_of_another_length_is_sliced_correctly():
     data, i = theano.shared(DATA), T.iscalar()
     f = theano.function([i], data[i * BATCH : (i + 1) * BATCH])
     assert f(2).shape == (2, COLUMNS)

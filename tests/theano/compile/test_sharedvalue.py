@@ -53,7 +53,7 @@ def test_a_borrowed_value_is_that_of_its_moment_and_read_only(length):
 
 
 @pytest.mark.parametrize("length", [3, 5000])
-def test_a_lent_array_counts_until_a_function_uses_it(length):
+def test_a_borrowed_array_is_shared_until_a_function_uses_it(length):
     value = np.zeros(length, "float32")
     s = theano.shared(value, borrow=True)
     mean = theano.function([], s.mean())

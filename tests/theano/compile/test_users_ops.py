@@ -174,7 +174,7 @@ class Refused(Op):
         return arguments[-1]
 
 
-def test_an_error_in_perform_comes_out_as_it_is_and_changes_nothing(capfd):
+def test_an_error_in_perform_is_raised_unchanged_and_changes_no_state(capfd):
     x, s = T.fvector(), theano.shared(np.float32(1))
     f = theano.function([x], Refused()(x) + s, updates={s: s + 1})
     good, bad = np.array([-1, 0], "float32"), np.array([1, 2], "float32")

@@ -7,7 +7,7 @@ import pytest
 import theano.sandbox.cuda
 
 
-def test_programs_that_ask_are_told_that_it_is_absent():
+def test_programs_that_ask_get_the_answer_that_it_is_absent():
     assert theano.sandbox.cuda.cuda_available is theano.sandbox.cuda.cuda_enabled is False
     assert not theano.sandbox.cuda.dnn.dnn_available()
     assert "T.nnet.conv2d" in theano.sandbox.cuda.dnn.dnn_available.msg

@@ -58,7 +58,7 @@ def test_broadcast_patterns_are_declared():
     np.testing.assert_array_equal(f(np.ones((1, 2), "float32")), np.ones((3, 2)))
 
 
-def test_shared_variables_and_expressions_are_told_apart():
+def test_shared_variables_and_expressions_are_distinguished():
     s = theano.shared(np.zeros(3))
     assert isinstance(s + 1, T.TensorVariable) and isinstance(T.vector(), T.TensorVariable)
     assert not isinstance(s, T.TensorVariable)
