@@ -1,4 +1,4 @@
-"""Exported models against the engine: told for each build, with a status."""
+"""Exported models against the engine: a result for each build, and an exit status."""
 
 import json
 import runpy
@@ -19,7 +19,7 @@ def test_all_images_have_the_engines_scores(run):
     assert exit.value.code == 0
 
 
-def test_a_process_that_has_children_is_found_by_its_status(monkeypatch, capsys):
+def test_other_scores_give_a_failing_exit_status(monkeypatch, capsys):
     program = runpy.run_path(str(PROGRAM))
 
     def in_c(graph, info, pixels, numbers, builds):

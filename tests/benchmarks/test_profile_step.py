@@ -59,5 +59,5 @@ def test_a_narrow_network_is_profiled(program, monkeypatch, capsys):
     options = ["cifar10_convnet", "--width", "0.05", "--batch", "4", "--steps", "2", "--json"]
     monkeypatch.setattr(sys, "argv", [str(PROGRAM), *options])
     runpy.run_path(str(PROGRAM), run_name="__main__")
-    told = json.loads(capsys.readouterr().out)
-    assert told["ms_per_step"] > 0 and told["kinds"]["elementwise"] > 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["ms_per_step"] > 0 and result["kinds"]["elementwise"] > 0

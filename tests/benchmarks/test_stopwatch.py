@@ -1,4 +1,4 @@
-"""A contender's process: it writes a file for each cell, and tells the calls and the memory of its model."""
+"""A contender's process: it writes a file for each cell, and reports calls and memory of its model."""
 
 import json
 import subprocess
@@ -46,9 +46,9 @@ def test_models_are_made_for_each_work_and_batch(tmp_path):
 def test_the_reported_memory_is_that_of_the_model(tmp_path):
     cell = ("--work", "conv512_8x8", "--batch", "3")
     run(tmp_path, "prepare", *cell)
-    told = json.loads(run(tmp_path, "measure", *cell, "--threads", "1", "--seconds", "0.01"))
-    assert told["version"] == "made up 1.0"
-    assert len(told["seconds"]) >= 3 and sum(told["seconds"]) >= 0.01
-    if told["memory"] is None:
-        pytest.skip("this system does not tell a process's peak")
-    assert 60 << 20 < told["memory"] < 80 << 20
+    result = json.loads(run(tmp_path, "measure", *cell, "--threads", "1", "--seconds", "0.01"))
+    assert result["version"] == "made up 1.0"
+    assert len(result["seconds"]) >= 3 and sum(result["seconds"]) >= 0.01
+    if result["memory"] is None:
+        pytest.skip("this system does not report a process's peak memory")
+    assert 60 << 20 < result["memory"] < 80 << 20
