@@ -175,6 +175,19 @@ INLINE int32_t differing(const uint32_t *x, const uint32_t *w, const uint32_t *m
     length -= i;
     i = 0;
 #endif
+#ifdef __x86_64__
+    for (; i + 2 <= length; i += 2) {
+        uint64_t differ, other;
+        memcpy(&differ, x + i, sizeof differ);
+        memcpy(&other, w + i, sizeof other);
+        differ ^= other;
+        if (masked) {
+            memcpy(&other, mask + i, sizeof other);
+            differ &= other;
+        }
+        count += __builtin_popcountll(differ);
+    }
+#endif
     for (; i < length; i++)
         count += __builtin_popcount(masked ? (x[i] ^ w[i]) & mask[i] : x[i] ^ w[i]);
     return count;
