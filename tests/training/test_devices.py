@@ -72,7 +72,7 @@ def test_a_function_over_a_mesh_computes_and_updates_as_ever():
     values = np.arange(12, dtype="float32").reshape(4, 3)
     np.testing.assert_array_equal(f(values), values @ np.ones((3, 2)))
     np.testing.assert_array_equal(w.get_value(), np.full((3, 2), 67))
-    np.testing.assert_array_equal(f.copy().each(values[None])[0], values @ np.full((3, 2), 67))
+    np.testing.assert_array_equal(f.copy().each(values[None])[0][0], values @ np.full((3, 2), 67))
 
 
 def test_shardings_that_mean_nothing_are_refused():

@@ -340,6 +340,8 @@ class Function:
     def copy(self, share_memory=False, swap=None, delete_updates=False, name=None, profile=None):
         """A function of the same graph, with the same shared variables.
 
+        As in Theano, what the copy returns comes in a list, a single output too.
+
         Parameters
         ----------
         swap : dict, optional
@@ -373,7 +375,8 @@ class Function:
         name = name or (self.name and f"{self.name} copy")
         shardings = {} if self._placement is None else self._placement.shardings
         shardings = {swap.get(v, v): s for v, s in shardings.items()}
-        return Function(inputs, self._keys, expressions, updated, self.maker.mode, name, shardings)
+        keys = None if self._keys == "single" else self._keys
+        return Function(inputs, keys, expressions, updated, self.maker.mode, name, shardings)
 
     def _feed_back(self, outputs):
         """Store the results that replace values of inputs; return the others."""
