@@ -6,6 +6,11 @@ it was written.
 
     git clone https://github.com/MatthieuCourbariaux/BinaryNet old/BinaryNet        # and so on
     python benchmarks/ancestors.py old BinaryNet/Train-time/mnist.py --epochs 3
+
+A program's files of weights go to the folder that --keep names; arguments of the program come after "--":
+
+    python benchmarks/ancestors.py old theano-xnor-net/train/cifar10_train.py --images 2000 --keep runs
+    python benchmarks/ancestors.py old theano-xnor-net/test/cifar10_test.py -- --model runs/NAME.npz --no 500
 """
 
 import argparse
@@ -32,6 +37,11 @@ SUBSTITUTIONS = [
     (r"\blen\((\w+)\) ?/ ?(shuffle_parts|batch_size)\b", r"len(\1)//\2"),
     (r"\b(k_shape\[-\d\])/2", r"\1//2"),
     (r"^\s*print ([\"'].*)$", r"print(\1)"),
+    # SVHN's labels, which theano-xnor-net makes one-hot, and pylearn2 gives one-hot.
+    (
+        r"(SVHN\(which_set= 'test'.*\n)\s*# convert labels .*\n(?:.*\n){7}(?=\s*# convert to \[-1, 1\])",
+        r"\1",
+    ),
     # A package that only loads images for display.
     (r"^import cv2$", ""),
 ]
@@ -50,7 +60,12 @@ def main():
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
         environment.setdefault("THEANO_FLAGS", "floatX=float32")
         command = [sys.executable, "-W", "ignore", program.name, *options.arguments]
-        raise SystemExit(subprocess.run(command, cwd=program.parent, env=environment).returncode)
+        status = subprocess.run(command, cwd=program.parent, env=environment).returncode
+        if options.keep:
+            options.keep.mkdir(parents=True, exist_ok=True)
+            for file in program.parent.glob("*.npz"):
+                shutil.copy(file, options.keep)
+        raise SystemExit(status)
 
 
 def parse():
@@ -60,7 +75,11 @@ def parse():
     parser.add_argument("arguments", nargs="*", help="of the program")
     parser.add_argument("--epochs", type=int, help="in the place of the program's number of epochs")
     parser.add_argument("--units", type=int, help="in the place of its number of hidden units")
+    parser.add_argument("--filters", type=int, metavar="D", help="a D-th of its numbers of filters")
+    parser.add_argument("--images", type=int, metavar="N", help="N for training, N / 2 for each other set")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="where its files of weights go")
     options = parser.parse_args()
+    options.arguments = [str(Path(a).resolve()) if Path(a).is_file() else a for a in options.arguments]
     for needed in (options.program, "Lasagne/lasagne/__init__.py"):
         if not (options.folder / needed).is_file():
             parser.error(
@@ -79,6 +98,18 @@ def adapt(text, options):
         )
     if options.units:
         text = re.sub(r"\bnum_units( ?= ?)(?:4096|2048|1024)\b", rf"num_units\g<1>{options.units}", text)
+    if options.filters:
+        text = re.sub(
+            r"\bnum_filters( ?= ?)(\d+)", lambda m: f"num_filters{m[1]}{int(m[2]) // options.filters}", text
+        )
+    if options.images:
+        n, half = options.images, options.images // 2
+        # Where sets of CIFAR-10 begin and end, then what is passed on to the loop of training.
+        if "45000" in text:
+            text = text.replace("45000", str(n)).replace("50000", str(n + half))
+        sets = {f"{a}_{s}": n if s == "train" else half for s in ("train", "val", "test") for a in "Xy"}
+        names, few = ", ".join(sets), ", ".join(f"{name}[:{count}]" for name, count in sets.items())
+        text = re.sub(r"^(\s*)# shuffle the train set$", rf"\g<1>{names} = {few}", text, flags=re.MULTILINE)
     return text
 
 

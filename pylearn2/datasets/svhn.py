@@ -18,7 +18,7 @@ class SVHN(DenseDesignMatrix):
     """Images of house numbers as rows of 3072 numbers from 0 to 255, channel after channel.
 
     The validation images are those of ``xnornet.data``. Unlike in the other sets, ``y`` is one-hot,
-    ``(n, 10)``: BinaryNet and BinaryConnect turn it into targets of -1 and 1 as it is.
+    ``(n, 10)`` of float32: BinaryNet and BinaryConnect turn it into targets of -1 and 1 as it is.
 
     Parameters
     ----------
@@ -42,4 +42,4 @@ class SVHN(DenseDesignMatrix):
         dataset = load("svhn") if path is None else load_folder(Path(preprocess(path)))
         split = getattr(dataset, _SETS[which_set])
         X = split.images.bytes.reshape(len(split), -1).astype("float32")
-        super().__init__(X - 127.5 if center else X, np.eye(10, dtype="uint8")[split.labels])
+        super().__init__(X - 127.5 if center else X, np.eye(10, dtype="float32")[split.labels])

@@ -76,6 +76,8 @@ def test_svhn_is_rows_of_bytes_with_one_hot_classes(monkeypatch):
     data = svhn.SVHN(which_set="splitted_train", axes=["b", "c", 0, 1])
     np.testing.assert_array_equal(data.X.reshape(-1, 3, 32, 32), COLOR[:6])
     np.testing.assert_array_equal(data.y, np.eye(10)[LABELS[:6]])
+    # What BinaryNet makes of them is of floatX, as its inputs must be.
+    assert np.subtract(np.multiply(2, data.y), 1.0).dtype == "float32"
     assert len(svhn.SVHN("valid").X) == 1 and len(svhn.SVHN("test").X) == 2
     for wrong in ({"which_set": "train"}, {"which_set": "test", "axes": ("c", 0, 1, "b")}):
         with pytest.raises(DataError, match="svhn has"):
