@@ -38,6 +38,8 @@ def replacing(path):
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         with open(temporary, "xb") as file:
+            # For remove_leftovers in another process.
+            lock(file)
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -51,12 +53,16 @@ def replacing(path):
 def remove_leftovers(path):
     """Remove temporary files of processes that were killed while they wrote to ``path``.
 
-    Only for those who know that nobody else is writing there now.
+    Files that are still being written are locked, and stay. Where there are no locks (see :func:`lock`),
+    their writers find that they are gone, and raise an ``OSError``.
     """
     path = Path(path)
     for temporary in path.parent.glob(f".{glob.escape(path.name)}.{'[0-9a-f]' * 8}.tmp"):
         with suppress(OSError):
-            temporary.unlink()
+            with open(temporary, "ab") as file:
+                abandoned = lock(file)
+            if abandoned:
+                temporary.unlink()
 
 
 def probe(path):

@@ -14,6 +14,7 @@ from xnornet.data.census import census
 from xnornet.data.dataset import Pixels
 from xnornet.data.folders import list_pictures
 from xnornet.data.stored import Stored, is_stored
+from xnornet.disk import lock
 from xnornet.errors import DataError
 from xnornet.training.checkpoint import count_and_sum
 
@@ -152,7 +153,13 @@ def test_a_folder_larger_than_memory_is_read_from_what_is_kept(tmp_path, monkeyp
     monkeypatch.setattr("xnornet.data.stored.available_memory", lambda: 0)
     same(load(), in_memory)
     cache.unlink()
-    same(load(), in_memory)
+    # As a run leaves them that was killed while it wrote, and one that is writing now.
+    left, written = (tmp_path / f".pets.cache.npz.{name * 8}.tmp" for name in "ab")
+    left.write_bytes(b"half")
+    with open(written, "xb") as file:
+        assert lock(file)
+        same(load(), in_memory)
+    assert not left.exists() and written.exists()
     with np.load(cache) as kept:
         np.testing.assert_array_equal(kept["pixels"], pixels)
     cache.unlink()

@@ -19,6 +19,7 @@ from xnornet.data.arrays import SPLITS, check_class_names, own_name, split_rows
 from xnornet.data.dataset import Dataset, Pixels, Split
 from xnornet.data.pictures import channels_of, is_picture, measure, read_picture, size_text, unreadable
 from xnornet.data.stored import Stored, chosen, stays_on_disk
+from xnornet.disk import remove_leftovers
 from xnornet.errors import DataError, ModelError, WriteError
 from xnornet.hints import StrPath
 
@@ -350,4 +351,6 @@ def _keep(path, key, shape, pictures, bad):
             for name, text in (("key", key), ("bad", json.dumps(bad))):
                 write_rows(archive, name, (), np.array(text).dtype, [np.array(text)])
 
+    # As large as all the pictures, and nobody else would remove them.
+    remove_leftovers(path)
     write_atomically(path, write)
