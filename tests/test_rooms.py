@@ -16,8 +16,8 @@ ROOMS = [
 
 # What everyone may import: these import none of the rooms.
 TOOLS = {
-    *["archives", "catalog", "devices", "disk", "errors", "hints", "machine_code", "memory", "threads"],
-    *["vectors", "versions", "xla_programs"],
+    *["archives", "catalog", "devices", "disk", "errors", "hints", "hosts", "machine_code", "memory"],
+    *["threads", "vectors", "versions", "xla_programs"],
 }
 
 

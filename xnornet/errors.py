@@ -5,6 +5,7 @@ Each says in one line what is wrong and what to do.
 
 __all__ = [
     "DataError",
+    "LostHostError",
     "ModelError",
     "NetworkError",
     "Stopped",
@@ -52,6 +53,10 @@ class ThreadsError(XnornetError, ValueError):
 
 class TrainingError(XnornetError):
     """A run cannot go on."""
+
+
+class LostHostError(XnornetError):
+    """Another of the hosts that train together has stopped or cannot be reached."""
 
 
 class UsageError(XnornetError):

@@ -119,7 +119,7 @@ def test_a_gpu_gets_images_a_batch_at_a_time_when_they_are_larger_than_its_memor
     assert not reads_ahead(images)
     memory = {"bytes_limit": 5 * X.nbytes, "bytes_in_use": X.nbytes}
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    monkeypatch.setattr(jax, "devices", lambda: [SimpleNamespace(memory_stats=lambda: memory)])
+    monkeypatch.setattr(jax, "local_devices", lambda: [SimpleNamespace(memory_stats=lambda: memory)])
     assert not reads_ahead(images) and reads_ahead(numbers)
     memory["bytes_in_use"] = 4 * X.nbytes
     assert reads_ahead(images)

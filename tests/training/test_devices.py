@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,7 @@ from xnornet.errors import TrainingError, UsageError
 from xnornet.training import Recipe, train
 
 ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "docs/how_to/devices.md"
 
 
 def over_devices(floatX, *counts):
@@ -73,6 +75,16 @@ def test_a_function_over_a_mesh_computes_and_updates_as_ever():
     np.testing.assert_array_equal(f(values), values @ np.ones((3, 2)))
     np.testing.assert_array_equal(w.get_value(), np.full((3, 2), 67))
     np.testing.assert_array_equal(f.copy().each(values[None])[0][0], values @ np.full((3, 2), 67))
+
+
+def test_the_loop_of_the_page_for_several_devices_trains():
+    names = {}
+    for block in re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL):
+        exec(compile(block, PAGE.name, "exec"), names)
+    rng = np.random.default_rng(0)
+    batch = rng.normal(size=(16, 64)).astype("float32"), rng.integers(0, 10, 16).astype("int32")
+    losses = [names["step"](*batch) for _ in range(20)]
+    assert losses[-1] < losses[0]
 
 
 def test_shardings_that_mean_nothing_are_refused():

@@ -29,7 +29,11 @@ def place(value, sharding):
     """An array where a sharding has it."""
     if isinstance(value, jax.Array) and value.sharding == sharding:
         return value
-    return jax.device_put(value, sharding)
+    if sharding.is_fully_addressable:
+        return jax.device_put(value, sharding)
+    # On several hosts device_put would compare their values first, at every call.
+    value = np.asarray(value)
+    return jax.make_array_from_callback(value.shape, sharding, value.__getitem__)
 
 
 class Placement:

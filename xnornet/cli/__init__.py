@@ -7,6 +7,7 @@ person can mend is one line on standard error and a non-zero exit.
 import argparse
 import os
 import sys
+import threading
 import time
 import warnings
 from pathlib import Path
@@ -83,10 +84,18 @@ class _Log:
 
     def __init__(self, path):
         self._path = path
+        self._quiet = self._failed = False
+        self._failing = threading.Lock()
+
+    def only_errors(self):
+        """From now on, print nothing else, and write nothing to the file."""
+        self._path, self._quiet = None, True
 
     def __call__(self, line):
         from tqdm import tqdm
 
+        if self._quiet:
+            return
         try:
             tqdm.write(line, file=sys.stdout)
             sys.stdout.flush()
@@ -96,8 +105,13 @@ class _Log:
         self._append(line)
 
     def error(self, message):
-        print(f"error: {message}", file=sys.stderr)
-        self._append(f"error: {message}")
+        """Print the error that ends a command; of several, from whatever thread, the first."""
+        with self._failing:
+            if self._failed:
+                return
+            self._failed = True
+            print(f"error: {message}", file=sys.stderr, flush=True)
+            self._append(f"error: {message}")
 
     def warning(self, message, *where, **options):
         """Print a warning without its place in the code, which does not help users of a command."""

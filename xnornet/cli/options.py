@@ -11,10 +11,11 @@ __all__ = [
     "NET",
     "add_data_option",
     "add_devices_option",
+    "add_hosts_options",
     "add_set_option",
     "bits",
     "check_out_file",
-    "device_count",
+    "count_or",
     "in_single_precision",
     "natural",
     "not_negative",
@@ -41,15 +42,35 @@ def add_devices_option(command, use):
     """Add --devices."""
     command.add_argument(
         "--devices",
-        type=device_count,
+        type=count_or("all"),
         metavar="N|all",
         help=f"divide batches among as many of JAX's devices{use} (default: 1)",
     )
 
 
-def device_count(text):
-    """A number of devices, or ``"all"``."""
-    return text if text == "all" else positive(int)(text)
+def add_hosts_options(command):
+    """Add --coordinator, --hosts and --host."""
+    several = command.add_argument_group("several hosts, on each of which the command is started")
+    several.add_argument(
+        "--coordinator", metavar="HOST:PORT", help="where the first host listens, on a port that is free"
+    )
+    several.add_argument(
+        "--hosts",
+        type=count_or("auto"),
+        metavar="N|auto",
+        help="number of hosts; auto: read all three from the variables of a cluster, such as Slurm's",
+    )
+    several.add_argument("--host", type=natural, metavar="K", help="number of this host, from 0")
+
+
+def count_or(word):
+    """A type of options: a positive number, or a word."""
+
+    def convert(text):
+        return text if text == word else positive(int)(text)
+
+    convert.__name__ = "int"
+    return convert
 
 
 def add_set_option(command):

@@ -9,6 +9,7 @@ from xnornet.cli.datasets import add_dataset_options, check_dataset_named, load_
 from xnornet.cli.options import (
     NET,
     add_devices_option,
+    add_hosts_options,
     add_set_option,
     in_single_precision,
     natural,
@@ -16,7 +17,7 @@ from xnornet.cli.options import (
     options_of,
     positive,
 )
-from xnornet.errors import UsageError
+from xnornet.errors import LostHostError, UsageError
 
 __all__ = ["add_train"]
 
@@ -107,7 +108,8 @@ def add_train(command, dataset):
         metavar="M",
         help="stop after M minutes with a checkpoint (default: when all epochs are done)",
     )
-    add_devices_option(command, "")
+    add_devices_option(command, ", on each host")
+    add_hosts_options(command)
     add("--log", type=Path, metavar="FILE", help="also append the output to a file")
     add_dataset_options(command, dataset, fits=True)
     command.set_defaults(
@@ -121,8 +123,23 @@ def _default(own):
 
 
 def _train(arguments, log, started):
+    from xnornet import hosts
+
+    hosts.join(arguments.coordinator, arguments.hosts, arguments.host, log.error)
+    try:
+        if not hosts.is_first():
+            log.only_errors()
+        return _train_here(arguments, log, started)
+    except LostHostError as error:
+        log.error(str(error))
+        hosts.end(1)
+
+
+def _train_here(arguments, log, started):
+    """Train, on one host or on each of several."""
     from xnornet import data, networks
     from xnornet.devices import mesh_of
+    from xnornet.hosts import is_first
     from xnornet.training import Recipe, check_out, checkpoint_path, recipe_of, train
     from xnornet.xla_programs import keep_programs
 
@@ -144,8 +161,9 @@ def _train(arguments, log, started):
     except ValueError as error:
         raise UsageError(f"--set: {error}") from error
     out = arguments.out or Path("runs") / f"{network.short_name}.npz"
-    check_out(out, arguments.resume)
-    if arguments.init is not None and not arguments.init.is_file():
+    if is_first():
+        check_out(out, arguments.resume)
+    if is_first() and arguments.init is not None and not arguments.init.is_file():
         raise UsageError(f"--init {arguments.init}: not found; it takes an .npz file of weights")
     whiten = getattr(arguments, "whiten", False)
     begun_with = data.whitening_path(checkpoint_path(out))

@@ -11,6 +11,7 @@ import theano
 import theano.tensor as T
 from xnornet.data.dataset import LEVELS, Pixels, scale_bytes
 from xnornet.data.stored import is_stored
+from xnornet.devices import read_share
 
 __all__ = ["Ahead", "reads_ahead"]
 
@@ -26,7 +27,7 @@ def reads_ahead(images):
     """Whether steps read images a batch at a time: those on disk, and those too large for a GPU's memory."""
     if is_stored(images):
         return True
-    memory = jax.devices()[0].memory_stats() if jax.default_backend() == "gpu" else None
+    memory = jax.local_devices()[0].memory_stats() if jax.default_backend() == "gpu" else None
     if not memory:
         return False
     pixels = images.bytes if _are_bytes(images) else images
@@ -47,6 +48,8 @@ class Ahead:
     Parameters
     ----------
     images : float32 array, Pixels or Stored
+    mesh : jax.sharding.Mesh, optional
+        Of the devices that batches are divided among; of several hosts, each reads what its devices get.
 
     Attributes
     ----------
@@ -58,7 +61,8 @@ class Ahead:
         Other inputs of ``numbers``.
     """
 
-    def __init__(self, images):
+    def __init__(self, images, mesh=None):
+        self._mesh = mesh
         self._images = images.bytes if _are_bytes(images) else images
         self.batch = T.TensorType(self._images.dtype.name, (None,) * 4)("batch")
         self.shared, self.numbers = [], self.batch
@@ -92,8 +96,11 @@ class Ahead:
             reading = self._reading.popleft()[1]
             self._fill()
             return reading.result()
-        return self._images[rows]
+        return self._read(rows)
+
+    def _read(self, rows):
+        return read_share(self._images, rows, self._mesh)
 
     def _fill(self):
         for rows in islice(self._coming, self._depth - len(self._reading)):
-            self._reading.append((rows, self._reader.submit(self._images.__getitem__, rows)))
+            self._reading.append((rows, self._reader.submit(self._read, rows)))

@@ -1,11 +1,16 @@
 """Training from the first epoch to the last, and the files that a run writes.
 
+Where several hosts train together, all of them run this, and the first one reads, writes and reports for all.
+
 For ``--out NAME.npz`` a run writes ``NAME.npz`` and ``NAME.json`` (the weights that were best on the
 validation images), ``NAME.log.csv``, ``NAME.curves.png``, and until it ends ``NAME.checkpoint.npz``.
 """
 
+import dataclasses
+import json
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,11 +18,11 @@ import lasagne
 import numpy as np
 from tqdm import tqdm
 
-from xnornet import networks
+from xnornet import hosts, networks
 from xnornet.data import Dataset, preprocessing_of, save_whitening, whitening_path
 from xnornet.disk import probe, remove_leftovers
 from xnornet.engine.plan import Plan
-from xnornet.errors import ModelError, Stopped, TrainingError, WriteError
+from xnornet.errors import LostHostError, ModelError, Stopped, TrainingError, WriteError
 from xnornet.graph import is_packed, load_packed
 from xnornet.ops import computed_by, instruction_set
 from xnornet.quantization import quantize, unpack
@@ -106,7 +111,8 @@ def train(
         Called after each epoch with its row: a dictionary of ``epoch``, ``lr``, ``loss``, ``train_error``,
         ``valid_error``, ``images_per_second`` and ``seconds``.
     mesh : jax.sharding.Mesh, optional
-        Devices that each batch is divided among, from ``xnornet.devices.mesh_of``.
+        Devices that each batch is divided among, from ``xnornet.devices.mesh_of``. If they are of several
+        hosts, all of these call this function with the same arguments, and ``report`` is called on the first.
 
     Returns
     -------
@@ -121,10 +127,15 @@ def train(
         The network is unknown, or an option or a field of the recipe is wrong.
     Stopped
         It was asked to stop, and wrote a checkpoint.
+    LostHostError
+        Another host was lost. The first host, if it is left, has written a checkpoint.
     """
     started = time.monotonic() if started is None else started
-    out = Path(out)
-    check_out(out, resume)
+    out, first = Path(out), hosts.is_first()
+    if first:
+        check_out(out, resume)
+    else:
+        report = _ignore
     source = networks.find(network)
     if not isinstance(recipe, Recipe):
         recipe = recipe_of(source, **(recipe or {}))
@@ -132,19 +143,28 @@ def train(
         source, dataset, out, recipe, arguments or {}, report, started, init, for_engine, on_epoch, mesh
     )
     run.check_devices()
-    with claim(out):
-        for suffix in SUFFIXES:
+    with claim(out) if first else nullcontext():
+        for suffix in SUFFIXES if first else ():
             remove_leftovers(out.with_suffix(suffix))
         try:
-            run.prepare(resume)
-            with StopRequests(max_minutes, started) as stop:
-                if not resume:
-                    run.save()
-                while not run.done:
-                    run.epoch(stop)
-                return run.finish(stop)
+            with hosts.watched():
+                run.prepare(resume, max_minutes)
+                with StopRequests(max_minutes, started) as stop:
+                    if not resume:
+                        run.save()
+                    while not run.done:
+                        run.epoch(stop)
+                    return run.finish(stop)
         except WriteError as error:
             raise TrainingError(f"{error}. {run.standing}") from error
+        except LostHostError as error:
+            if run.saved is not None:
+                run.save()
+            raise LostHostError(f"{error}. {run.standing}") from error
+
+
+def _ignore(line):
+    """In place of a report."""
 
 
 @dataclass
@@ -166,6 +186,8 @@ class _Run:
     tally: Tally = field(default_factory=Tally)
     # The best epoch is searched from this one on, as the weights of epochs before it are lost.
     kept_from: int = 0
+    # When the state was last that of a checkpoint, by ``time.monotonic()``.
+    saved: float | None = None
 
     def check_devices(self):
         """Raise a `TrainingError` if the devices cannot divide a batch evenly."""
@@ -178,9 +200,10 @@ class _Run:
                 f"A batch of {size} images cannot be divided evenly among {count} devices; take --batch-size "
                 f"{' or '.join(map(str, even))}, or fewer --devices"
             )
-        self.report(f"on {count} devices, {size // count} images of each batch on each")
+        of_hosts = f" of {hosts.count()} hosts" if hosts.count() > 1 else ""
+        self.report(f"on {count} devices{of_hosts}, {size // count} images of each batch on each")
 
-    def prepare(self, resume):
+    def prepare(self, resume, max_minutes):
         """Compile, and set the state to that of the last checkpoint, of given weights, or of none."""
         recipe = self.recipe
         # First, while the compiler has no other kernels to compile than the one that is tried here.
@@ -201,9 +224,17 @@ class _Run:
             preprocessing=preprocessing_of(self.dataset),
             init=None if self.init is None else str(self.init),
         )
+        self._check_hosts(resume, max_minutes)
+        if hosts.is_first():
+            self._begin(resume)
+        self._share(self.steps.state)
+        if resume:
+            self.saved = time.monotonic()
+
+    def _begin(self, resume):
+        """Set the state from files, on the first host."""
         if resume:
             self.history, self.tally, before = load_checkpoint(self.out, self.identity, self.steps.state)
-            self.saved = time.monotonic()
             if not self._has_kept():
                 self.kept_from = len(self.history)
             self.report(f"resumed {self._position}{_changes(before, environment())}")
@@ -214,6 +245,35 @@ class _Run:
             self.report(f"{self.out}: is there already; the first epoch's weights take its place")
         if self.dataset.whitening is not None:
             save_whitening(checkpoint_path(self.out), self.dataset.whitening)
+
+    def _check_hosts(self, resume, max_minutes):
+        """Raise a `TrainingError` if another run was started on one of the hosts."""
+        if hosts.count() == 1:
+            return
+        own = {**self.identity, "resume": resume, "max_minutes": max_minutes, "devices": self.mesh.size}
+        wanted = json.loads(hosts.from_first(json.dumps(own).encode()))
+        different = [name for name in own if own[name] != wanted.get(name)]
+        wrong = np.flatnonzero(hosts.of_all(len(different)))
+        if different:
+            told = ", ".join(f"{name} {own[name]!r} (there {wanted.get(name)!r})" for name in different)
+            raise TrainingError(f"This host has other options or images than the first one: {told}")
+        if wrong.size:
+            raise TrainingError(
+                f"Host {wrong[0]} has other options or images than this one, and reports which; pass the same"
+            )
+
+    def _share(self, variables):
+        """Give all hosts the values that the first one has, and the epochs that it has done."""
+        if hosts.count() == 1:
+            return
+        own = json.dumps([self.history, dataclasses.asdict(self.tally)])
+        self.history, tally = json.loads(hosts.from_first(own.encode()))
+        self.tally = Tally(**tally)
+        values = [v.get_value(borrow=True) for v in variables]
+        content = hosts.from_first(b"".join(value.tobytes() for value in values))
+        for variable, value in zip(variables, values, strict=True):
+            own, content = content[: value.nbytes], content[value.nbytes :]
+            variable.set_value(np.frombuffer(own, value.dtype).reshape(value.shape))
 
     def _begin_with(self, path):
         """Load the weights of a file, or those that a packed model contains."""
@@ -258,17 +318,21 @@ class _Run:
     @property
     def standing(self):
         """Whether the run can be resumed, in words."""
+        if not hosts.is_first():
+            return "The first host has the checkpoints; --resume continues from the last one"
         if checkpoint_path(self.out).exists():
             return "The last checkpoint is complete, and --resume continues from it"
         return "No checkpoint had been written yet"
 
     def save(self):
         """Write a checkpoint."""
-        save_checkpoint(self.out, self.identity, self.history, self.tally, self.steps.state)
+        if hosts.is_first():
+            save_checkpoint(self.out, self.identity, self.history, self.tally, self.steps.state)
         self.saved = time.monotonic()
 
     def _between(self, stop):
         """Called between two steps: write a checkpoint if one is due, and stop if requested."""
+        stop.agree()
         if stop.reason is not None:
             self._stop(stop)
         if time.monotonic() - self.saved > SECONDS_BETWEEN_CHECKPOINTS:
@@ -282,6 +346,7 @@ class _Run:
         """Error on a split. Only a signal stops it, so that a run with a short time limit gets further."""
 
         def between():
+            stop.agree()
             if stop.signalled:
                 self._stop(stop)
 
@@ -324,7 +389,8 @@ class _Run:
         self.steps.expect(batches[done:])
         steps_per_call = self.steps.steps_per_call(len(batches))
         bar = {"total": batches.size, "initial": done * size, "unit": "img", "ncols": 100, "leave": False}
-        with tqdm(desc=f"epoch {epoch + 1}/{self.recipe.epochs}", disable=None, **bar) as bar:
+        bar["disable"] = None if hosts.is_first() else True
+        with tqdm(desc=f"epoch {epoch + 1}/{self.recipe.epochs}", **bar) as bar:
             while done < len(batches):
                 # One by one if fewer steps are left than a call takes: another number needs another program.
                 alone = done % steps_per_call or len(batches) - done < steps_per_call
@@ -359,6 +425,14 @@ class _Run:
         return min(self.recipe.batch_size, len(self.dataset.train))
 
     def _keep(self, row):
+        """Write and report an epoch's results."""
+        if hosts.is_first():
+            self._write(row)
+        self.report(_summary(row, self.history, self.recipe))
+        if self.on_epoch is not None:
+            self.on_epoch(dict(row))
+
+    def _write(self, row):
         """Write an epoch's files, the checkpoint last: a run that is killed before that repeats the epoch."""
         history, recipe = self.history, self.recipe
         if row["valid_error"] <= min(r["valid_error"] for r in history[self.kept_from :]):
@@ -372,9 +446,6 @@ class _Run:
             write_curves(self.out.with_suffix(".curves.png"), history, title, LOSS_NAMES[recipe.loss])
         if time.monotonic() - self.saved > SECONDS_WORTH_A_CHECKPOINT:
             self.save()
-        self.report(_summary(row, history, recipe))
-        if self.on_epoch is not None:
-            self.on_epoch(dict(row))
 
     def _header(self, row):
         """The JSON header that is written beside the weights."""
@@ -393,10 +464,12 @@ class _Run:
         """Test the best weights, and delete the checkpoint."""
         if len(self.history) < self.recipe.epochs:
             self.report(f"stopped early: nothing better for {self.recipe.patience} epochs")
-        self._load(self.out)
+        if hosts.is_first():
+            self._load(self.out)
+        self._share(self.steps.params)
         error = self._error(self.dataset.test, stop)
         checkpoint = checkpoint_path(self.out)
-        for file in (checkpoint, whitening_path(checkpoint)):
+        for file in (checkpoint, whitening_path(checkpoint)) if hosts.is_first() else ():
             file.unlink(missing_ok=True)
         self.report(f"kept {self.out}: test error {error:.2%} on {len(self.dataset.test)} images")
         return error

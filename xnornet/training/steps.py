@@ -8,7 +8,7 @@ import numpy as np
 
 import theano
 import theano.tensor as T
-from xnornet import devices, networks
+from xnornet import devices, hosts, networks
 from xnornet.data.dataset import Pixels, scale_bytes
 from xnornet.errors import TrainingError
 from xnornet.layers import clip_weights, clipped_adam
@@ -142,7 +142,10 @@ class Steps:
         updates = self._updates(loss, recipe)
         rows, draws = T.ivector("rows"), T.imatrix("draws")
         inputs = [rows] if augmentation is None else [rows, draws]
-        self._ahead = Ahead(dataset.train.images) if reads_ahead(dataset.train.images) else None
+        # One program for all hosts, however much memory each of them has.
+        ahead = reads_ahead(dataset.train.images)
+        ahead = any(hosts.of_all(ahead)) if hosts.count() > 1 else ahead
+        self._ahead = Ahead(dataset.train.images, self._mesh) if ahead else None
         if self._ahead is None:
             stored, numbers = on_device(dataset.train.images)
             batch = numbers(rows)
@@ -223,8 +226,9 @@ class Steps:
         """
         wrong = 0
         for i in range(0, len(split), batch_size):
-            classes = self._classify(split.images[i : i + batch_size])
-            wrong += int(np.sum(classes != split.labels[i : i + batch_size]))
+            rows = np.arange(i, min(i + batch_size, len(split)))
+            classes = self._classify(devices.read_share(split.images, rows, self._mesh))
+            wrong += int(np.sum(classes != split.labels[rows]))
             between()
         return wrong / len(split)
 

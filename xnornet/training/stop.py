@@ -8,11 +8,18 @@ import signal
 import threading
 import time
 
+from xnornet import hosts
+
 __all__ = ["StopRequests"]
+
+# What a run is asked for where it is no signal. Those that are noted have larger numbers.
+NOTHING, TIME_IS_UP = 0, 1
 
 
 class StopRequests:
     """A context in which Ctrl-C and SIGTERM are recorded; a second signal acts as it does elsewhere.
+
+    Of several hosts, all stop after the step in which one of them is asked to.
 
     Parameters
     ----------
@@ -33,7 +40,7 @@ class StopRequests:
         started = time.monotonic() if started is None else started
         self._max_minutes = max_minutes
         self._deadline = None if max_minutes is None else started + 60 * max_minutes
-        self._signal = None
+        self._signal = self._agreed = None
         self._before = {}
 
     def __enter__(self):
@@ -54,19 +61,35 @@ class StopRequests:
         self._signal = number
         signal.signal(number, self._before[number])
 
+    def agree(self):
+        """Let all hosts know what one of them was asked for; all call this after the same step."""
+        if hosts.count() > 1:
+            self._agreed = int(max(hosts.of_all(self._asked())))
+
+    def _asked(self):
+        """Number of the signal, else ``TIME_IS_UP`` or ``NOTHING``."""
+        if self._signal is not None:
+            return self._signal
+        up = self._deadline is not None and time.monotonic() >= self._deadline
+        return TIME_IS_UP if up else NOTHING
+
+    @property
+    def _code(self):
+        return self._asked() if self._agreed is None else self._agreed
+
     @property
     def signalled(self):
         """Whether the request was a signal, and the run should stop at once."""
-        return self._signal is not None
+        return self._code > TIME_IS_UP
 
     @property
     def reason(self):
-        if self.signalled:
-            return "interrupted" if self._signal == signal.SIGINT else "terminated"
-        if self._deadline is not None and time.monotonic() >= self._deadline:
-            return f"stopped after {self._max_minutes:g} minutes"
-        return None
+        code = self._code
+        if code > TIME_IS_UP:
+            return "interrupted" if code == signal.SIGINT else "terminated"
+        return f"stopped after {self._max_minutes:g} minutes" if code == TIME_IS_UP else None
 
     @property
     def status(self):
-        return 128 + self._signal if self.signalled else 0
+        code = self._code
+        return 128 + code if code > TIME_IS_UP else 0
