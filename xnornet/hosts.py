@@ -16,7 +16,7 @@ from jax.experimental import multihost_utils
 
 from xnornet.errors import LostHostError, UsageError
 
-__all__ = ["count", "end", "from_first", "is_first", "join", "of_all", "this", "watched"]
+__all__ = ["check_count", "count", "end", "from_first", "is_first", "join", "of_all", "this", "watched"]
 
 # How long a host waits for the others at the start.
 SECONDS_TO_JOIN = 300
@@ -62,6 +62,7 @@ def join(coordinator, hosts, host, say):
         return
     if sys.platform == "win32":
         raise UsageError("Training on several hosts needs Linux or macOS")
+    arguments = _arguments(given)
     with_line = _AbortWithLine(say)
     with_line.text = (
         f"The hosts have not joined within {SECONDS_TO_JOIN} s; start every host, each with another --host, "
@@ -70,7 +71,7 @@ def join(coordinator, hosts, host, say):
     try:
         jax.config.update("jax_enable_preemption_service", False)
         jax.distributed.initialize(
-            **_arguments(given),
+            **arguments,
             initialization_timeout=SECONDS_TO_JOIN,
             heartbeat_timeout_seconds=SECONDS_WITHOUT_HEARTBEAT,
             shutdown_timeout_seconds=SECONDS_TO_END,
@@ -79,7 +80,14 @@ def join(coordinator, hosts, host, say):
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise UsageError(f"The hosts cannot be joined: {reason}") from error
     with_line.text = f"{LOST}; --resume continues from the last checkpoint, also on fewer hosts"
-    if hosts != "auto" and hosts != count():
+
+
+def check_count(hosts):
+    """Raise a `UsageError` if this host was given another number of hosts than the first one.
+
+    Like all that is below, this makes JAX find its devices: after Theano's flags have chosen them.
+    """
+    if hosts not in (None, "auto", count()):
         raise UsageError(f"--hosts is {hosts} here, and {count()} on the first host; pass the same to all")
 
 

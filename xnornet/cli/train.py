@@ -126,6 +126,8 @@ def _train(arguments, log, started):
     from xnornet import hosts
 
     hosts.join(arguments.coordinator, arguments.hosts, arguments.host, log.error)
+    in_single_precision()
+    hosts.check_count(arguments.hosts)
     try:
         if not hosts.is_first():
             log.only_errors()
@@ -144,8 +146,6 @@ def _train_here(arguments, log, started):
     from xnornet.xla_programs import keep_programs
 
     keep_programs()
-
-    in_single_precision()
     mesh = mesh_of(arguments.devices)
     check_dataset_named(arguments)
     if arguments.net is None and arguments.dataset is None:
