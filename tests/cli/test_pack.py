@@ -105,7 +105,7 @@ def test_a_sentence_and_json_describe_what_was_packed(model, tmp_path, capsys):
 
 def test_the_file_records_where_it_comes_from(model, tmp_path, capsys):
     out = tmp_path / "m.npz"
-    assert pack(model, out, "--no", 100, "--data-bits", 12, "--json") == 0
+    assert pack(model, out, "--calibration-images", 100, "--data-bits", 12, "--json") == 0
     assert read_json(capsys)["images"] == 100
     _, info = load_packed(out)
     assert info.pop("packed")["images"] == 100
@@ -138,12 +138,12 @@ def test_scores_are_those_of_the_simulation_of_the_weights(model, packed):
 
 def test_weights_are_packed_in_memory_with_the_formats_asked_for(model, tmp_path, capsys):
     coarse = ["--data-bits", 4, "--param-bits", 3, "--input-bits", 2]
-    assert pack(model, tmp_path / "m.npz", *coarse, "--no", 50) == 0
+    assert pack(model, tmp_path / "m.npz", *coarse, "--calibration-images", 50) == 0
     capsys.readouterr()
     tests = [
         (tmp_path / "m.npz", "packed"),
-        (model, "packed", *coarse, "--calibrate", 50),
-        (model, "fixed", *coarse, "--calibrate", 50),
+        (model, "packed", *coarse, "--calibration-images", 50),
+        (model, "fixed", *coarse, "--calibration-images", 50),
     ]
     errors = set()
     for file, mode, *options in tests:
@@ -177,18 +177,18 @@ def test_the_engine_needs_no_network_library(packed):
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize(
-    "options, told",
+    "options, remedy",
     [
         (["--input-bits", 7], "--input-bits"),
         (["--data-bits", 15], "--data-bits"),
         (["--param-bits", 2], "--param-bits"),
-        (["--calibrate", 2000], "--calibrate"),
-        (["--calibrate", 5, "--data-bits", 3], "--data-bits, --calibrate"),
+        (["--calibration-images", 2000], "--calibration-images"),
+        (["--calibration-images", 5, "--data-bits", 3], "--data-bits, --calibration-images"),
     ],
 )
-def test_formats_of_a_packed_model_are_chosen_already(packed, capsys, mode, options, told):
+def test_formats_of_a_packed_model_are_chosen_already(packed, capsys, mode, options, remedy):
     assert run_test(packed, "--mode", mode, *options) == 1
-    assert f"leave out {told}, or pack the weights again" in error_line(capsys)
+    assert f"leave out {remedy}, or pack the weights again" in error_line(capsys)
 
 
 @pytest.mark.parametrize("threads, status", [(0, 2), (-1, 2), (MOST_THREADS + 1, 1)])
@@ -315,7 +315,7 @@ def test_a_network_without_a_fixed_point_form_is_refused(copied, tmp_path, refus
 
 
 def test_formats_that_no_packed_model_has_are_refused(model, tmp_path, refuses):
-    refuses("--no", model, tmp_path / "m.npz", "--no", 0, status=2)
+    refuses("--calibration-images", model, tmp_path / "m.npz", "--calibration-images", 0, status=2)
     refuses("--data-bits", model, tmp_path / "m.npz", "--data-bits", 16, status=2)
 
 

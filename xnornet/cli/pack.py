@@ -32,7 +32,7 @@ def add_pack(command):
     )
     add("--out", type=Path, required=True, metavar="FILE.npz", help="packed model to write")
     add(
-        "--no",
+        "--calibration-images",
         type=positive(int),
         default=CALIBRATION_IMAGES,
         metavar="N",
@@ -64,7 +64,7 @@ def _pack(arguments, log, started):
             f"--out {arguments.out}: is there, and is no packed model; delete it, or choose another name"
         )
     loaded = load_model(arguments, log)
-    images = loaded.dataset.train.images[: arguments.no]
+    images = loaded.dataset.train.images[: arguments.calibration_images]
     model = quantized(arguments, loaded, images)
     try:
         Plan(model, threads=1)

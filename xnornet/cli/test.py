@@ -54,7 +54,7 @@ def add_test(command, dataset):
     chosen = command.add_argument_group("fixed point, of weights that are not packed")
     add_format_options(chosen)
     chosen.add_argument(
-        "--calibrate",
+        "--calibration-images",
         type=positive(int),
         metavar="N",
         help="training images used for calibration, which chooses the integer bits of data "
@@ -118,7 +118,7 @@ def _test(arguments, log, started):
 
 def _check_formats_left(arguments):
     """Raise for an option that would have no effect, as a packed model has its formats."""
-    given = [name for name in (*FORMAT_OPTIONS, "calibrate") if getattr(arguments, name) is not None]
+    given = [name for name in (*FORMAT_OPTIONS, "calibration_images") if getattr(arguments, name) is not None]
     if given:
         options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
         raise UsageError(
@@ -128,7 +128,7 @@ def _check_formats_left(arguments):
 
 
 def _calibration_images(arguments, loaded):
-    return loaded.dataset.train.images[: arguments.calibrate or CALIBRATION_IMAGES]
+    return loaded.dataset.train.images[: arguments.calibration_images or CALIBRATION_IMAGES]
 
 
 def _scores(arguments, loaded, images):
