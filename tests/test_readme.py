@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from xnornet import data
+from xnornet.cli import main
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -42,3 +43,10 @@ def test_the_first_programs_classify_digits(capsys):
     (program,) = programs("docs/get_started.md")
     exec(compile(program, "get_started.md", "exec"), {})
     assert capsys.readouterr().out == "['0', '1', '2']\n"
+
+    page = (ROOT / "docs/get_started.md").read_text(encoding="utf-8")
+    save, classify, printed = re.search(
+        r'python -c "\n(.*?)"\n\$ xnornet (.*?)\n(.*?)\n', page, re.DOTALL
+    ).groups()
+    exec(compile(save, "get_started.md", "exec"), {})
+    assert main(classify.split()) == 0 and capsys.readouterr().out == printed + "\n"
