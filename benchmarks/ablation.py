@@ -1,11 +1,10 @@
-"""What each part of an XNOR-Net is worth: errors of a network with and without it.
+"""Ablation: test errors of a network with and without each part of an XNOR-Net.
 
 python benchmarks/ablation.py NETWORK [--only NAMES] [--seeds 1,2,3] [--epochs N] [--set OPTION=VALUE]
                               [--out DIR] [--data DIR] [--json]
 
 Every variant is trained by the network's recipe except for ``--epochs``, and keeps the weights that are best
-on validation images. Runs are kept in DIR: those that are done are not repeated, and one that was stopped is
-resumed.
+on validation images. Runs are stored in DIR: finished ones are not repeated, interrupted ones are resumed.
 ``DIR/NETWORK.png`` shows validation errors by epoch, and test errors.
 """
 
@@ -58,7 +57,7 @@ def main():
     given = options_of(arguments)
     arguments.out.mkdir(parents=True, exist_ok=True)
     variants = {}
-    # Seeds are outermost, so that a comparison that is stopped has whole ones.
+    # Seeds are the outer loop, so that an interrupted comparison has all variants of some seeds.
     for seed in arguments.seeds:
         for name in arguments.only:
             options = networks.options(arguments.network, **{**WHOLE, **VARIANTS[name], **given})
@@ -91,7 +90,7 @@ def _arguments():
 
 
 def _run(arguments, name, options, dataset, recipe):
-    """Train one variant with one seed, unless that was done: its test error, and its epochs."""
+    """Train one variant with one seed, unless its run is finished; returns its test error and its epochs."""
     out = arguments.out / f"{arguments.network}-{name}-{recipe.seed}.npz"
     asked = json.loads(json.dumps({"options": options, "recipe": dataclasses.asdict(recipe)}))
     finished = out.with_suffix(".ablation.json")

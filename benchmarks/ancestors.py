@@ -1,8 +1,8 @@
 """Run theano-xnor-net, BinaryNet and BinaryConnect, from which this project descends, from their own files.
 
 They are not part of the project: clone each, and Lasagne's git version, and give the folder that holds the
-clones. What Python 3 and NumPy 2 no longer take is replaced in a copy, by the list below; the rest runs as
-it was written.
+clones. Code that Python 3 and NumPy 2 no longer accept is replaced in a copy, by the list below; the rest
+runs as it was written.
 
     git clone https://github.com/MatthieuCourbariaux/BinaryNet old/BinaryNet        # and so on
     python benchmarks/ancestors.py old BinaryNet/Train-time/mnist.py --epochs 3

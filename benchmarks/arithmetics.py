@@ -1,14 +1,14 @@
-"""What the arithmetic of gradients does to training: the losses of first steps, and errors in the end.
+"""Effect of the arithmetic of gradients on training: losses of the first steps, and final test errors.
 
 python benchmarks/arithmetics.py NETWORK [--only NAMES] [--seeds 1,2,3] [--epochs N] [--batch-size N]
                                  [--set OPTION=VALUE] [--data DIR] [--json]
 
 Every arithmetic trains from the same weights on the same batches, by the network's recipe
-except for ``--batch-size`` and ``--epochs``; ``--epochs 0`` compares only the losses of the first steps. With
-signs any two ways of rounding diverge, so there is a measure for it: ``float32, reordered`` has the images of
-each batch in another order, which changes nothing but how sums are rounded, and where there is dropout which
-masks images meet. "apart" is how far a loss is from that of ``float32``, as a share of it, in the first 100
-steps.
+except for ``--batch-size`` and ``--epochs``; ``--epochs 0`` compares only the losses of the first steps. In
+networks of signs, runs with different rounding diverge, so there is a baseline for that:
+``float32, reordered`` has the images of each batch in another order, which changes only the rounding of sums
+and, with dropout, which image gets which mask. "apart" is the relative difference of a loss from that of
+``float32`` in the first 100 steps.
 """
 
 import argparse
@@ -100,7 +100,7 @@ def _error(name, options, dataset, network, recipe, seed):
 
 
 def apart(losses, reference):
-    """How far losses are from those of ``reference``, as a share of these: of each step, and of their mean.
+    """Relative differences of losses from those of ``reference``: of each step, and of the mean over seeds.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Time from a training step's graph to its first result, of ours and of Theano-PyMC.
+"""Time from a training step's graph to its first result, of xnornet and of Theano-PyMC.
 
 python benchmarks/compile.py [--only NETWORKS] [--rounds N] [--batch N] [--width FACTOR]
                              [--theano-python PATH] [--json]

@@ -1422,7 +1422,7 @@ def describe(value, declared=None):
 
 
 def difference(theirs, ours):
-    """What tells two answers apart, in words, or None."""
+    """The difference between two answers, in words, or None."""
     if isinstance(theirs, dict) or isinstance(ours, dict):
         if isinstance(theirs, dict) and isinstance(ours, dict):
             same = theirs["error"][0] in ours["error"] or ours["error"][0] in theirs["error"]

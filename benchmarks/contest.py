@@ -1,6 +1,6 @@
-"""What programs that compare contenders share: their order, their processes, and what they lack.
+"""Code that programs share to compare contenders: order of runs, processes, and checks for missing packages.
 
-What a contender computes, and what is made of its output, is left to the programs.
+What a contender computes, and how its output is used, is left to the programs.
 """
 
 import argparse
@@ -56,7 +56,7 @@ def counts(text):
 
 
 def turns(names, cells, rounds):
-    """The order of measuring: contenders innermost, every other round the other way round.
+    """The order of measurements: contenders are the inner loop, and every other round is reversed.
 
     Returns
     -------

@@ -108,7 +108,7 @@ def measure(arguments):
 
 
 def measured(owner, name, stage, times):
-    """Let a method add its time to a stage."""
+    """Make a method add its time to a stage."""
     method = getattr(owner, name)
 
     def timed(*arguments):

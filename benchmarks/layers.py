@@ -1,4 +1,4 @@
-"""Time of each layer in the engine, and its binary operations per second against what the processor can do.
+"""Time of each layer in the engine, and its binary operations per second against the processor's limit.
 
 python benchmarks/layers.py [--network N] [--threads T] [--batch-size N] [--picture FILE.png] [--json]
 
@@ -192,7 +192,7 @@ def _timed(function):
 
 
 def _fastest(function, rounds=30):
-    """Least time of several: for limits, which noise only makes look lower."""
+    """Shortest of several times: noise only adds to a time, and would make a limit look lower."""
     function()
     return min(_timed(function) for _ in range(rounds))
 
@@ -206,7 +206,7 @@ def _chain(iterations):
 
 
 def _repeated(step):
-    """An intrinsic that repeats ``step`` on vectors in registers, each of which waits for itself only."""
+    """An intrinsic that repeats ``step`` on independent vectors in registers."""
 
     @intrinsic
     def repeated(typing_context, iterations, out, first):

@@ -1,4 +1,4 @@
-"""What a benchmark's numbers depend on, as far as it is known."""
+"""The machine that a benchmark runs on: processor, cores, system and GPU."""
 
 import os
 import platform

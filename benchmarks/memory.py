@@ -9,7 +9,7 @@ __all__ = ["forget_peak", "resident"]
 
 
 def forget_peak():
-    """Let the peak begin at what is in memory now, as the imports of some contenders peak above their models.
+    """Reset the peak to what is in memory now, since imports of some contenders use more than their models.
 
     Returns
     -------

@@ -98,7 +98,7 @@ def measure(folder, width, batch_size, count, augment=True):
 
 
 def write_images(folder, gigabytes):
-    """An ``.npz`` file of so many gigabytes of images, a tenth of them for the test."""
+    """An ``.npz`` file of the given gigabytes of images, a tenth of them for the test."""
     rng = np.random.default_rng(0)
     block = rng.integers(0, 256, (BLOCK, *SHAPE)).astype(np.uint8)
     path = folder / "images.npz"

@@ -1,7 +1,7 @@
 /* What a program needs on an emulated RISC-V: where it starts, and calls of the emulator. */
 #include <stdint.h>
 
-/* The three instructions are told from a breakpoint by their pattern, which has to lie in one page. */
+/* The pattern of these three instructions distinguishes them from a breakpoint; they must be in one page. */
 __asm__(".section .vectors, \"ax\"\n"
         ".globl _start\n"
         "_start:\n"

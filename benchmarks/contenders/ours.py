@@ -2,8 +2,8 @@
 
 A single convolution is timed as it runs within a network: its kernel alone, from packed signs and sums of
 magnitudes to 16-bit integers. ``ours_from_floats.py`` times the whole call, ``ours_unscaled.py`` the same
-without ``scale_inputs``. Memory is weighed once the kernels are loaded, which Numba does at their first call
-and other contenders when they are imported.
+without ``scale_inputs``. Memory is measured once the kernels are loaded, which Numba does at their first
+call and other contenders when they are imported.
 """
 
 import importlib.metadata

@@ -1,8 +1,8 @@
-"""The life of a contender's process: make the models' files, or load one, time its calls and weigh it.
+"""The main program of a contender: write the models' files, or load one and measure its time and memory.
 
-A contender gives two functions, and this module the command line around them. It needs nothing but NumPy, as
-every contender has its own environment. What it finds goes to the standard output as one JSON object;
-comparing is left to ``benchmarks/inference.py``.
+A contender provides two functions, and this module the command line. It needs nothing but NumPy, as every
+contender has its own environment. Results are printed on the standard output as one JSON object; comparing is
+left to ``benchmarks/inference.py``.
 """
 
 import argparse
@@ -24,7 +24,7 @@ MIN_CALLS = 3
 
 
 def compete(prepare, load, version, warm=None):
-    """Be a contender: do what the command line says.
+    """Run a contender as the command line says.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def compete(prepare, load, version, warm=None):
     version : str
         Of the program that runs the model.
     warm : callable, optional
-        ``warm(path)`` loads what the contender's code needs besides its imports, before memory is weighed.
+        ``warm(path)`` loads what the contender's code needs besides its imports, before memory is measured.
     """
     parser = argparse.ArgumentParser()
     parser.add_argument("do", choices=("prepare", "measure"))

@@ -1,8 +1,8 @@
-"""The life of a trainer's process: build the training step, time it and weigh it.
+"""The main program of a trainer: build the training step, and measure its time and memory.
 
-A trainer gives one function, and this module the command line around it. It needs nothing but NumPy, as
-every trainer has its own environment. What it finds goes to the standard output as one JSON object;
-comparing is left to ``benchmarks/training.py``.
+A trainer provides one function, and this module the command line. It needs nothing but NumPy, as every
+trainer has its own environment. Results are printed on the standard output as one JSON object; comparing is
+left to ``benchmarks/training.py``.
 """
 
 import argparse
@@ -49,7 +49,7 @@ class Task(NamedTuple):
 
 
 def compete(load, version, variants, peak=None):
-    """Be a trainer: do what the command line says.
+    """Run a trainer as the command line says.
 
     The time to the first step begins where the parent process says that it started this one, and ends with
     that step's loss, or with those of the first chunk: it holds the interpreter's start, imports, the images,
