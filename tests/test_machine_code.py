@@ -1,4 +1,4 @@
-"""Machine code on disk, in copies of the package: what is found again, and what is compiled anew."""
+"""Machine code on disk, in copies of the package: what is reused, and what is compiled again."""
 
 import ast
 import os

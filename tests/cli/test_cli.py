@@ -34,9 +34,9 @@ def complaint(capsys, *argv, dataset="digits", status=1):
 @pytest.mark.parametrize("mode", ["float", "fixed"])
 def test_the_last_line_has_error_images_mode_and_time(model, capsys, mode):
     assert main(["test", "--model", str(model), "--mode", mode], dataset="digits") == 0
-    error, accuracy, count, told = re.fullmatch(SENTENCE, capsys.readouterr().out).groups()
+    error, accuracy, count, printed_mode = re.fullmatch(SENTENCE, capsys.readouterr().out).groups()
     assert float(error) + float(accuracy) == pytest.approx(100)
-    assert (count, told) == ("360", mode)
+    assert (count, printed_mode) == ("360", mode)
     assert float(error) < 10
 
 

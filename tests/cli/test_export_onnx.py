@@ -68,12 +68,12 @@ def test_the_file_describes_its_inputs_and_outputs(packed, tmp_path):
     assert export(packed, "onnx", out) == 0
     model = onnx.load(out)
     onnx.checker.check_model(model, full_check=True)
-    told = {entry.key: entry.value for entry in model.metadata_props}
+    metadata = {entry.key: entry.value for entry in model.metadata_props}
     graph, info = load_packed(packed)
-    assert told["xnornet.network"] == "digits_mlp" and json.loads(told["xnornet.info"]) == info
-    assert json.loads(told["xnornet.class_names"]) == [str(k) for k in range(10)]
-    assert "pixels from 0 to 16, which become -0.9921875 to 0.9921875" in told["xnornet.input"]
-    assert told["xnornet.scores"] == f"integers, in units of 2**{-graph.q_out.f}"
+    assert metadata["xnornet.network"] == "digits_mlp" and json.loads(metadata["xnornet.info"]) == info
+    assert json.loads(metadata["xnornet.class_names"]) == [str(k) for k in range(10)]
+    assert "pixels from 0 to 16, which become -0.9921875 to 0.9921875" in metadata["xnornet.input"]
+    assert metadata["xnornet.scores"] == f"integers, in units of 2**{-graph.q_out.f}"
     assert {each.domain for each in model.opset_import} == {""} and model.opset_import[0].version == 17
 
 

@@ -182,8 +182,11 @@ def test_the_network_is_found_again_and_a_change_is_reported(place, weights, cap
     monkeypatch.chdir(place / "elsewhere")
     assert errors() == (wanted, "")
     (place / "nets.py").rename(place / "elsewhere" / "moved.py")
-    told, _ = errors()
-    assert "its network was nets.py:build, and" in told and "name its file with --net FILE.py:build" in told
+    message, _ = errors()
+    assert (
+        "its network was nets.py:build, and" in message
+        and "name its file with --net FILE.py:build" in message
+    )
     assert errors("--net", "moved.py:build") == (wanted, "")
     (place / "nets.py").write_text(NET + "\n# More.\n")
     found, warned = errors()

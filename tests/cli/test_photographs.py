@@ -40,10 +40,10 @@ def test_whitening_is_kept_with_the_model_and_no_other_is_taken(
     assert train(out, "--whiten", "--resume") == 0
     recorded = json.loads(out.with_suffix(".json").read_text())["preprocessing"]
     assert recorded["full_scale"] == 127 / 128 and recorded["whitening"]
-    told = capsys.readouterr().out.splitlines()[-1]
+    last = capsys.readouterr().out.splitlines()[-1]
     assert test_model(out) == 0
     error = capsys.readouterr().out.split()[1]
-    assert f"test error {error} " in told
+    assert f"test error {error} " in last
 
     beside = tmp_path / "net.whitening.npz"
     own, header = beside.read_bytes(), out.with_suffix(".json")
@@ -96,10 +96,10 @@ def test_a_report_shows_the_images_as_they_were(photographs, shallow, cheap_whit
     assert train(out, "--whiten", "--epochs", "1") == 0
     capsys.readouterr()
     assert test_model(out, "--no", "30", "--report", str(folder)) == 0
-    told, sentence = capsys.readouterr().out.splitlines()
+    last, sentence = capsys.readouterr().out.splitlines()
     names = {"confusion.png", "confusion.csv", "classes.csv", "mistakes.png"}
     assert {path.name for path in folder.iterdir()} == names
-    assert told.startswith("report: ") and all(str(folder / name) in told for name in names)
+    assert last.startswith("report: ") and all(str(folder / name) in last for name in names)
     with open(folder / "classes.csv") as file:
         rows = list(csv.DictReader(file))
     assert [row["class"] for row in rows] == list(photographs.class_names)
@@ -145,11 +145,11 @@ def test_a_residual_network_trains_and_is_tested_in_every_mode(photographs, tmp_
     out = tmp_path / "net.npz"
     options = ["--net", "cifar10_resnet18", "--batch-size", "40", "--epochs", "1"]
     assert main(["train", *options, "--out", str(out)], dataset="cifar10") == 0
-    told = capsys.readouterr().out.splitlines()[-1]
+    last = capsys.readouterr().out.splitlines()[-1]
     header = json.loads(out.with_suffix(".json").read_text())
     assert header["network"] == "cifar10_resnet18"
     assert test_model(out) == 0
-    assert f"test error {capsys.readouterr().out.split()[1]} " in told
+    assert f"test error {capsys.readouterr().out.split()[1]} " in last
     packed = tmp_path / "net.packed.npz"
     assert main(["pack", "--model", str(out), "--calibrate", "cifar10", "--out", str(packed)]) == 0
     capsys.readouterr()

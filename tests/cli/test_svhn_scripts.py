@@ -42,9 +42,9 @@ def test_svhn_is_trained_packed_and_tested_in_every_mode(tmp_path, capsys):
     out, packed = tmp_path / "net.npz", tmp_path / "net.packed.npz"
     given = ["--data", str(tmp_path)]
     options = ["--set", "width=0.06", "--epochs", "1", "--batch-size", "20", "--out", out]
-    told = run("bash", ROOT / "train/train_svhn.sh", *options, *given, XNORNET_LOGS=str(tmp_path))
-    assert told[0] == "svhn_convnet on svhn: 200 training, 4000 validation, 60 test images"
-    error = told[-1].split("test error ")[1].split()[0]
+    printed = run("bash", ROOT / "train/train_svhn.sh", *options, *given, XNORNET_LOGS=str(tmp_path))
+    assert printed[0] == "svhn_convnet on svhn: 200 training, 4000 validation, 60 test images"
+    error = printed[-1].split("test error ")[1].split()[0]
     (last,) = run(sys.executable, ROOT / "test/svhn_test.py", "--model", out, *given)
     assert last.startswith(f"error {error} ") and " on 60 images, mode float, " in last
 

@@ -136,13 +136,13 @@ def test_every_file_is_downloaded_once_and_is_the_published_one(published, serve
 
 
 def test_the_size_of_the_large_file_is_reported_before_the_download(published, server, tmp_path):
-    told = []
-    data.download("svhn", tmp_path, lambda line: told.append((line, len(server[2]))))
-    assert told[0] == ("extra_32x32.mat, 1.3 GB, comes last; training takes it if it is there", 0)
+    reported = []
+    data.download("svhn", tmp_path, lambda line: reported.append((line, len(server[2]))))
+    assert reported[0] == ("extra_32x32.mat, 1.3 GB, comes last; training takes it if it is there", 0)
     assert server[2][-1] == "/extra_32x32.mat"
-    told.clear()
-    data.download("svhn", tmp_path, lambda line: told.append(line))
-    assert told == [f"svhn: every file is in {tmp_path / 'SVHN/format2'}"]
+    reported.clear()
+    data.download("svhn", tmp_path, lambda line: reported.append(line))
+    assert reported == [f"svhn: every file is in {tmp_path / 'SVHN/format2'}"]
 
 
 def test_the_report_lists_files_and_counts(published, tmp_path):

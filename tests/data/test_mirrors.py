@@ -52,8 +52,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.send_error(416)
         self.send_response(206 if first else 200)
         if first:
-            told = first + 1 if way == "confused" else first
-            self.send_header("Content-Range", f"bytes {told}-{len(content) - 1}/{len(content)}")
+            claimed = first + 1 if way == "confused" else first
+            self.send_header("Content-Range", f"bytes {claimed}-{len(content) - 1}/{len(content)}")
         self.send_header("Content-Length", str(len(content) - first))
         self.end_headers()
         if way in ("dropping", "slow"):

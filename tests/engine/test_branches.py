@@ -29,7 +29,7 @@ IMAGES = 3
 
 
 class Net:
-    """A graph of random parameters in the making; nodes are told by their numbers."""
+    """A graph of random parameters in the making; nodes are identified by their numbers."""
 
     def __init__(self, channels):
         self.rng, self.channels = np.random.default_rng(0), [channels]

@@ -91,8 +91,8 @@ def test_what_are_no_pixels_is_refused_with_the_remedy(wrong, words):
 @pytest.mark.parametrize(
     ("info", "words"),
     [
-        ({}, "nothing tells how the model's pixels were scaled; .* call run or predict"),
-        ({"preprocessing": {"full_scale": None}}, "nothing tells"),
+        ({}, "the model does not record how its pixels were scaled; .* call run or predict"),
+        ({"preprocessing": {"full_scale": None}}, "does not record"),
         ({"preprocessing": {"full_scale": "x"}}, "full_scale should be a positive number; found 'x'"),
         ({"preprocessing": {"mean": [0.5]}}, "mean and deviation should be lists"),
         ({"preprocessing": {"mean": [0.5], "deviation": [0]}}, "deviations positive"),

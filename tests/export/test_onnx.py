@@ -152,9 +152,9 @@ def test_images_are_used_as_they_are_where_their_scaling_is_not_recorded(info):
     model = to_onnx(Graph.chain((2, 3, 4), [Quantize(IMAGE)]), info)
     (taken,) = model.graph.input
     assert (taken.name, taken.type.tensor_type.elem_type) == ("images", onnx.TensorProto.FLOAT)
-    told = {entry.key: entry.value for entry in model.metadata_props}
-    assert told["xnornet.input"] == "(batch, 2, 3, 4), scaled as the network's training images were"
-    assert json.loads(told["xnornet.info"]) == info
+    metadata = {entry.key: entry.value for entry in model.metadata_props}
+    assert metadata["xnornet.input"] == "(batch, 2, 3, 4), scaled as the network's training images were"
+    assert json.loads(metadata["xnornet.info"]) == info
 
 
 @dataclass(frozen=True)

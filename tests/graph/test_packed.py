@@ -1,4 +1,4 @@
-"""Packed files: what is saved is loaded, the format is as it is told, and nothing else is accepted."""
+"""Packed files: what is saved is loaded, the format is as documented, and nothing else is accepted."""
 
 import io
 import json
@@ -109,15 +109,15 @@ def plain(q):
 def test_the_format_is_as_documented(folder, model):
     save_packed(folder / "m.npz", model, INFO)
     header, arrays = read_anew(folder / "m.npz")
-    told = [header.pop(name) for name in ("format", "version", "input_shape", "info")]
-    assert told == ["xnornet packed model", 2, list(model.input_shape), INFO]
+    common = [header.pop(name) for name in ("format", "version", "input_shape", "info")]
+    assert common == ["xnornet packed model", 2, list(model.input_shape), INFO]
     assert header.keys() == {"nodes"}
-    for i, (told, node) in enumerate(zip(header["nodes"], model.nodes, strict=True)):
+    for i, (entry, node) in enumerate(zip(header["nodes"], model.nodes, strict=True)):
         operation = node.operation
-        assert (told.pop("kind"), told.pop("inputs")) == (operation.kind, list(node.inputs))
-        assert told.pop("name") == node.name
-        assert told.keys() == {field.name for field in fields(operation)}
-        for key, value in told.items():
+        assert (entry.pop("kind"), entry.pop("inputs")) == (operation.kind, list(node.inputs))
+        assert entry.pop("name") == node.name
+        assert entry.keys() == {field.name for field in fields(operation)}
+        for key, value in entry.items():
             found, member = getattr(operation, key), f"node{i}.{key}.npy"
             if isinstance(found, Window):
                 assert Window(**{k: tuple(map(as_tuple, v)) for k, v in value.items()}) == found
@@ -551,7 +551,7 @@ def test_members_are_not_compressed(saved):
 
 
 def test_a_size_that_the_file_does_not_have_is_refused_before_memory_is_given(saved):
-    """A small file tells that an array of 1 GiB is in it, in its header, its array and its directory."""
+    """A small file claims to contain an array of 1 GiB, in its header, its array and its directory."""
     shape = (1 << 26, 3, 2, 1)
     header = io.BytesIO()
     np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": shape})
@@ -559,10 +559,10 @@ def test_a_size_that_the_file_does_not_have_is_refused_before_memory_is_given(sa
     changed_members(saved, node1_signs=header.getvalue())
     data = saved.read_bytes()
     size = len(header.getvalue()).to_bytes(4, "little") * 2
-    told = (len(header.getvalue()) + math.prod(shape)).to_bytes(4, "little") * 2
+    claimed = (len(header.getvalue()) + math.prod(shape)).to_bytes(4, "little") * 2
     at = data.rindex(b"PK\x01\x02", 0, data.rindex(b"node1.signs.npy"))
     assert data[at + 20 : at + 28] == size
-    saved.write_bytes(data[: at + 20] + told + data[at + 28 :])
+    saved.write_bytes(data[: at + 20] + claimed + data[at + 28 :])
     tracemalloc.start()
     try:
         message = refused(saved)

@@ -19,7 +19,7 @@ SAME_TAKES_EVEN = not hasattr(lasagne.layers, "BatchNormLayer")
 
 
 def zeros_around(pad, size):
-    """Zeros before and after one axis, as Lasagne's manual tells them."""
+    """Zeros before and after one axis, as Lasagne's manual defines them."""
     if pad == "valid":
         return 0, 0
     if pad == "same":

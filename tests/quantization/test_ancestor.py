@@ -1,6 +1,6 @@
-"""Files of the ancestor's form: the scores are its own, and nothing else passes for one.
+"""Files of the ancestor's form: the scores are the ancestor's, and other files are refused.
 
-The ancestor's networks are told here once more, as NumPy code that runs the arrays in the order of the file.
+The ancestor's networks are written here once more, as NumPy code that uses arrays in the order of the file.
 """
 
 import io
@@ -278,7 +278,7 @@ def test_every_length_that_does_not_fit_is_reported(path, name):
             wrong[i] = np.repeat(array, 2, axis)
             save_weights(path, wrong)
             message = refused(path)
-            # The first array tells the network's size: if it is wrong, others seem to be.
+            # The network's size is taken from the first array: if that is wrong, others seem to be wrong.
             if (i, axis) != (0, {"mnist_mlp": 1}.get(name, 0)):
                 assert f"arr_{i} (" in message
                 assert f"should have shape {array.shape}; found {wrong[i].shape}." in message

@@ -1,4 +1,4 @@
-"""Packed model files that something has happened to: bytes, header, arrays or members are not what they were.
+"""Damaged packed model files: bytes, header, arrays or members were changed.
 
 Most of them are made with checksums that fit, so that they come through to what stands behind the archive.
 """

@@ -18,7 +18,7 @@ JUNK = b"\xa5"
 
 
 def direct_call(place=np.array):
-    """The method, for a function that copies an array to where a kernel shall find it."""
+    """The method, for a function that copies an array to the place where a kernel reads it."""
 
     def call(self, results, *arrays, options=()):
         single = not isinstance(results, tuple)

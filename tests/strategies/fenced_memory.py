@@ -1,4 +1,4 @@
-"""Arrays beside pages that nobody may touch: whoever reads or writes a byte past them dies of it."""
+"""Arrays beside protected pages: a program that reads or writes a byte past them crashes."""
 
 import ctypes
 import mmap

@@ -1,4 +1,4 @@
-"""Functions in Python, an Op at a time: for tests that compile many functions and are not about JAX."""
+"""Functions that run in Python, one Op after the other: for tests that compile many functions without JAX."""
 
 import theano
 

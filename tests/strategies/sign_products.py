@@ -139,7 +139,7 @@ channel_counts = st.sampled_from([1, 63, 64, 65, 128, 192]) | st.integers(1, 200
 
 @st.composite
 def draw_convolutions(draw, most=140, widest_pad=-1, strides=(1,), dilations=(1,), groups=(1,)):
-    """Of up to so many filters, and pads of up to a filter's length and ``widest_pad``."""
+    """Of up to the given number of filters, and pads of up to a filter's length and ``widest_pad``."""
     stride, dilation = (draw(st.tuples(*[st.sampled_from(s)] * 2)) for s in (strides, dilations))
     kernel = tuple(draw(st.integers(1, 7 if d == 1 else 4)) for d in dilation)
     spans = [(k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True)]
@@ -191,14 +191,14 @@ SMALLEST = 2.0**-110
 
 
 def _error(case, each):
-    """Errors of both gradients if each number of ``g`` errs so far, in every channel the same."""
+    """Errors of both gradients if each number of ``g`` has this error, the same in every channel."""
     case = case.one_channel()
     left, right = map(np.ones_like, case.draw_signs())
     return case.left_gradient(each, right), case.right_gradient(left, each)
 
 
 def float32_error(case, g):
-    """Sums of float32 in any order: each addition errs by a half of the last bit of what is summed up."""
+    """Sums of float32 in any order: each addition has an error of up to half of the sum's last bit."""
     total = np.abs(g.astype(float)) * 2**-24
     terms = _error(case, np.ones(g.shape))
     return [n * e + n * 2.0**-126 for n, e in zip(terms, _error(case, total), strict=True)]

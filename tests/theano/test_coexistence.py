@@ -14,9 +14,9 @@ def warnings_of_import(*folders):
     """What a fresh Python warns of a second theano when it imports ours."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, [ROOT, *folders]))}
     command = [sys.executable, "-W", "always", "-c", "import theano, lasagne"]
-    told = subprocess.run(command, env=environment, capture_output=True, text=True)
-    assert told.returncode == 0, told.stderr
-    return [line for line in told.stderr.splitlines() if "beside xnornet" in line]
+    process = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert process.returncode == 0, process.stderr
+    return [line for line in process.stderr.splitlines() if "beside xnornet" in line]
 
 
 def install(folder, name, version):

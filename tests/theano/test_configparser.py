@@ -210,8 +210,8 @@ print(hasattr(theano.config, "compute_test_value"), hasattr(theano.config.lib, "
 """
     status, output, errors = python(program, THEANO_FLAGS="lib.cnmem=0.8,dnn.include_path=/usr")
     assert (status, output[:4]) == (0, ["float64"] * 3 + ["True False"]), errors
-    told = [line.partition("no longer in use: ")[2] for line in errors.split("\n") if "in use" in line]
-    assert told == ["dnn.include_path, lib.cnmem", "compute_test_value", "dnn.conv.algo_fwd"]
+    ignored = [line.partition("no longer in use: ")[2] for line in errors.split("\n") if "in use" in line]
+    assert ignored == ["dnn.include_path, lib.cnmem", "compute_test_value", "dnn.conv.algo_fwd"]
 
 
 def test_settings_with_a_dot_are_those_of_pytensor():

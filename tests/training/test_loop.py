@@ -290,7 +290,7 @@ def test_steps_that_are_done_together_give_the_same_weights(digits, tmp_path, mo
             return [file[name] for name in file.files]
 
     expected = go(tmp_path / "one.npz")
-    # A run that stops after a first step and goes on where several are done in a call.
+    # A run that stops after a first step and is resumed where several are done in a call.
     out = tmp_path / "other.npz"
     with pytest.raises(Stopped):
         go(out, max_minutes=1e-9)

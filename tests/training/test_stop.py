@@ -1,4 +1,4 @@
-"""Runs that are stopped: wherever that happens, they continue as if it had not."""
+"""Interrupted runs: wherever that happens, a resumed run ends as an uninterrupted one."""
 
 import dataclasses
 import multiprocessing
@@ -49,7 +49,7 @@ server.set_forkserver_preload(["xnornet.cli", "xnornet.training", "sklearn.datas
 
 
 def run(argv, seconds):
-    """Train with checkpoints after epochs if the last one is so many seconds old."""
+    """Train, with a checkpoint after each epoch if the last one is older than the given seconds."""
     loop.SECONDS_WORTH_A_CHECKPOINT = seconds
     with in_place_of_ours():
         main(argv, "digits")

@@ -83,9 +83,11 @@ def test_an_encrypted_file_is_refused(tmp_path, network, values):
 @pytest.mark.parametrize("shape", [(3, 1), (3, 3), (3, 2, 2)])
 def test_an_array_of_another_size_than_in_its_header_is_refused(tmp_path, network, shape):
     members = []
-    for told in ((3, 2), (2,)):
+    for claimed in ((3, 2), (2,)):
         member = io.BytesIO()
-        np.lib.format.write_array_header_1_0(member, {"shape": told, "fortran_order": False, "descr": "<f4"})
+        np.lib.format.write_array_header_1_0(
+            member, {"shape": claimed, "fortran_order": False, "descr": "<f4"}
+        )
         members.append(member)
     members[0].write(np.ones(shape, "float32").tobytes())
     members[1].write(np.ones(2, "float32").tobytes())

@@ -15,7 +15,7 @@ __all__ = ["fetch"]
 
 # A lost connection loses the chunk that is being received, so chunks are small.
 CHUNK = 1 << 16
-SECONDS_OF_SILENCE = 30
+TIMEOUT_SECONDS = 30
 
 
 class _Failure(Exception):
@@ -129,7 +129,7 @@ def _append_rest(file, url):
     if have:
         headers["Range"] = f"bytes={have}-"
     try:
-        with requests.get(url, headers=headers, stream=True, timeout=SECONDS_OF_SILENCE) as response:
+        with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT_SECONDS) as response:
             # The mirror has no more bytes: the file is complete or wrong, and the checksum decides which.
             if have and response.status_code == requests.codes.requested_range_not_satisfiable:
                 return

@@ -194,8 +194,8 @@ def preparation_of(
     recorded = _recorded(header)
     if recorded is None or recorded.get("full_scale", 0) is None:
         raise ModelError(
-            "nothing tells how the model's pixels were scaled; scale them as the training images were, and "
-            "call run or predict"
+            "the model does not record how its pixels were scaled; scale them as the training images were, "
+            "and call run or predict"
         )
     if "mean" in recorded or "deviation" in recorded:
         return _normalization(recorded.get("mean"), recorded.get("deviation"))

@@ -503,11 +503,11 @@ def test_the_eighth_version_warns_once_and_names_the_choices():
     f = theano.function([x], x.sum(), name="of_many_lengths")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        told = []
+        warned = []
         for length in [*range(10), *range(10)]:
             assert f(array(length)) == sum(range(length))
-            told.append(len(caught))
-    assert told == [0] * 7 + [1] * 13
+            warned.append(len(caught))
+    assert warned == [0] * 7 + [1] * 13
     assert caught[0].filename == __file__
     assert all(w in str(caught[0].message) for w in ("'of_many_lengths'", "'FAST_RUN'", "multiples", "mask"))
 

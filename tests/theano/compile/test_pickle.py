@@ -103,16 +103,16 @@ def test_a_network_survives_with_its_values_names_and_random_numbers(trained, na
 
 def test_a_network_survives_in_another_process(trained, tmp_path):
     net, classify = trained.net, trained.classify
-    pickled, told = tmp_path / "network.pickle", tmp_path / "told.npz"
+    pickled, results = tmp_path / "network.pickle", tmp_path / "results.npz"
     pickled.write_bytes(pickle.dumps((net, BATCH)))
-    command = [sys.executable, "-c", IN_ANOTHER_PROCESS, pickled, told]
+    command = [sys.executable, "-c", IN_ANOTHER_PROCESS, pickled, results]
     path = os.pathsep.join(p for p in sys.path if p)
     done = subprocess.run(
         command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == list(values(net))
-    with np.load(told) as stored:
+    with np.load(results) as stored:
         scores, *params = stored.values()
     np.testing.assert_allclose(scores, classify(BATCH), rtol=1e-6)
     for found, expected in zip(params, values(net).values(), strict=True):

@@ -16,7 +16,7 @@ SIZE = (100, 200)
 
 
 def draw(expression, calls=1, mode="JAX"):
-    """Numbers that so many calls of a function give."""
+    """Numbers from the given count of calls of a function."""
     f = theano.function([], expression, mode=mode)
     return [f() for _ in range(calls)]
 

@@ -308,7 +308,7 @@ def test_ops_under_their_old_names_compute_the_gradients(mode, lengths):
 
 @st.composite
 def transposed(draw):
-    """A convolution and a guess of which lengths are told beforehand."""
+    """A convolution, and which of its lengths are declared beforehand."""
     ndim = draw(st.sampled_from([2, 3]))
     return draw(convolutions(ndim, 2)), draw(st.booleans())
 
