@@ -1,6 +1,6 @@
 """Files on disk: whole or not there, written by one program at a time, and where the user's caches are.
 
-What goes wrong is raised as the operating system tells it; those who call know what to advise.
+Errors of the operating system are raised unchanged; callers add what to do about them.
 """
 
 import glob

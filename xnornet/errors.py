@@ -18,11 +18,11 @@ __all__ = [
 
 
 class XnornetError(Exception):
-    """What a person can mend: a file, an option, the environment."""
+    """An error that the user can correct: in a file, an option or the environment."""
 
 
 class DataError(XnornetError):
-    """A dataset cannot be had."""
+    """A dataset cannot be downloaded, read or used."""
 
 
 class ModelError(XnornetError):
@@ -30,7 +30,7 @@ class ModelError(XnornetError):
 
 
 class NetworkError(XnornetError):
-    """A network's function cannot be had, or raises.
+    """A network's function cannot be found or imported, or raises.
 
     Attributes
     ----------
@@ -44,7 +44,7 @@ class NetworkError(XnornetError):
 
 
 class WriteError(ModelError):
-    """A file cannot be written; what was at its place before is still there."""
+    """A file cannot be written; an earlier file of that name still exists."""
 
 
 class ThreadsError(XnornetError, ValueError):
@@ -52,7 +52,7 @@ class ThreadsError(XnornetError, ValueError):
 
 
 class TrainingError(XnornetError):
-    """A run cannot go on."""
+    """A run cannot start or continue."""
 
 
 class LostHostError(XnornetError):
@@ -64,7 +64,7 @@ class UsageError(XnornetError):
 
 
 class Stopped(Exception):
-    """A run ended early, as it was asked to, and can go on; one line says where it stands.
+    """A run stopped early on request and can be resumed; the message says how far it came.
 
     Attributes
     ----------

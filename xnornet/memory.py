@@ -18,10 +18,10 @@ FILES = (
 
 
 def available_memory(root="/"):
-    """Bytes that can be had without swapping.
+    """Bytes that can be allocated without swapping.
 
-    Control groups are read on Linux only. Elsewhere this is half of all memory, as what others hold is not
-    known, and infinity where the system does not tell how much there is (Windows).
+    Control groups are read on Linux only. On other systems this is half of all memory, as the use by other
+    processes is not known, and infinity if the system does not report its memory (Windows).
 
     Parameters
     ----------

@@ -79,7 +79,7 @@ class _Processor(NamedTuple):
         return self.sum_bytes is not None
 
 
-# LLVM's names for x86's ``pmaddwd`` on vectors of so many bits.
+# LLVM's names for x86's ``pmaddwd``, by the bits of the vectors.
 MULTIPLY_PAIRS = {
     128: "llvm.x86.sse2.pmadd.wd",
     256: "llvm.x86.avx2.pmadd.wd",
@@ -150,7 +150,7 @@ def tile(typing_context, x, firsts, runs, length, apart, w, w_first, sums, sums_
     firsts : tuple of int
         First element of each row in the flat ``x``.
     runs, apart : int, or pair of int
-        A row is so many runs whose beginnings lie ``apart``, or so many times so many of them.
+        A row consists of ``runs`` runs, which begin ``apart`` elements from each other; pairs: of two levels.
     length : int
         Elements of a run: at least one, or two numbers.
     w : uint64 or int32 array
@@ -218,8 +218,8 @@ def pair_tile(typing_context, x, firsts, step, shape, w, w_first, scale, sums, s
     step : int
         From one element of a row to the next.
     shape : tuple of int
-        ``(runs, length, apart)``: a row is so many runs of that length, at least one of each, whose
-        beginnings lie ``apart``.
+        ``(runs, length, apart)``: a row consists of ``runs`` runs of ``length`` elements, at least one of
+        each, which begin ``apart`` elements from each other.
     w : int32 array
         ``PAIR_BLOCK`` elements for each element of a row, beginning at the flat ``w_first``.
     w_first : int

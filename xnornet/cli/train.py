@@ -114,7 +114,7 @@ def add_train(command, dataset):
     add_dataset_options(command, dataset, fits=True)
     command.set_defaults(
         command=_train,
-        interrupted="interrupted before training went on; a checkpoint that was there is still there",
+        interrupted="interrupted before training started or continued; an earlier checkpoint still exists",
     )
 
 

@@ -31,7 +31,7 @@ ROWS = 64
 
 @part
 def _share(count, thread, threads):
-    """First, and one behind the last, of a thread's share of so many things."""
+    """Begin and end of a thread's share of ``count`` items."""
     return count * thread // threads, count * (thread + 1) // threads
 
 
