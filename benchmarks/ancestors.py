@@ -72,14 +72,14 @@ def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("folder", type=Path, help="folder with the clones, Lasagne among them")
     parser.add_argument("program", help="file below it, as BinaryNet/Train-time/mnist.py")
-    parser.add_argument("arguments", nargs="*", help="of the program")
     parser.add_argument("--epochs", type=int, help="in the place of the program's number of epochs")
     parser.add_argument("--units", type=int, help="in the place of its number of hidden units")
     parser.add_argument("--filters", type=int, metavar="D", help="a D-th of its numbers of filters")
     parser.add_argument("--images", type=int, metavar="N", help="N for training, N / 2 for each other set")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="where its files of weights go")
-    options = parser.parse_args()
-    options.arguments = [str(Path(a).resolve()) if Path(a).is_file() else a for a in options.arguments]
+    end = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
+    options = parser.parse_args(sys.argv[1:end])
+    options.arguments = [str(Path(a).resolve()) if Path(a).is_file() else a for a in sys.argv[end + 1 :]]
     for needed in (options.program, "Lasagne/lasagne/__init__.py"):
         if not (options.folder / needed).is_file():
             parser.error(

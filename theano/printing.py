@@ -1,11 +1,11 @@
 """Theano's printing functions, as PyTensor has them, on functions of ours too."""
 
 import pytensor.printing
-from pytensor.printing import Print, pp
+from pytensor.printing import Print, pp, pprint
 
 from theano.compile.function_module import Function
 
-__all__ = ["Print", "debugprint", "pp", "pydotprint"]
+__all__ = ["Print", "debugprint", "pp", "pprint", "pydotprint"]
 
 
 def debugprint(graph_like, *args, **options):

@@ -59,6 +59,7 @@ def test_what_theano_s_packages_showed_of_their_modules_is_there():
     assert theano.OpFromGraph is theano.compile.OpFromGraph is pytensor.compile.builders.OpFromGraph
     assert theano.subgraph_grad is pytensor.gradient.subgraph_grad
     assert theano.tensor.opt.Assert is pytensor.raise_op.Assert
+    assert theano.printing.pprint is theano.printing.pp
     assert theano.sparse.basic is importlib.import_module("theano.sparse.basic")
 
 
