@@ -20,6 +20,7 @@ from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
 __all__ = [
+    "ALIGNED",
     "BLOCK",
     "PAIR_BLOCK",
     "TILE",
@@ -35,6 +36,9 @@ __all__ = [
     "sum_64",
     "tile",
 ]
+
+# Bytes that an address has to be a multiple of to be stored to past the caches.
+ALIGNED = 64
 
 # Outputs of a tile, and of a tile of pairs.
 BLOCK = 32
@@ -619,7 +623,7 @@ def copy_64(typing_context, n, first, to, to_first):
 
 @intrinsic
 def stream_64(typing_context, n, first, to, to_first):
-    """:func:`copy_64` to a place whose address is a multiple of 64 bytes, past the caches.
+    """:func:`copy_64` to a place whose address is a multiple of ``ALIGNED``, past the caches.
 
     What is not read again soon so costs one passage to memory, where a usual store first reads what it
     overwrites. Other threads see it after :func:`fence`.
@@ -628,7 +632,7 @@ def stream_64(typing_context, n, first, to, to_first):
     def generate(context, builder, signature, arguments):
         numbers = _load_64(context, builder, signature.args[0], *arguments[:2])
         once = builder.module.add_metadata([INT32(1)])
-        store = _store_64(context, builder, signature.args[2], *arguments[2:], numbers, align=64)
+        store = _store_64(context, builder, signature.args[2], *arguments[2:], numbers, align=ALIGNED)
         store.set_metadata("nontemporal", once)
         return context.get_dummy_value()
 

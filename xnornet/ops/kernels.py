@@ -17,7 +17,7 @@ import numpy as np
 
 from xnornet.machine_code import part
 from xnornet.ops.custom_calls import argument, argument_shape, option, result, result_shape
-from xnornet.vectors import BLOCK, PAIR_BLOCK, fence, pack_positive, pair_tile, stream_64, tile
+from xnornet.vectors import ALIGNED, BLOCK, PAIR_BLOCK, fence, pack_positive, pair_tile, stream_64, tile
 
 __all__ = [
     "DEPTH",
@@ -29,6 +29,7 @@ __all__ = [
     "pack_matrix",
     "pair_filters",
     "row_gradient",
+    "share",
 ]
 
 # Signs of a word.
@@ -39,9 +40,6 @@ ROWS = 4
 
 # Channels whose signs are adjacent in memory in the filters' gradient.
 LANES = 16
-
-# Bytes that an address has to be a multiple of to be stored to past the caches.
-ALIGNED = 64
 
 # Real numbers are rounded to integers of at most this magnitude.
 LARGEST = np.float32(32767)
@@ -54,7 +52,7 @@ DEPTH = 128
 
 
 @part
-def _share(count, thread, threads):
+def share(count, thread, threads):
     """Begin and end of a thread's share of ``count`` items."""
     return count * thread // threads, count * (thread + 1) // threads
 
@@ -63,9 +61,9 @@ def _share(count, thread, threads):
 def _images_or_blocks(images, blocks, thread, threads):
     """A thread's share of the images or, if there is only one image, of the blocks of the result."""
     if images == 1:
-        first, last = _share(blocks, thread, threads)
+        first, last = share(blocks, thread, threads)
         return 0, 1, first, last
-    first, last = _share(images, thread, threads)
+    first, last = share(images, thread, threads)
     return first, last, 0, blocks
 
 
@@ -124,7 +122,7 @@ def pack_filters(thread, threads, frame):
     packed = result(frame, 0, (blocks, taps, words, BLOCK), np.uint64)
     sums = result(frame, 1, (taps, blocks * BLOCK), np.int32)
     flip = option(frame, 0)
-    first, last = _share(blocks * BLOCK, thread, threads)
+    first, last = share(blocks * BLOCK, thread, threads)
     for o in range(first, last):
         for t in range(taps):
             tap = taps - 1 - t if flip else t
@@ -149,7 +147,7 @@ def pack_matrix(thread, threads, frame):
     words, blocks = _blocks(channels, WORD), _blocks(outputs, BLOCK)
     B = argument(frame, 0, (channels, outputs), np.int8)
     packed = result(frame, 0, (blocks, words, BLOCK), np.uint64)
-    first, last = _share(words, thread, threads)
+    first, last = share(words, thread, threads)
     for j in range(first, last):
         for block in range(blocks):
             packed[block, j] = 0
@@ -252,7 +250,7 @@ def pair_filters(thread, threads, frame):
     B = argument(frame, 0, (filters, channels, taps), np.int8)
     paired = result(frame, 0, (blocks, taps, pairs, PAIR_BLOCK), np.int32)
     flip = option(frame, 0)
-    first, last = _share(blocks * pairs, thread, threads)
+    first, last = share(blocks * pairs, thread, threads)
     for item in range(first, last):
         block, p = item // pairs, item % pairs
         for t in range(taps):
@@ -347,7 +345,7 @@ def row_gradient(thread, threads, frame):
     signs = np.zeros(ROWS * pairs, np.int32)
     sums = np.empty(ROWS * PAIR_BLOCK, np.float32)
     firsts = (0, pairs, 2 * pairs, 3 * pairs)
-    first, last = _share(_blocks(channels, ROWS), thread, threads)
+    first, last = share(_blocks(channels, ROWS), thread, threads)
     for c in range(first * ROWS, last * ROWS, ROWS):
         valid = min(ROWS, channels - c)
         for r in range(valid):
@@ -410,7 +408,7 @@ def filter_gradient(thread, threads, frame):
     signs = np.zeros((lanes, min(2, kw), batch, rows + kh - 1, pairs + kw // 2, LANES), np.int32)
     numbers = np.zeros((batch, rows, pairs, PAIR_BLOCK), np.int32)
     sums = np.empty((kh * kw, lanes * LANES, PAIR_BLOCK), np.float32)
-    first, last = _share(_blocks(filters, PAIR_BLOCK), thread, threads)
+    first, last = share(_blocks(filters, PAIR_BLOCK), thread, threads)
     is_single = images <= batch and oh <= rows
     # Where whole tiles of a matrix are computed at once, they are stored past the caches.
     streams = matrix and is_single and channels % ROWS == 0 and filters % PAIR_BLOCK == 0
@@ -418,7 +416,8 @@ def filter_gradient(thread, threads, frame):
     for block in range(first, last):
         filter_first = block * PAIR_BLOCK
         width = min(PAIR_BLOCK, filters - filter_first)
-        sums[:] = 0
+        if not streams:
+            sums[:] = 0
         for n in range(0, images, batch):
             for y in range(0, oh, rows):
                 part = (n, min(batch, images - n), y, min(rows, oh - y))

@@ -8,9 +8,10 @@ import numpy as np
 
 from xnornet.machine_code import part
 from xnornet.ops.custom_calls import argument, argument_shape, option, result
-from xnornet.vectors import fence, stream_64
+from xnornet.ops.kernels import share
+from xnornet.vectors import ALIGNED, fence, stream_64
 
-__all__ = ["LANES", "adam", "mean_magnitude"]
+__all__ = ["adam", "mean_magnitude"]
 
 # Numbers that a register's worth of code handles at a time.
 LANES = 64
@@ -21,18 +22,9 @@ CHUNK = 256
 # Columns that are added up at a time: as many as lie in the fastest cache, since rows are far apart.
 WIDE = 2048
 
-# Bytes that an address has to be a multiple of to be stored to past the caches.
-ALIGNED = 64
-
 # Rows whose magnitudes are added up before their sum is added to those of others, which keeps sums exact to
 # few units of the last place.
 ROWS = 64
-
-
-@part
-def _share(count, thread, threads):
-    """Begin and end of a thread's share of ``count`` items."""
-    return count * thread // threads, count * (thread + 1) // threads
 
 
 def adam(thread, threads, frame):
@@ -56,7 +48,7 @@ def adam(thread, threads, frame):
     weights = np.empty(CHUNK, np.float32)
     first_moment, second_moment = np.empty(CHUNK, np.float32), np.empty(CHUNK, np.float32)
     addresses = new_p.ctypes.data | new_m.ctypes.data | new_v.ctypes.data
-    first, last = _share((size + CHUNK - 1) // CHUNK, thread, threads)
+    first, last = share((size + CHUNK - 1) // CHUNK, thread, threads)
     for begin in range(first * CHUNK, last * CHUNK, CHUNK):
         count = min(CHUNK, size - begin)
         for i in range(count):
@@ -98,7 +90,7 @@ def mean_magnitude(thread, threads, frame):
 def _means_of_columns(W, thread, threads, out):
     rows, columns = W.shape
     sums, part_sums = np.empty(WIDE, np.float32), np.empty(WIDE, np.float32)
-    first, last = _share((columns + LANES - 1) // LANES, thread, threads)
+    first, last = share((columns + LANES - 1) // LANES, thread, threads)
     last = min(last * LANES, columns)
     for begin in range(first * LANES, last, WIDE):
         count = min(WIDE, last - begin)
@@ -119,7 +111,7 @@ def _means_of_rows(W, thread, threads, out):
     rows, columns = W.shape
     sums = np.empty(LANES, np.float32)
     whole = columns // LANES * LANES
-    first, last = _share(rows, thread, threads)
+    first, last = share(rows, thread, threads)
     for r in range(first, last):
         sums[:] = 0
         for begin in range(0, whole, LANES):
