@@ -172,7 +172,7 @@ def tile(typing_context, x, firsts, runs, length, apart, w, w_first, sums, sums_
     counts = runs
 
     def generate(context, builder, signature, arguments):
-        x, w, sums = (_data(context, builder, signature, arguments, i) for i in (0, 5, 7))
+        x, w, sums = (data_of(context, builder, signature, arguments, i) for i in (0, 5, 7))
         firsts = cgutils.unpack_tuple(builder, arguments[1])
         runs, length, apart = arguments[2:5]
         if isinstance(counts, types.BaseTuple):
@@ -185,7 +185,7 @@ def tile(typing_context, x, firsts, runs, length, apart, w, w_first, sums, sums_
         def write(total, place):
             total = total if kind.element == written else builder.trunc(total, _like(kind, written))
             place = builder.add(place, arguments[8])
-            _store(builder, total, _at(builder, sums, written, place))
+            store(builder, total, at(builder, sums, written, place))
 
         def add_up(rows, place, count):
             return _add_up(operands, rows, place, count, step)
@@ -222,8 +222,9 @@ def pair_tile(typing_context, x, firsts, step, shape, w, w_first, scale, sums, s
     step : int
         From one element of a row to the next.
     shape : tuple of int
-        ``(runs, length, apart)``: a row consists of ``runs`` runs of ``length`` elements, at least one of
-        each, which begin ``apart`` elements from each other.
+        ``(outer, inner, length, outer_apart, inner_apart)``: a row consists of ``outer * inner`` runs of
+        ``length`` elements, at least one of each; they begin ``outer_apart`` elements from each other in the
+        outer loop, and ``inner_apart`` in the inner.
     w : int32 array
         ``PAIR_BLOCK`` elements for each element of a row, beginning at the flat ``w_first``.
     w_first : int
@@ -236,28 +237,28 @@ def pair_tile(typing_context, x, firsts, step, shape, w, w_first, scale, sums, s
     real = _like(kind, ir.FloatType())
 
     def generate(context, builder, signature, arguments):
-        x, w, sums = (_data(context, builder, signature, arguments, i) for i in (0, 4, 7))
+        x, w, sums = (data_of(context, builder, signature, arguments, i) for i in (0, 4, 7))
         firsts, shape = (cgutils.unpack_tuple(builder, arguments[i]) for i in (1, 3))
-        runs, length, apart = shape
+        outer, inner, length, *apart = shape
         operands = _Operands(builder, INT32, kind, x, w, arguments[5], PAIR_BLOCK)
-        operands.lie([runs], length, [apart], step=arguments[2])
-        scale = _splat(builder, arguments[6], kind.count)
+        operands.lie([outer, inner], length, apart, step=arguments[2])
+        scale = splat(builder, arguments[6], kind.count)
 
         def add_up(rows, place, count):
             return _add_up(operands, rows, place, count, _multiply_add_pairs)
 
         def write(total, place):
-            pointer = _at(builder, sums, real.element, builder.add(place, arguments[8]))
+            pointer = at(builder, sums, real.element, builder.add(place, arguments[8]))
             scaled = builder.fmul(builder.sitofp(total, real), scale)
             before = builder.load(pointer, typ=real, align=4)
-            _store(builder, builder.fadd(before, scaled), pointer)
+            store(builder, builder.fadd(before, scaled), pointer)
 
         at_once = TILE, _processor().registers // 8
         _by_parts(operands, firsts, arguments[9], at_once, add_up, write)
         return context.get_dummy_value()
 
     integer = types.intp
-    shape = types.UniTuple(integer, 3)
+    shape = types.UniTuple(integer, 5)
     return types.void(x, firsts, integer, shape, w, integer, types.float32, sums, integer, integer), generate
 
 
@@ -278,7 +279,7 @@ class _Operands:
 
     def __init__(self, builder, element, kind, x, w, w_first, outputs):
         self.builder, self.element, self.kind = builder, element, kind
-        self.x, self.w, self.outputs = x, _at(builder, w, element, w_first), outputs
+        self.x, self.w, self.outputs = x, at(builder, w, element, w_first), outputs
 
     def lie(self, runs, length, apart, step=None, pairs=False):
         """Say how elements lie in a row.
@@ -326,16 +327,16 @@ class _Operands:
         builder, place = self.builder, self.builder.mul(k, self.step)
         if self.last is not None:
             place = builder.select(builder.icmp_signed("<", place, self.last), place, self.last)
-        pointer = _at(builder, self.x, self.counted, builder.add(first, place))
+        pointer = at(builder, self.x, self.counted, builder.add(first, place))
         return builder.load(pointer, typ=self.element, align=self.counted.width // 8)
 
     def weights(self, place, number, count):
         """Vectors of an element's weights for outputs from ``place`` on."""
         builder, lanes = self.builder, self.kind.count
-        pointer = _at(
+        pointer = at(
             builder, self.w, self.element, builder.add(builder.mul(number, INT64(self.outputs)), place)
         )
-        pointers = [_at(builder, pointer, self.element, INT64(v * lanes)) for v in range(count)]
+        pointers = [at(builder, pointer, self.element, INT64(v * lanes)) for v in range(count)]
         return [builder.load(p, typ=_like(self.kind, self.element), align=2) for p in pointers]
 
 
@@ -348,16 +349,16 @@ def _like(kind, element):
     return ir.VectorType(element, kind.count)
 
 
-def _data(context, builder, signature, arguments, i):
+def data_of(context, builder, signature, arguments, i):
     return context.make_array(signature.args[i])(context, builder, arguments[i]).data
 
 
-def _store(builder, vector, pointer):
+def store(builder, vector, pointer, align=4):
     # llvmlite up to 0.50 compares a pointer's type, which LLVM no longer has, with the value's.
-    builder.store(vector, builder.bitcast(pointer, vector.type.as_pointer()), align=4)
+    builder.store(vector, builder.bitcast(pointer, vector.type.as_pointer()), align=align)
 
 
-def _at(builder, pointer, element, place):
+def at(builder, pointer, element, place):
     return builder.gep(pointer, [place], source_etype=element)
 
 
@@ -400,7 +401,7 @@ def _by_parts(operands, firsts, apart, at_once, add_up, write):
         array = cgutils.pack_array(builder, firsts)
         pointer = cgutils.alloca_once_value(builder, array)
         with cgutils.for_range(builder, INT64(len(firsts))) as loop:
-            first = builder.load(_at(builder, pointer, INT64, loop.index), typ=INT64)
+            first = builder.load(at(builder, pointer, INT64, loop.index), typ=INT64)
             outputs([first], loop.index)
 
 
@@ -434,7 +435,7 @@ def _count_in_bytes(operands, row, place, count):
 
     def differences(run, k):
         begin, first = run
-        x = _splat(builder, operands.input(builder.add(row, begin), k), kind.count)
+        x = splat(builder, operands.input(builder.add(row, begin), k), kind.count)
         return [builder.xor(x, w) for w in operands.weights(place, builder.add(first, k), count)]
 
     def count_bits(words):
@@ -522,7 +523,7 @@ def _call(builder, name, result, *values):
     return builder.call(cgutils.get_or_insert_function(builder.module, signature, name), values)
 
 
-def _splat(builder, value, lanes):
+def splat(builder, value, lanes):
     """A vector of ``lanes`` times the value."""
     undefined = ir.Constant(ir.VectorType(value.type, lanes), ir.Undefined)
     single = builder.insert_element(undefined, value, INT32(0))
@@ -531,7 +532,7 @@ def _splat(builder, value, lanes):
 
 def _count_differences(builder, total, signs, weights):
     kind = total.type
-    differing = builder.xor(_splat(builder, signs, kind.count), weights)
+    differing = builder.xor(splat(builder, signs, kind.count), weights)
     return builder.add(total, _call(builder, f"llvm.ctpop.v{kind.count}i64", kind, differing))
 
 
@@ -541,11 +542,11 @@ def _multiply_add_pairs(builder, total, x, weights):
     bits = kind.count * kind.element.width
     if _processor().multiplies_pairs and bits in MULTIPLY_PAIRS:
         numbers = ir.VectorType(INT16, 2 * kind.count)
-        pairs = [builder.bitcast(v, numbers) for v in (_splat(builder, x, kind.count), weights)]
+        pairs = [builder.bitcast(v, numbers) for v in (splat(builder, x, kind.count), weights)]
         product = _call(builder, MULTIPLY_PAIRS[bits], kind, *pairs)
         return builder.add(total, builder.sext(product, total.type))
     for half in (_low, _high):
-        product = builder.mul(_splat(builder, half(builder, x), kind.count), half(builder, weights))
+        product = builder.mul(splat(builder, half(builder, x), kind.count), half(builder, weights))
         total = builder.add(total, builder.sext(product, total.type))
     return total
 
@@ -601,7 +602,7 @@ def _load_64(context, builder, kind, array, first, align=2):
     """64 numbers of an array, from a flat place on."""
     data = context.make_array(kind)(context, builder, array).data
     element = ir.IntType(kind.dtype.bitwidth)
-    pointer = _at(builder, data, element, first)
+    pointer = at(builder, data, element, first)
     return builder.load(pointer, typ=ir.VectorType(element, 64), align=align)
 
 
@@ -696,9 +697,9 @@ def sum_64(typing_context, n, first, other, place, factors, shift, low, high):
         data = context.make_array(kinds[4])(context, builder, arguments[4]).data
         total = ir.Constant(kind, None)
         for i in (0, 1):
-            factor = builder.load(_at(builder, data, kind.element, INT64(i)), typ=kind.element)
+            factor = builder.load(at(builder, data, kind.element, INT64(i)), typ=kind.element)
             numbers = _load_64(context, builder, kinds[2 * i], *arguments[2 * i : 2 * i + 2])
-            product = builder.mul(builder.sext(numbers, kind), _splat(builder, factor, 64))
+            product = builder.mul(builder.sext(numbers, kind), splat(builder, factor, 64))
             total = builder.add(total, product)
         _store_64(context, builder, kinds[0], *arguments[:2], _rounded(builder, total, *arguments[5:]))
         return context.get_dummy_value()
@@ -716,7 +717,7 @@ def _rounded(builder, n, shift, low, high):
     half = builder.sub(builder.shl(one, before), one)
     odd = builder.select(is_shifted, one, zero)
     half, odd, shift, low, high = (
-        _splat(builder, v if v.type == element else builder.trunc(v, element), 64)
+        splat(builder, v if v.type == element else builder.trunc(v, element), 64)
         for v in (half, odd, shift, low, high)
     )
     odd = builder.and_(builder.ashr(n, shift), odd)
@@ -728,7 +729,7 @@ def _rounded(builder, n, shift, low, high):
 def _store_64(context, builder, kind, array, first, numbers, align=2):
     data = context.make_array(kind)(context, builder, array).data
     element = ir.IntType(kind.dtype.bitwidth)
-    pointer = _at(builder, data, element, first)
+    pointer = at(builder, data, element, first)
     if numbers.type.element != element:
         numbers = builder.trunc(numbers, ir.VectorType(element, 64))
     return builder.store(numbers, builder.bitcast(pointer, numbers.type.as_pointer()), align=align)

@@ -21,14 +21,17 @@ from sign_products import (
     int16_error,
 )
 
-from xnornet.ops import custom_calls, native
+from xnornet.ops import amx, custom_calls, native
 
 UNPADDED = ((0, 0), (0, 0))
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _direct_calls():
+@pytest.fixture(scope="module", autouse=True, params=["vectors", "AMX"])
+def _direct_calls(request):
+    if request.param == "AMX" and not amx.available():
+        pytest.skip("this processor has no AMX, or this system does not lend it")
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(amx, "available", lambda: request.param == "AMX")
         patch.setattr(custom_calls.CustomCall, "__call__", direct_call())
         yield
 

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from small_networks import in_place_of_ours
 
-from xnornet import __version__, data, networks, vectors
+from xnornet import __version__, data, networks
 from xnornet.errors import ModelError, Stopped, TrainingError
 from xnornet.layers import XNORConv2DLayer, XNORDenseLayer
+from xnornet.ops import instruction_set
 from xnornet.training import Recipe, loop, train
 from xnornet.training.checkpoint import checkpoint_path, run_identity
 from xnornet.training.steps import Steps
@@ -62,7 +63,7 @@ def test_the_header_records_what_was_trained(finished):
 def test_header_and_log_name_what_computed_the_gradients(finished):
     out, lines = finished
     header = json.loads(out.with_suffix(".json").read_text())
-    assert header["computed_by"] == "int16 in kernels" and header["kernels"] == vectors.instruction_set()
+    assert header["computed_by"] == "int16 in kernels" and header["kernels"] == instruction_set()
     assert f"gradients of binary layers: int16 in kernels; kernels for {header['kernels']}" in lines
 
 
@@ -250,7 +251,7 @@ def test_a_checkpoint_of_other_versions_is_resumed_and_these_are_reported_in_one
             max_minutes=1e-9,
         )
     (line,) = (line for line in lines if line.startswith("resumed "))
-    now = vectors.instruction_set()
+    now = instruction_set()
     assert line.endswith(
         f"; the checkpoint was written with xnornet 0.0.1 (now {__version__}), kernels for MMX (now {now})"
     )

@@ -187,14 +187,16 @@ class CustomCall:
     kernel : function
         ``kernel(thread, threads, frame)``, which Numba compiles when it is first needed; it reads its arrays
         by :func:`argument` and :func:`result`, and its options by :func:`option`.
+    name : str, optional
+        XLA's name of it, if not that of the function.
     """
 
     # One at a time, as Numba does not compile in parallel.
     _compiler = ThreadPoolExecutor(1)
 
-    def __init__(self, kernel):
+    def __init__(self, kernel, name=None):
         self.kernel = kernel
-        self.name = f"xnornet_{kernel.__name__}"
+        self.name = name or f"xnornet_{kernel.__name__}"
         self._prepared = False
         self._handler = None
         # The handler reads the kernel's address here; 0 until the kernel is compiled.

@@ -58,7 +58,7 @@ def share(count, thread, threads):
 
 
 @part
-def _images_or_blocks(images, blocks, thread, threads):
+def images_or_blocks(images, blocks, thread, threads):
     """A thread's share of the images or, if there is only one image, of the blocks of the result."""
     if images == 1:
         first, last = share(blocks, thread, threads)
@@ -68,7 +68,7 @@ def _images_or_blocks(images, blocks, thread, threads):
 
 
 @part
-def _blocks(count, length):
+def count_blocks(count, length):
     return (count + length - 1) // length
 
 
@@ -79,14 +79,14 @@ def _pair(low, high):
 
 
 @part
-def _rounded(x, scale):
+def nearest_integer(x, scale):
     """The nearest integer. NaN gives 0, since processors convert it to different integers."""
     nearest = np.rint(x * scale)
     return np.int32(nearest if nearest == nearest else np.float32(0))
 
 
 @part
-def _largest(numbers):
+def largest_magnitude(numbers):
     """Bit pattern of the largest magnitude; as integers, NaNs compare greater than infinity."""
     bits = numbers.view(np.int32)
     largest = np.int32(0)
@@ -96,7 +96,7 @@ def _largest(numbers):
 
 
 @part
-def _scales(largest):
+def scales(largest):
     """Factor to multiply numbers by before rounding, and the value of one integer step afterwards.
 
     If the largest magnitude is not finite, the step is NaN and so is the whole block: training then stops.
@@ -117,7 +117,7 @@ def pack_filters(thread, threads, frame):
     """
     d = argument_shape(frame, 0)
     filters, channels, taps = d[0], d[1], d[2] * d[3]
-    words, blocks = _blocks(channels, WORD), _blocks(filters, BLOCK)
+    words, blocks = count_blocks(channels, WORD), count_blocks(filters, BLOCK)
     B = argument(frame, 0, (filters, channels, taps), np.int8)
     packed = result(frame, 0, (blocks, taps, words, BLOCK), np.uint64)
     sums = result(frame, 1, (taps, blocks * BLOCK), np.int32)
@@ -144,7 +144,7 @@ def pack_matrix(thread, threads, frame):
     """
     d = argument_shape(frame, 0)
     channels, outputs = d[0], d[1]
-    words, blocks = _blocks(channels, WORD), _blocks(outputs, BLOCK)
+    words, blocks = count_blocks(channels, WORD), count_blocks(outputs, BLOCK)
     B = argument(frame, 0, (channels, outputs), np.int8)
     packed = result(frame, 0, (blocks, words, BLOCK), np.uint64)
     first, last = share(words, thread, threads)
@@ -168,14 +168,14 @@ def correlate(thread, threads, frame):
     images, h, w, channels = d[0], d[1], d[2], d[3]
     oh, ow, filters = e[1], e[2], e[3]
     kh, kw, left, top = option(frame, 0), option(frame, 1), option(frame, 2), option(frame, 3)
-    words, blocks = _blocks(channels, WORD), _blocks(filters, BLOCK)
+    words, blocks = count_blocks(channels, WORD), count_blocks(filters, BLOCK)
     H = argument(frame, 0, (images, h, w, channels), np.int8)
     packed = argument(frame, 1, (blocks * kh * kw * words * BLOCK,), np.uint64)
     tap_sums = argument(frame, 2, (kh * kw, blocks * BLOCK), np.int32)
     out = result(frame, 0, (images, oh, ow, filters), np.int16)
     # A tile that begins at a row's last pixel reads past the end of the row.
     padded = np.zeros((oh + kh - 1, ow + kw - 1 + ROWS, words), np.uint64)
-    first, last, first_block, last_block = _images_or_blocks(images, blocks, thread, threads)
+    first, last, first_block, last_block = images_or_blocks(images, blocks, thread, threads)
     for n in range(first, last):
         _pack_image(H[n], padded, left, top)
         for y in range(oh):
@@ -246,7 +246,7 @@ def pair_filters(thread, threads, frame):
     """
     d = argument_shape(frame, 0)
     filters, channels, taps = d[0], d[1], d[2] * d[3]
-    pairs, blocks = _blocks(filters, 2), _blocks(channels, PAIR_BLOCK)
+    pairs, blocks = count_blocks(filters, 2), count_blocks(channels, PAIR_BLOCK)
     B = argument(frame, 0, (filters, channels, taps), np.int8)
     paired = result(frame, 0, (blocks, taps, pairs, PAIR_BLOCK), np.int32)
     flip = option(frame, 0)
@@ -274,13 +274,13 @@ def image_gradient(thread, threads, frame):
     h, w, channels = e[1], e[2], e[3]
     kh, kw = option(frame, 0), option(frame, 1)
     left, top = kw - 1 - option(frame, 2), kh - 1 - option(frame, 3)
-    pairs, blocks = _blocks(filters, 2), _blocks(channels, PAIR_BLOCK)
+    pairs, blocks = count_blocks(filters, 2), count_blocks(channels, PAIR_BLOCK)
     g = argument(frame, 0, (images, oh, ow, filters), np.float32)
     paired = argument(frame, 1, (blocks * kh * kw * pairs * PAIR_BLOCK,), np.int32)
     out = result(frame, 0, (images, h, w, channels), np.float32)
     padded = np.zeros((h + kh - 1, w + kw - 1 + ROWS, pairs), np.int32)
     numbers = padded.reshape(-1).view(np.int16).reshape(h + kh - 1, w + kw - 1 + ROWS, 2 * pairs)
-    first, last, first_block, last_block = _images_or_blocks(images, blocks, thread, threads)
+    first, last, first_block, last_block = images_or_blocks(images, blocks, thread, threads)
     for n in range(first, last):
         scale = _round_image(g[n], numbers, left, top)
         for block in range(first_block, last_block):
@@ -293,11 +293,11 @@ def _round_image(g, numbers, left, top):
     """Round an image into the middle of ``numbers``; returns the value of one integer step."""
     h, w, filters = g.shape
     rows, columns, _ = numbers.shape
-    up, scale = _scales(_largest(g.reshape(-1)))
+    up, scale = scales(largest_magnitude(g.reshape(-1)))
     for y in range(min(h, rows - top)):
         for x in range(min(w, columns - left)):
             for o in range(filters):
-                numbers[y + top, x + left, o] = np.int16(_rounded(g[y, x, o], up))
+                numbers[y + top, x + left, o] = np.int16(nearest_integer(g[y, x, o], up))
     return scale
 
 
@@ -320,7 +320,7 @@ def _gradient_row(padded, paired, y, size, block, scale, out):
             (flat_out, x * channels + first, channels) if whole else (rest, 0, PAIR_BLOCK)
         )
         rest[:] = 0
-        shape = (kh, kw * pairs, columns * pairs)
+        shape = (1, kh, kw * pairs, 0, columns * pairs)
         pair_tile(flat, firsts, 1, shape, paired, paired_first, scale, sums, sums_first, apart)
         if not whole:
             for r in range(min(ROWS, w - x)):
@@ -336,7 +336,7 @@ def row_gradient(thread, threads, frame):
     """
     d, e = argument_shape(frame, 0), argument_shape(frame, 1)
     rows, outputs, channels = d[0], d[1], e[0]
-    pairs, blocks = _blocks(outputs, 2), _blocks(rows, PAIR_BLOCK)
+    pairs, blocks = count_blocks(outputs, 2), count_blocks(rows, PAIR_BLOCK)
     g = argument(frame, 0, (rows, outputs), np.float32)
     B = argument(frame, 1, (channels, outputs), np.int8)
     out = result(frame, 0, (rows, channels), np.float32)
@@ -345,7 +345,7 @@ def row_gradient(thread, threads, frame):
     signs = np.zeros(ROWS * pairs, np.int32)
     sums = np.empty(ROWS * PAIR_BLOCK, np.float32)
     firsts = (0, pairs, 2 * pairs, 3 * pairs)
-    first, last = share(_blocks(channels, ROWS), thread, threads)
+    first, last = share(count_blocks(channels, ROWS), thread, threads)
     for c in range(first * ROWS, last * ROWS, ROWS):
         valid = min(ROWS, channels - c)
         for r in range(valid):
@@ -359,7 +359,7 @@ def row_gradient(thread, threads, frame):
                 signs,
                 firsts,
                 1,
-                (1, pairs, 0),
+                (1, 1, pairs, 0, 0),
                 numbers,
                 block * pairs * PAIR_BLOCK,
                 scale,
@@ -376,13 +376,21 @@ def row_gradient(thread, threads, frame):
 def _pair_rows(g, pairs, numbers):
     """Round rows to pairs along outputs, ``PAIR_BLOCK`` rows together; returns the value of a step."""
     rows, outputs = g.shape
-    up, scale = _scales(_largest(g.reshape(-1)))
+    up, scale = scales(largest_magnitude(g.reshape(-1)))
     for n in range(rows):
         first = n // PAIR_BLOCK * pairs * PAIR_BLOCK + n % PAIR_BLOCK
         for p in range(pairs):
-            high = _rounded(g[n, 2 * p + 1], up) if 2 * p + 1 < outputs else np.int32(0)
-            numbers[first + p * PAIR_BLOCK] = _pair(_rounded(g[n, 2 * p], up), high)
+            high = nearest_integer(g[n, 2 * p + 1], up) if 2 * p + 1 < outputs else np.int32(0)
+            numbers[first + p * PAIR_BLOCK] = _pair(nearest_integer(g[n, 2 * p], up), high)
     return scale
+
+
+@part
+def gradient_blocks(images, oh, ow):
+    """Rows and images of a block: some rows of an image's output or, if it has few, of several images."""
+    pairs = count_blocks(ow, 2)
+    rows = min(oh, count_blocks(DEPTH, pairs))
+    return rows, min(images, count_blocks(DEPTH, pairs * rows))
 
 
 def filter_gradient(thread, threads, frame):
@@ -401,14 +409,12 @@ def filter_gradient(thread, threads, frame):
     g = argument(frame, 1, (images, oh, ow, filters), np.float32)
     out = result(frame, 0, (filters, channels, kh * kw), np.float32)
     across = result(frame, 0, (channels, filters), np.float32)
-    pairs, lanes = _blocks(ow, 2), _blocks(channels, LANES)
-    # A block is some rows of the output of an image or, if it has few rows, of several images.
-    rows = min(oh, _blocks(DEPTH, pairs))
-    batch = min(images, _blocks(DEPTH, pairs * rows))
+    pairs, lanes = count_blocks(ow, 2), count_blocks(channels, LANES)
+    rows, batch = gradient_blocks(images, oh, ow)
     signs = np.zeros((lanes, min(2, kw), batch, rows + kh - 1, pairs + kw // 2, LANES), np.int32)
     numbers = np.zeros((batch, rows, pairs, PAIR_BLOCK), np.int32)
     sums = np.empty((kh * kw, lanes * LANES, PAIR_BLOCK), np.float32)
-    first, last = share(_blocks(filters, PAIR_BLOCK), thread, threads)
+    first, last = share(count_blocks(filters, PAIR_BLOCK), thread, threads)
     is_single = images <= batch and oh <= rows
     # Where whole tiles of a matrix are computed at once, they are stored past the caches.
     streams = matrix and is_single and channels % ROWS == 0 and filters % PAIR_BLOCK == 0
@@ -434,26 +440,35 @@ def filter_gradient(thread, threads, frame):
 
 
 @part
+def largest_of_block(g, part, first, width):
+    """Bit pattern of the largest magnitude of a block with ``width`` filters from ``first`` on."""
+    n, count, y, deep = part
+    largest = np.int32(0)
+    for k in range(count):
+        for r in range(deep):
+            for x in range(g.shape[2]):
+                largest = max(largest, largest_magnitude(g[n + k, y + r, x, first : first + width]))
+    return largest
+
+
+@part
 def _pair_gradient(g, part, first, width, numbers):
     """Round a block to pairs of neighbouring pixels; returns the value of one integer step."""
     n, count, y, deep = part
     ow = g.shape[2]
-    largest = np.int32(0)
-    for k in range(count):
-        for r in range(deep):
-            for x in range(ow):
-                largest = max(largest, _largest(g[n + k, y + r, x, first : first + width]))
-    up, scale = _scales(largest)
+    up, scale = scales(largest_of_block(g, part, first, width))
     for k in range(count):
         for r in range(deep):
             row = g[n + k, y + r]
             for p in range(ow // 2):
                 for o in range(width):
                     low, high = row[2 * p, first + o], row[2 * p + 1, first + o]
-                    numbers[k, r, p, o] = _pair(_rounded(low, up), _rounded(high, up))
+                    numbers[k, r, p, o] = _pair(nearest_integer(low, up), nearest_integer(high, up))
             if ow % 2:
                 for o in range(width):
-                    numbers[k, r, ow // 2, o] = _pair(_rounded(row[ow - 1, first + o], up), np.int32(0))
+                    numbers[k, r, ow // 2, o] = _pair(
+                        nearest_integer(row[ow - 1, first + o], up), np.int32(0)
+                    )
     return scale
 
 
@@ -485,18 +500,17 @@ def _add_products(signs, numbers, part, size, scale, sums):
     _, count, _, deep = part
     kh, kw = size
     lanes, parities, batch, rows, wide, _ = signs.shape
-    _, block_rows, pairs, _ = numbers.shape
+    pairs = numbers.shape[2]
     flat, flat_numbers, target = signs.reshape(-1), numbers.reshape(-1), sums.reshape(-1)
-    shape = (deep, pairs, wide * LANES)
+    # Several images are whole ones, so that their numbers lie beside each other.
+    shape = (count, deep, pairs, rows * wide * LANES, wide * LANES)
     for i in range(kh):
         for j in range(kw):
-            for k in range(count):
-                first = k * block_rows * pairs * PAIR_BLOCK
-                for c in range(0, lanes * LANES, ROWS):
-                    place = (((c // LANES * parities + j % 2) * batch + k) * rows + i) * wide + j // 2
-                    firsts = _neighbours(place * LANES + c % LANES)
-                    to = ((i * kw + j) * lanes * LANES + c) * PAIR_BLOCK
-                    pair_tile(flat, firsts, LANES, shape, flat_numbers, first, scale, target, to, PAIR_BLOCK)
+            for c in range(0, lanes * LANES, ROWS):
+                place = ((c // LANES * parities + j % 2) * batch * rows + i) * wide + j // 2
+                firsts = _neighbours(place * LANES + c % LANES)
+                to = ((i * kw + j) * lanes * LANES + c) * PAIR_BLOCK
+                pair_tile(flat, firsts, LANES, shape, flat_numbers, 0, scale, target, to, PAIR_BLOCK)
 
 
 @part
@@ -505,7 +519,7 @@ def _stream_products(signs, numbers, part, scale, across, first):
     lanes, _, _, _, wide, _ = signs.shape
     channels, columns = across.shape
     flat, flat_numbers, target = signs.reshape(-1), numbers.reshape(-1), across.reshape(-1)
-    shape = (1, numbers.shape[2], wide * LANES)
+    shape = (1, 1, numbers.shape[2], 0, 0)
     sums = np.empty(ROWS * PAIR_BLOCK, np.float32)
     for c in range(0, channels, ROWS):
         sums[:] = 0

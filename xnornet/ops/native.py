@@ -10,7 +10,7 @@ import numpy as np
 from theano.compile.translation import with_64_bits
 from theano.tensor.nnet.abstract_conv import pads_less
 from xnornet import vectors
-from xnornet.ops import kernels, weight_kernels
+from xnornet.ops import amx, amx_kernels, kernels, weight_kernels
 from xnornet.ops.custom_calls import CustomCall
 from xnornet.ops.shares import count_shares, on_shares, padded_to
 from xnornet.vectors import BLOCK, PAIR_BLOCK
@@ -42,6 +42,9 @@ _pair_filters = CustomCall(kernels.pair_filters)
 _image_gradient = CustomCall(kernels.image_gradient)
 _row_gradient = CustomCall(kernels.row_gradient)
 _filter_gradient = CustomCall(kernels.filter_gradient)
+_group_filters = CustomCall(amx_kernels.group_filters)
+_amx_image_gradient = CustomCall(amx_kernels.image_gradient, "xnornet_amx_image_gradient")
+_amx_filter_gradient = CustomCall(amx_kernels.filter_gradient, "xnornet_amx_filter_gradient")
 _adam = CustomCall(weight_kernels.adam)
 _mean_magnitude = CustomCall(weight_kernels.mean_magnitude)
 
@@ -81,7 +84,9 @@ def works():
 
 def instruction_set():
     """Instruction set that the kernels use, or None if they do not run. Results do not depend on it."""
-    return vectors.instruction_set() if available() and works() else None
+    if not (available() and works()):
+        return None
+    return vectors.instruction_set() + " AMX" * amx.available()
 
 
 def takes_convolution(images, filters, pad):
@@ -118,8 +123,10 @@ def prepare_product(gradients):
 
 def prepare_convolution(gradients):
     """Start to compile :func:`convolve` in the background, with its gradients if they will be needed."""
-    backward = [_pair_filters, _image_gradient, _filter_gradient] if gradients else []
-    _prepare(_pack_filters, _correlate, *backward)
+    backward = [_pair_filters, _image_gradient, _filter_gradient]
+    if amx.available():
+        backward = [_group_filters, _amx_image_gradient, _amx_filter_gradient]
+    _prepare(_pack_filters, _correlate, *(backward if gradients else []))
 
 
 def _prepare(*calls):
@@ -177,17 +184,22 @@ def image_gradient(g, B, shape, pad, flip):
 
 def _gradient_to_images(g, B, size, pad, flip):
     filters, channels, kh, kw = B.shape
+    out, options = _shape((len(g), *size), np.float32), _geometry(B.shape, pad)
+    if amx.available():
+        blocks = -(-channels // PAIR_BLOCK) * (PAIR_BLOCK // amx.SIDE)
+        groups = _shape((blocks, kh * kw, -(-filters // amx.BYTES), amx.SIDE, amx.BYTES), np.int8)
+        return _amx_image_gradient(out, g, _group_filters(groups, B, options=(flip,)), options=options)
     pairs = _shape((-(-channels // PAIR_BLOCK), kh, kw, -(-filters // 2), PAIR_BLOCK), np.int32)
-    pairs = _pair_filters(pairs, B, options=(flip,))
-    return _image_gradient(_shape((len(g), *size), np.float32), g, pairs, options=_geometry(B.shape, pad))
+    return _image_gradient(out, g, _pair_filters(pairs, B, options=(flip,)), options=options)
 
 
 def filter_gradient(H, g, shape, pad, flip):
     """Gradient of :func:`convolve` to the filters, a float32 array of their ``shape``."""
     options = (*_geometry(shape, pad), flip, False)
+    call = _amx_filter_gradient if amx.available() else _filter_gradient
 
     def of_share(H, g):
-        return _filter_gradient(_shape((g.shape[3], *shape[1:]), np.float32), H, g, options=options)
+        return call(_shape((g.shape[3], *shape[1:]), np.float32), H, g, options=options)
 
     shares = count_shares()
     if shares == 1 or len(H) // shares % _images_of_block(g.shape) == 0:
