@@ -15,9 +15,9 @@ from nets import CLASSES, RATE, scaled  # noqa: E402
 import theano  # noqa: E402
 from xnornet import __version__  # noqa: E402
 from xnornet.data.dataset import Dataset, Pixels, Split  # noqa: E402
+from xnornet.ops import instruction_set  # noqa: E402
 from xnornet.training import Recipe  # noqa: E402
 from xnornet.training.steps import Steps  # noqa: E402
-from xnornet.ops import instruction_set  # noqa: E402
 from xnornet.xla_programs import keep_programs  # noqa: E402
 
 __all__ = ["VARIANTS", "build", "load"]
