@@ -74,3 +74,6 @@ p, m, v, g = np.abs(np.random.default_rng(2).normal(size=(4, 70, 90))).astype(np
 numbers = np.array([0.1, 0.01, 0.9, 0.1, 0.999, 0.001, 1e-8, 1], np.float32)
 found = [*native.adam(p, m, v, g, numbers), *(native.mean_magnitude(p, axis) for axis in (0, 1))]
 print(hashlib.sha256(b"".join(np.asarray(a).tobytes() for a in found)).hexdigest())
+S, K = np.arange(-420, 420, dtype=np.int16).reshape(2, 3, 2, 70), numbers[:6].reshape(1, 3, 2)
+found = native.scale_gradients(S, np.repeat(K, 2, 0), p[0, :70], np.tile(m[0, :70], (2, 3, 2, 1)))
+print(hashlib.sha256(b"".join(np.asarray(a).tobytes() for a in found)).hexdigest())

@@ -9,6 +9,7 @@ from xnornet.ops.convolution import computed_by, convolve_signs, gradients_in, m
 from xnornet.ops.expressions import alpha, beta, binarize, box_sum, channel_mean, pad_widths
 from xnornet.ops.native import instruction_set, prepare_updates, takes_product
 from xnornet.ops.plain import Geometry, takes_convolution
+from xnornet.ops.scaling import scale
 from xnornet.ops.updates import Adam
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "multiply_signs",
     "pad_widths",
     "prepare_updates",
+    "scale",
     "takes_convolution",
     "takes_product",
 ]

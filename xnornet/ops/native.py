@@ -10,7 +10,7 @@ import numpy as np
 from theano.compile.translation import with_64_bits
 from theano.tensor.nnet.abstract_conv import pads_less
 from xnornet import vectors
-from xnornet.ops import amx, amx_kernels, kernels, weight_kernels
+from xnornet.ops import amx, amx_kernels, kernels, scaling_kernels, weight_kernels
 from xnornet.ops.custom_calls import CustomCall
 from xnornet.ops.shares import count_shares, on_shares, padded_to
 from xnornet.vectors import BLOCK, PAIR_BLOCK
@@ -29,8 +29,10 @@ __all__ = [
     "prepare_product",
     "prepare_updates",
     "row_gradient",
+    "scale_gradients",
     "takes_convolution",
     "takes_product",
+    "takes_scaling",
     "takes_weights",
     "works",
 ]
@@ -45,6 +47,7 @@ _filter_gradient = CustomCall(kernels.filter_gradient)
 _group_filters = CustomCall(amx_kernels.group_filters)
 _amx_image_gradient = CustomCall(amx_kernels.image_gradient, "xnornet_amx_image_gradient")
 _amx_filter_gradient = CustomCall(amx_kernels.filter_gradient, "xnornet_amx_filter_gradient")
+_scale_gradients = CustomCall(scaling_kernels.scale_gradients)
 _adam = CustomCall(weight_kernels.adam)
 _mean_magnitude = CustomCall(weight_kernels.mean_magnitude)
 
@@ -110,6 +113,12 @@ def takes_weights(W):
     return available() and large and count_shares() == 1 and works()
 
 
+def takes_scaling(S):
+    """Whether :func:`scale_gradients` takes sums of that shape and dtype. Several devices leave it to XLA."""
+    large = S.dtype == np.float32 and S.size > 0
+    return available() and large and count_shares() == 1 and works()
+
+
 def prepare_updates():
     """Begin to compile :func:`adam` and :func:`mean_magnitude`."""
     _prepare(_adam, _mean_magnitude)
@@ -126,7 +135,7 @@ def prepare_convolution(gradients):
     backward = [_pair_filters, _image_gradient, _filter_gradient]
     if amx.available():
         backward = [_group_filters, _amx_image_gradient, _amx_filter_gradient]
-    _prepare(_pack_filters, _correlate, *(backward if gradients else []))
+    _prepare(_pack_filters, _correlate, *([*backward, _scale_gradients] if gradients else []))
 
 
 def _prepare(*calls):
@@ -215,6 +224,27 @@ def _images_of_block(shape):
     pairs = -(-columns // 2)
     rows = min(rows, -(-kernels.DEPTH // pairs))
     return min(images, -(-kernels.DEPTH // (pairs * rows)))
+
+
+def scale_gradients(S, K, alpha, g):
+    """Gradients of ``S * K * alpha``, as ``xnornet.ops.scaling`` has them.
+
+    Parameters
+    ----------
+    S : int16 array, ``(images, rows, columns, filters)``
+    K : float32 array, ``(images, rows, columns)``
+    alpha : float32 array, ``(filters,)``
+    g : float32 array, of the shape of ``S``
+
+    Returns
+    -------
+    to_S, to_K, to_alpha : float32 array
+        Of the shapes of ``S``, ``K`` and ``alpha``.
+    """
+    shapes = S.shape, K.shape, (len(S), len(alpha))
+    results = tuple(_shape(shape, np.float32) for shape in shapes)
+    to_S, to_K, to_alpha = _scale_gradients(results, S, K, alpha, g)
+    return to_S, to_K, to_alpha.sum(0)
 
 
 def multiply(H, B):
