@@ -54,9 +54,13 @@ def test_the_tutorial_goes_from_pictures_to_a_classified_one(shapes, capsys, mon
     errors = [float(re.match(r"error ([\d.]+)%", text)[1]) for text in printed["test"]]
     # Of five classes, chance is wrong on 80%.
     assert max(errors) < 40 and abs(errors[0] - errors[1]) < 10
-    assert re.fullmatch(r"new.png: zero [-\d.]+, (one|two|three|four) [-\d.]+\n", printed["classify"][0])
+    best, second = re.fullmatch(r"new.png: (\w+) [-\d.]+, (\w+) [-\d.]+\n", printed["classify"][0]).groups()
+    assert "zero" in (best, second) and {best, second} < set(CLASSES)
     assert rows == 1 and 0 <= names["error"] <= 1
 
     exec(compile(inference, "own_images.md", "exec"), names)
-    assert names["name"] == "zero" and names["scores"].shape == (5,)
+    assert names["name"] == best and names["scores"].shape == (5,)
+    pictures = np.stack([np.asarray(Image.open(path)) for path in sorted(Path("shapes/zero").glob("*.png"))])
+    # One picture may be taken for another class; most zeros are not.
+    assert np.mean(np.array(names["model"].classify(pictures)[0]) == "zero") > 0.5
     assert names["model"].class_names == tuple(sorted(CLASSES))
