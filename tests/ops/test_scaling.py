@@ -65,3 +65,16 @@ def test_the_kernel_gives_the_same_bits_by_any_number_of_threads(monkeypatch):
         monkeypatch.setattr(custom_calls.THREADS, "value", threads)
         found.append([a.tobytes() for a in native.scale_gradients(*arrays)])
     assert found == [found[0]] * 4
+
+
+def test_factors_of_another_dtype_are_multiplied_in_the_wider_one():
+    S, K, alpha, g = draw((2, 5, 3, 3))
+    wide = T.vector(dtype="float64")
+    out = ops.scale(theano.shared(S), T.as_tensor_variable(K), wide, 100)
+    grad = theano.function([wide], [out, theano.grad((out * g).sum(), wide)])
+    exact = S.astype(float) * K
+    for found, expected in zip(
+        grad(alpha), (exact * alpha[:, None, None], (exact * g).sum((0, 2, 3))), strict=True
+    ):
+        assert found.dtype == np.float64
+        np.testing.assert_allclose(found, expected, rtol=1e-9)

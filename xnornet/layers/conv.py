@@ -149,19 +149,22 @@ class XNORConv2DLayer(lasagne.layers.Conv2DLayer):
     def get_output_for(self, input, deterministic=False, **kwargs):
         H, B = ops.binarize(input), ops.binarize(self.W)
         output = ops.convolve_signs(H, B, self.geometry, training=not deterministic)
-        alpha = ops.alpha(self.W, axes=(1, 2, 3)) if self.scale_weights else None
+        if self.scale_weights:
+            alpha = ops.alpha(self.W, axes=(1, 2, 3))
         if self.scale_inputs:
             kh, kw = self.filter_size
             A = ops.channel_mean(input, self.num_groups)
             K = ops.box_sum(A, (kh, kw), self.stride, self.pad_widths, self.dilation) / float(kh * kw)
-            if self.scale_weights and self.num_groups == 1:
-                output, alpha = ops.scale(output, K, alpha, math.prod(self.get_W_shape()[1:])), None
-            elif self.num_groups > 1:
-                output = output * T.repeat(K, self.num_filters // self.num_groups, axis=1)
-            else:
+            if self.num_groups > 1:
+                K = T.repeat(K, self.num_filters // self.num_groups, axis=1)
+        if self.scale_inputs and self.scale_weights and self.num_groups == 1:
+            fan_in = math.prod(self.get_W_shape()[1:])
+            output = ops.scale(output, K, alpha, fan_in, training=not deterministic)
+        else:
+            if self.scale_inputs:
                 output = output * K
-        if alpha is not None:
-            output = output * alpha.dimshuffle("x", 0, "x", "x")
+            if self.scale_weights:
+                output = output * alpha.dimshuffle("x", 0, "x", "x")
         if self.b is not None:
             pattern = ("x", 0, 1, 2) if self.untie_biases else ("x", 0, "x", "x")
             output = output + self.b.dimshuffle(pattern)

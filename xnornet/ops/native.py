@@ -27,6 +27,7 @@ __all__ = [
     "multiply",
     "prepare_convolution",
     "prepare_product",
+    "prepare_scaling",
     "prepare_updates",
     "row_gradient",
     "scale_gradients",
@@ -113,10 +114,11 @@ def takes_weights(W):
     return available() and large and count_shares() == 1 and works()
 
 
-def takes_scaling(S):
-    """Whether :func:`scale_gradients` takes sums of that shape and dtype. Several devices leave it to XLA."""
-    large = S.dtype == np.float32 and S.size > 0
-    return available() and large and count_shares() == 1 and works()
+def takes_scaling(S, K, alpha, g):
+    """Whether :func:`scale_gradients` takes arrays of these shapes. Several devices leave it to XLA."""
+    fit = (*K.shape, *alpha.shape) == S.shape == g.shape and S.size > 0
+    real = all(a.dtype == np.float32 for a in (S, K, alpha, g))
+    return available() and fit and real and count_shares() == 1 and works()
 
 
 def prepare_updates():
@@ -135,7 +137,12 @@ def prepare_convolution(gradients):
     backward = [_pair_filters, _image_gradient, _filter_gradient]
     if amx.available():
         backward = [_group_filters, _amx_image_gradient, _amx_filter_gradient]
-    _prepare(_pack_filters, _correlate, *([*backward, _scale_gradients] if gradients else []))
+    _prepare(_pack_filters, _correlate, *(backward if gradients else []))
+
+
+def prepare_scaling():
+    """Start to compile :func:`scale_gradients` in the background."""
+    _prepare(_scale_gradients)
 
 
 def _prepare(*calls):

@@ -85,26 +85,25 @@ class ScaleGradients(_Scaling):
         S, K, alpha, g = inputs
         out = S * K.dimshuffle(0, 1, 2, "x") * alpha
         first = theano.grad((out * g).sum(), inputs[:3], consider_constant=[g])
-        total = sum(
-            (a * c).sum()
-            for a, c in zip(first, cotangents, strict=True)
-            if not isinstance(c.type, DisconnectedType)
-        )
-        known = [c for c in cotangents if not isinstance(c.type, DisconnectedType)]
-        return theano.grad(total, inputs, consider_constant=known, disconnected_inputs="ignore")
+        known = [
+            (a, c) for a, c in zip(first, cotangents, strict=True) if not isinstance(c.type, DisconnectedType)
+        ]
+        total = sum((a * c).sum() for a, c in known)
+        constants = [c for _, c in known]
+        return theano.grad(total, inputs, consider_constant=constants, disconnected_inputs="ignore")
 
 
 @jax_version(ScaleGradients)
 def _jax_scale_gradients(op, **kwargs):
     def scale_gradients(S, K, alpha, g):
-        if not (op.is_short and native.takes_scaling(S)):
+        if not (op.is_short and native.takes_scaling(S, K, alpha, g)):
             return op.gradients(S, K, alpha, g)
         return native.scale_gradients(S.astype(jnp.int16), K, alpha, g)
 
     return scale_gradients
 
 
-def scale(S, K, alpha, fan_in):
+def scale(S, K, alpha, fan_in, training=False):
     """Multiply the sums of a convolution by both scaling factors.
 
     Parameters
@@ -114,10 +113,16 @@ def scale(S, K, alpha, fan_in):
     K : 4D expression, ``(batch, 1, rows, columns)``
     alpha : vector, ``(filters,)``
     fan_in : int
+    training : bool
+        Gradients will be needed: start to compile their kernel in the background.
 
     Returns
     -------
-    4D expression, ``(batch, filters, rows, columns)``
+    4D expression, ``(batch, filters, rows, columns)``, of the dtype that holds those of all three
     """
+    if training:
+        native.prepare_scaling()
+    dtype = theano.scalar.upcast(S.dtype, K.dtype, alpha.dtype)
+    S, K, alpha = (x.astype(dtype) for x in (S, K, alpha))
     out = Scale(fan_in <= native.MOST_SIGNS)(S.dimshuffle(0, 2, 3, 1), K.dimshuffle(0, 2, 3), alpha)
     return out.dimshuffle(0, 3, 1, 2)
