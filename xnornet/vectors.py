@@ -30,6 +30,7 @@ __all__ = [
     "pack_at_most",
     "pack_nonnegative",
     "pack_positive",
+    "pair_16",
     "pair_tile",
     "scale_64",
     "stream_64",
@@ -569,7 +570,7 @@ def pack_nonnegative(typing_context, n, first):
     """``n >= 0`` for 64 int16 from the flat ``first`` on, as bits of a word, the first number's lowest."""
 
     def generate(context, builder, signature, arguments):
-        numbers = _load_64(context, builder, signature.args[0], *arguments)
+        numbers = _load(context, builder, signature.args[0], *arguments)
         return builder.bitcast(builder.icmp_signed(">=", numbers, ir.Constant(numbers.type, [0] * 64)), INT64)
 
     return types.uint64(n, types.intp), generate
@@ -580,7 +581,7 @@ def pack_positive(typing_context, n, first):
     """``n > 0`` for 64 int8, as :func:`pack_nonnegative`."""
 
     def generate(context, builder, signature, arguments):
-        numbers = _load_64(context, builder, signature.args[0], *arguments, align=1)
+        numbers = _load(context, builder, signature.args[0], *arguments, align=1)
         return builder.bitcast(builder.icmp_signed(">", numbers, ir.Constant(numbers.type, [0] * 64)), INT64)
 
     return types.uint64(n, types.intp), generate
@@ -591,19 +592,35 @@ def pack_at_most(typing_context, n, first, limits, limits_first):
     """``n <= limits`` for 64 int32 of each, as the bits of a word, the first pair's lowest."""
 
     def generate(context, builder, signature, arguments):
-        numbers = _load_64(context, builder, signature.args[0], *arguments[:2])
-        bounds = _load_64(context, builder, signature.args[2], *arguments[2:])
+        numbers = _load(context, builder, signature.args[0], *arguments[:2])
+        bounds = _load(context, builder, signature.args[2], *arguments[2:])
         return builder.bitcast(builder.icmp_signed("<=", numbers, bounds), INT64)
 
     return types.uint64(n, types.intp, limits, types.intp), generate
 
 
-def _load_64(context, builder, kind, array, first, align=2):
-    """64 numbers of an array, from a flat place on."""
+def _load(context, builder, kind, array, first, count=64, align=2):
+    """Numbers of an array, from a flat place on."""
     data = context.make_array(kind)(context, builder, array).data
     element = ir.IntType(kind.dtype.bitwidth)
     pointer = at(builder, data, element, first)
-    return builder.load(pointer, typ=ir.VectorType(element, 64), align=align)
+    return builder.load(pointer, typ=ir.VectorType(element, count), align=align)
+
+
+@intrinsic
+def pair_16(typing_context, low, low_first, high, high_first, to, to_first):
+    """16 int8 of each, from flat places on, as the halves of 16 int32."""
+
+    def generate(context, builder, signature, arguments):
+        kinds, wide = signature.args, ir.VectorType(INT32, 16)
+        halves = (_load(context, builder, kinds[i], *arguments[i : i + 2], 16, 1) for i in (0, 2))
+        lows, highs = (builder.sext(half, wide) for half in halves)
+        lows = builder.and_(lows, _constant(wide, 0xFFFF))
+        pairs = builder.or_(lows, builder.shl(highs, _sixteen(highs)))
+        _store(context, builder, kinds[4], *arguments[4:], pairs)
+        return context.get_dummy_value()
+
+    return types.void(low, types.intp, high, types.intp, to, types.intp), generate
 
 
 @intrinsic
@@ -615,8 +632,8 @@ def copy_64(typing_context, n, first, to, to_first):
     """
 
     def generate(context, builder, signature, arguments):
-        numbers = _load_64(context, builder, signature.args[0], *arguments[:2])
-        _store_64(context, builder, signature.args[2], *arguments[2:], numbers)
+        numbers = _load(context, builder, signature.args[0], *arguments[:2])
+        _store(context, builder, signature.args[2], *arguments[2:], numbers)
         return context.get_dummy_value()
 
     return types.void(n, types.intp, to, types.intp), generate
@@ -631,9 +648,9 @@ def stream_64(typing_context, n, first, to, to_first):
     """
 
     def generate(context, builder, signature, arguments):
-        numbers = _load_64(context, builder, signature.args[0], *arguments[:2])
+        numbers = _load(context, builder, signature.args[0], *arguments[:2])
         once = builder.module.add_metadata([INT32(1)])
-        store = _store_64(context, builder, signature.args[2], *arguments[2:], numbers, align=ALIGNED)
+        store = _store(context, builder, signature.args[2], *arguments[2:], numbers, align=ALIGNED)
         store.set_metadata("nontemporal", once)
         return context.get_dummy_value()
 
@@ -666,10 +683,10 @@ def scale_64(typing_context, n, first, scale, b, place, shift, low, high):
 
     def generate(context, builder, signature, arguments):
         kinds = signature.args
-        a, offset = (_load_64(context, builder, kinds[i], arguments[i], arguments[4]) for i in (2, 3))
-        numbers = builder.sext(_load_64(context, builder, kinds[0], *arguments[:2]), a.type)
+        a, offset = (_load(context, builder, kinds[i], arguments[i], arguments[4]) for i in (2, 3))
+        numbers = builder.sext(_load(context, builder, kinds[0], *arguments[:2]), a.type)
         total = builder.add(builder.mul(numbers, a), offset)
-        _store_64(context, builder, kinds[0], *arguments[:2], _rounded(builder, total, *arguments[5:]))
+        _store(context, builder, kinds[0], *arguments[:2], _rounded(builder, total, *arguments[5:]))
         return context.get_dummy_value()
 
     integer = types.intp
@@ -698,10 +715,10 @@ def sum_64(typing_context, n, first, other, place, factors, shift, low, high):
         total = ir.Constant(kind, None)
         for i in (0, 1):
             factor = builder.load(at(builder, data, kind.element, INT64(i)), typ=kind.element)
-            numbers = _load_64(context, builder, kinds[2 * i], *arguments[2 * i : 2 * i + 2])
+            numbers = _load(context, builder, kinds[2 * i], *arguments[2 * i : 2 * i + 2])
             product = builder.mul(builder.sext(numbers, kind), splat(builder, factor, 64))
             total = builder.add(total, product)
-        _store_64(context, builder, kinds[0], *arguments[:2], _rounded(builder, total, *arguments[5:]))
+        _store(context, builder, kinds[0], *arguments[:2], _rounded(builder, total, *arguments[5:]))
         return context.get_dummy_value()
 
     integer = types.intp
@@ -726,10 +743,10 @@ def _rounded(builder, n, shift, low, high):
     return builder.select(builder.icmp_signed(">", n, high), high, n)
 
 
-def _store_64(context, builder, kind, array, first, numbers, align=2):
+def _store(context, builder, kind, array, first, numbers, align=2):
     data = context.make_array(kind)(context, builder, array).data
     element = ir.IntType(kind.dtype.bitwidth)
     pointer = at(builder, data, element, first)
     if numbers.type.element != element:
-        numbers = builder.trunc(numbers, ir.VectorType(element, 64))
+        numbers = builder.trunc(numbers, ir.VectorType(element, numbers.type.count))
     return builder.store(numbers, builder.bitcast(pointer, numbers.type.as_pointer()), align=align)

@@ -17,7 +17,17 @@ import numpy as np
 
 from xnornet.machine_code import part
 from xnornet.ops.custom_calls import argument, argument_shape, option, result, result_shape
-from xnornet.vectors import ALIGNED, BLOCK, PAIR_BLOCK, fence, pack_positive, pair_tile, stream_64, tile
+from xnornet.vectors import (
+    ALIGNED,
+    BLOCK,
+    PAIR_BLOCK,
+    fence,
+    pack_positive,
+    pair_16,
+    pair_tile,
+    stream_64,
+    tile,
+)
 
 __all__ = [
     "DEPTH",
@@ -222,8 +232,9 @@ def _correlate_row(padded, packed, y, size, channels, first_block, last_block, o
             first = block * block_words
             tile(flat, firsts, kh, kw * words, columns * words, packed, first, sums, 0, BLOCK)
             for r in range(min(ROWS, ow - x)):
-                for o in range(min(BLOCK, filters - block * BLOCK)):
-                    out[x + r, block * BLOCK + o] = fan_in - 2 * sums[r, o]
+                products = out[x + r, block * BLOCK : min((block + 1) * BLOCK, filters)]
+                for o in range(len(products)):
+                    products[o] = fan_in - 2 * sums[r, o]
 
 
 @part
@@ -489,9 +500,12 @@ def _pair_signs(H, part, window, signs):
                     low = H[n + k, y - top + r, x] if inside and 0 <= x < w else zeros
                     high = H[n + k, y - top + r, x + 1] if inside and 0 <= x + 1 < w else zeros
                     for lane in range(lanes):
-                        for c in range(min(LANES, channels - lane * LANES)):
-                            pair = _pair(low[lane * LANES + c], high[lane * LANES + c])
-                            signs[lane, parity, k, r, p, c] = pair
+                        c = lane * LANES
+                        if channels - c >= LANES:
+                            pair_16(low, c, high, c, signs[lane, parity, k, r, p], 0)
+                        else:
+                            for i in range(channels - c):
+                                signs[lane, parity, k, r, p, i] = _pair(low[c + i], high[c + i])
 
 
 @part
@@ -544,7 +558,8 @@ def _give_out(sums, first, width, flip, matrix, out, across):
             for o in range(width):
                 across[c, first + o] = sums[0, c, o]
         return
-    for o in range(width):
-        for c in range(channels):
+    # Channels outside, whose sums fit into the fastest cache.
+    for c in range(channels):
+        for o in range(width):
             for t in range(taps):
                 out[first + o, c, t] = sums[taps - 1 - t if flip else t, c, o]

@@ -327,8 +327,10 @@ def adam(p, m, v, g, numbers):
 
 def mean_magnitude(W, axis):
     """Mean of the magnitudes of a float32 matrix over an axis."""
-    out = _shape((W.shape[1 - axis],), np.float32)
-    return _mean_magnitude(out, W, options=(axis == 0,))
+    if axis == 1:
+        return _mean_magnitude(_shape((len(W),), np.float32), W, options=(False,))
+    out = _shape((-(-len(W) // weight_kernels.ROWS), W.shape[1]), np.float32)
+    return _mean_magnitude(out, W, options=(True,)).sum(0) / np.float32(len(W))
 
 
 ONE_TAP, UNPADDED = (1, 1, 1, 1), ((0, 0), (0, 0))

@@ -56,11 +56,15 @@ def _sum(numbers, sums):
     """Sum of whole lanes, by halves."""
     sums[:] = numbers[:LANES]
     for begin in range(LANES, len(numbers), LANES):
-        for i in range(LANES):
-            sums[i] += numbers[begin + i]
+        _add(sums, numbers[begin : begin + LANES])
     width = LANES // 2
     while width:
-        for i in range(width):
-            sums[i] += sums[width + i]
+        _add(sums, sums[width : 2 * width])
         width //= 2
     return sums[0]
+
+
+@part
+def _add(sums, numbers):
+    for i in range(len(numbers)):
+        sums[i] += numbers[i]

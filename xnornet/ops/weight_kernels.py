@@ -8,7 +8,7 @@ import numpy as np
 
 from xnornet.machine_code import part
 from xnornet.ops.custom_calls import argument, argument_shape, option, result
-from xnornet.ops.kernels import share
+from xnornet.ops.kernels import count_blocks, share
 from xnornet.vectors import ALIGNED, fence, stream_64
 
 __all__ = ["adam", "mean_magnitude"]
@@ -19,11 +19,8 @@ LANES = 64
 # Numbers of each array that are computed before they are stored: they lie in the fastest cache meanwhile.
 CHUNK = 256
 
-# Columns that are added up at a time: as many as lie in the fastest cache, since rows are far apart.
-WIDE = 2048
-
-# Rows whose magnitudes are added up before their sum is added to those of others, which keeps sums exact to
-# few units of the last place.
+# Rows of a matrix whose magnitudes are added up by themselves, which keeps sums exact to few units of the
+# last place.
 ROWS = 64
 
 
@@ -48,14 +45,17 @@ def adam(thread, threads, frame):
     weights = np.empty(CHUNK, np.float32)
     first_moment, second_moment = np.empty(CHUNK, np.float32), np.empty(CHUNK, np.float32)
     addresses = new_p.ctypes.data | new_m.ctypes.data | new_v.ctypes.data
-    first, last = share((size + CHUNK - 1) // CHUNK, thread, threads)
+    first, last = share(count_blocks(size, CHUNK), thread, threads)
     for begin in range(first * CHUNK, last * CHUNK, CHUNK):
         count = min(CHUNK, size - begin)
+        # Numba takes care of places that may be negative, so LLVM gathers a vector's numbers one by one
+        # unless their places are those of a range from 0.
+        p_part, m_part = p[begin : begin + count], m[begin : begin + count]
+        v_part, g_part = v[begin : begin + count], g[begin : begin + count]
         for i in range(count):
-            k = begin + i
-            mean = beta1 * m[k] + rest1 * g[k]
-            square = beta2 * v[k] + rest2 * (g[k] * g[k])
-            weight = p[k] - rate * mean / (np.sqrt(square) + epsilon) - decay * p[k]
+            mean = beta1 * m_part[i] + rest1 * g_part[i]
+            square = beta2 * v_part[i] + rest2 * (g_part[i] * g_part[i])
+            weight = p_part[i] - rate * mean / (np.sqrt(square) + epsilon) - decay * p_part[i]
             weight = bound if weight > bound else weight
             weights[i] = -bound if weight < -bound else weight
             first_moment[i], second_moment[i] = mean, square
@@ -65,45 +65,41 @@ def adam(thread, threads, frame):
                 stream_64(first_moment, i, new_m, begin + i)
                 stream_64(second_moment, i, new_v, begin + i)
         else:
-            for i in range(count):
-                k = begin + i
-                new_p[k], new_m[k], new_v[k] = weights[i], first_moment[i], second_moment[i]
+            new_p[begin : begin + count] = weights[:count]
+            new_m[begin : begin + count] = first_moment[:count]
+            new_v[begin : begin + count] = second_moment[:count]
     fence()
 
 
 def mean_magnitude(thread, threads, frame):
-    """Mean of magnitudes of each output's weights.
+    """Mean of magnitudes of each output's weights; of a matrix, sums of ``ROWS`` rows at a time.
 
-    Argument: weights ``(fan-in, outputs)`` float32, or ``(outputs, fan-in)`` if not of a matrix. Result:
-    ``(outputs,)`` float32. Option: whether it is a matrix. Every sum is made in the same order by all
-    processors and numbers of threads.
+    Argument: weights ``(outputs, fan-in)`` float32, or ``(fan-in, outputs)`` of a matrix. Result:
+    ``(outputs,)`` float32, or ``(blocks of rows, outputs)``. Option: whether it is a matrix. Every sum is
+    made in the same order by all processors and numbers of threads.
     """
     d = argument_shape(frame, 0)
     W = argument(frame, 0, (d[0], d[1]), np.float32)
     if option(frame, 0):
-        _means_of_columns(W, thread, threads, result(frame, 0, (d[1],), np.float32))
+        _sums_of_columns(W, thread, threads, result(frame, 0, (count_blocks(d[0], ROWS), d[1]), np.float32))
     else:
         _means_of_rows(W, thread, threads, result(frame, 0, (d[0],), np.float32))
 
 
 @part
-def _means_of_columns(W, thread, threads, out):
+def _sums_of_columns(W, thread, threads, out):
     rows, columns = W.shape
-    sums, part_sums = np.empty(WIDE, np.float32), np.empty(WIDE, np.float32)
-    first, last = share((columns + LANES - 1) // LANES, thread, threads)
-    last = min(last * LANES, columns)
-    for begin in range(first * LANES, last, WIDE):
-        count = min(WIDE, last - begin)
+    first, last = share(len(out), thread, threads)
+    for block in range(first, last):
+        sums = out[block]
         sums[:] = 0
-        for row in range(0, rows, ROWS):
-            part_sums[:] = 0
-            for r in range(row, min(row + ROWS, rows)):
-                for i in range(count):
-                    part_sums[i] += abs(W[r, begin + i])
-            for i in range(count):
-                sums[i] += part_sums[i]
-        for i in range(count):
-            out[begin + i] = sums[i] / np.float32(rows)
+        begin, end = block * ROWS, min(block * ROWS + ROWS, rows)
+        for r in range(begin, end - 3, 4):
+            for i in range(columns):
+                sums[i] += (abs(W[r, i]) + abs(W[r + 1, i])) + (abs(W[r + 2, i]) + abs(W[r + 3, i]))
+        for r in range(end - (end - begin) % 4, end):
+            for i in range(columns):
+                sums[i] += abs(W[r, i])
 
 
 @part
@@ -117,8 +113,9 @@ def _means_of_rows(W, thread, threads, out):
         for begin in range(0, whole, LANES):
             for i in range(LANES):
                 sums[i] += abs(W[r, begin + i])
-        for i in range(columns - whole):
-            sums[i] += abs(W[r, whole + i])
+        rest = W[r, whole:]
+        for i in range(len(rest)):
+            sums[i] += abs(rest[i])
         width = LANES // 2
         while width > 0:
             for i in range(width):
