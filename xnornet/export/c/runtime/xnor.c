@@ -427,6 +427,11 @@ INLINE int32_t pair(const int16_t *x)
 }
 #endif
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#define EIGHT(x) _mm_loadu_si128((const __m128i *)(x))
+#endif
+
 /* Products of a window and four filters, so that what it meets is loaded once for all of them. */
 NOINLINE void dot_4(const int16_t *x, const int16_t *const *filters, int32_t length, int32_t *products)
 {
@@ -440,6 +445,21 @@ NOINLINE void dot_4(const int16_t *x, const int16_t *const *filters, int32_t len
         c = __smlad(n, pair(w2), c);
         d = __smlad(n, pair(w3), d);
     }
+#elif defined(__SSE2__)
+    __m128i sums[4], ab, cd, n;
+    memset(sums, 0, sizeof sums);
+    for (; length >= 8; length -= 8, x += 8, w0 += 8, w1 += 8, w2 += 8, w3 += 8) {
+        n = EIGHT(x);
+        sums[0] = _mm_add_epi32(sums[0], _mm_madd_epi16(n, EIGHT(w0)));
+        sums[1] = _mm_add_epi32(sums[1], _mm_madd_epi16(n, EIGHT(w1)));
+        sums[2] = _mm_add_epi32(sums[2], _mm_madd_epi16(n, EIGHT(w2)));
+        sums[3] = _mm_add_epi32(sums[3], _mm_madd_epi16(n, EIGHT(w3)));
+    }
+    ab = _mm_add_epi32(_mm_unpacklo_epi32(sums[0], sums[1]), _mm_unpackhi_epi32(sums[0], sums[1]));
+    cd = _mm_add_epi32(_mm_unpacklo_epi32(sums[2], sums[3]), _mm_unpackhi_epi32(sums[2], sums[3]));
+    n = _mm_add_epi32(_mm_unpacklo_epi64(ab, cd), _mm_unpackhi_epi64(ab, cd));
+    _mm_storeu_si128((__m128i *)products, n);
+    a = products[0], b = products[1], c = products[2], d = products[3];
 #elif defined(__riscv)
     /* Where no load moves its pointer on, that is shared by some. */
 #pragma GCC unroll 4
@@ -573,6 +593,17 @@ static void multiply(const struct xnor_filter *f, const struct meeting *m, int32
     }
 }
 
+/* Make `bit` the i-th of `bits`, for all i: with vectors by shifting each to its place, else from the last one on. */
+#if defined(__AVX2__) || defined(__aarch64__)
+#define SET_EACH(bit) \
+    for (i = 0; i < count; i++) \
+    bits |= (uint32_t)(bit) << i
+#else
+#define SET_EACH(bit) \
+    for (i = count - 1; i >= 0; i--) \
+    bits = bits << 1 | (bit)
+#endif
+
 /* Signs of products: p >= t. */
 static uint32_t compare(const struct xnor_filter *f, int32_t first, int32_t count, const union products *p)
 {
@@ -581,15 +612,12 @@ static uint32_t compare(const struct xnor_filter *f, int32_t first, int32_t coun
     if (f->t16) {
         const int16_t *t = f->t16 + first;
         /* The difference of numbers of 24 bits has a sign. */
-        for (i = count - 1; i >= 0; i--)
-            bits = bits << 1 | (uint32_t)(t[i] - 1 - p->narrow[i]) >> 31;
+        SET_EACH((uint32_t)(t[i] - 1 - p->narrow[i]) >> 31);
     } else if (f->t32) {
         const int32_t *t = f->t32 + first;
-        for (i = count - 1; i >= 0; i--)
-            bits = bits << 1 | (p->narrow[i] >= t[i]);
+        SET_EACH(p->narrow[i] >= t[i]);
     } else {
-        for (i = count - 1; i >= 0; i--)
-            bits = bits << 1 | (p->wide[i] >= f->t64[first + i]);
+        SET_EACH(p->wide[i] >= f->t64[first + i]);
     }
     return bits;
 }
