@@ -40,6 +40,7 @@ __all__ = [
     "pair_filters",
     "row_gradient",
     "share",
+    "sum_by_halves",
 ]
 
 # Signs of a word.
@@ -80,6 +81,18 @@ def images_or_blocks(images, blocks, thread, threads):
 @part
 def count_blocks(count, length):
     return (count + length - 1) // length
+
+
+@part
+def sum_by_halves(numbers):
+    """Sum of a power of two of numbers, which are overwritten."""
+    width = len(numbers) // 2
+    while width:
+        lower, upper = numbers[:width], numbers[width : 2 * width]
+        for i in range(width):
+            lower[i] += upper[i]
+        width //= 2
+    return numbers[0]
 
 
 @part

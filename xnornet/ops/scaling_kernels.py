@@ -7,7 +7,7 @@ import numpy as np
 
 from xnornet.machine_code import part
 from xnornet.ops.custom_calls import argument, argument_shape, result
-from xnornet.ops.kernels import count_blocks, share
+from xnornet.ops.kernels import count_blocks, share, sum_by_halves
 
 __all__ = ["scale_gradients"]
 
@@ -53,18 +53,10 @@ def _scale_pixel(S, k, alpha, g, to_S, to_alpha, products):
 
 @part
 def _sum(numbers, sums):
-    """Sum of whole lanes, by halves."""
+    """Sum of whole lanes."""
     sums[:] = numbers[:LANES]
     for begin in range(LANES, len(numbers), LANES):
-        _add(sums, numbers[begin : begin + LANES])
-    width = LANES // 2
-    while width:
-        _add(sums, sums[width : 2 * width])
-        width //= 2
-    return sums[0]
-
-
-@part
-def _add(sums, numbers):
-    for i in range(len(numbers)):
-        sums[i] += numbers[i]
+        lanes = numbers[begin : begin + LANES]
+        for i in range(LANES):
+            sums[i] += lanes[i]
+    return sum_by_halves(sums)

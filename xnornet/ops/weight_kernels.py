@@ -8,7 +8,7 @@ import numpy as np
 
 from xnornet.machine_code import part
 from xnornet.ops.custom_calls import argument, argument_shape, option, result
-from xnornet.ops.kernels import count_blocks, share
+from xnornet.ops.kernels import count_blocks, share, sum_by_halves
 from xnornet.vectors import ALIGNED, fence, stream_64
 
 __all__ = ["adam", "mean_magnitude"]
@@ -116,9 +116,4 @@ def _means_of_rows(W, thread, threads, out):
         rest = W[r, whole:]
         for i in range(len(rest)):
             sums[i] += abs(rest[i])
-        width = LANES // 2
-        while width > 0:
-            for i in range(width):
-                sums[i] += sums[width + i]
-            width //= 2
-        out[r] = sums[0] / np.float32(columns)
+        out[r] = sum_by_halves(sums) / np.float32(columns)
