@@ -6,6 +6,8 @@ import os
 import shutil
 from pathlib import Path
 
+import extent
+import jax
 import lasagne
 import numpy as np
 import pytest
@@ -282,6 +284,15 @@ def test_a_network_that_does_not_fit_the_images_is_refused(digits, tmp_path):
         train("mnist_convnet", small, tmp_path / "m.npz", Recipe(1, 50, 0.01, 0.001), {"num_units": 8})
 
 
+@pytest.fixture
+def _optimizations():
+    """XLA's usual ones, also in a quick run: without them it rounds a loop's steps unlike single ones."""
+    jax.config.update("jax_disable_most_optimizations", False)
+    yield
+    jax.config.update("jax_disable_most_optimizations", not extent.everything)
+
+
+@pytest.mark.usefixtures("_optimizations")
 def test_steps_that_are_done_together_give_the_same_weights(digits, tmp_path, monkeypatch):
     recipe = Recipe(2, 50, 0.01, 0.001, augment=True)
 
