@@ -189,6 +189,44 @@ def test_a_copy_with_other_bytes_loads_and_is_reported(published, tmp_path):
     assert "these are not the published files" in str(report).split("\n")[-1]
 
 
+@pytest.fixture
+def shuffled(published, tmp_path, monkeypatch):
+    """A folder of CIFAR-10 whose digests are known, and whose images were put into another order since."""
+    folder = data.download("cifar10", tmp_path, str) / "cifar-10-batches-py"
+    dataset = data.check("cifar10", tmp_path).dataset
+    digests = cifar10.digest(dataset.train, dataset.valid), cifar10.digest(dataset.test)
+    monkeypatch.setattr(cifar10, "DIGESTS", digests)
+    rows = {name: pickle.loads((folder / name).read_bytes()) for name in cifar10.TRAIN_BATCHES}
+    pixels = np.concatenate([of["data"] for of in rows.values()])
+    labels = np.concatenate([of["labels"] for of in rows.values()])
+    order = np.random.default_rng(1).permutation(len(labels))
+    for name, chosen in zip(rows, np.split(order, len(rows)), strict=True):
+        batch = {"data": pixels[chosen], "labels": labels[chosen].tolist()}
+        (folder / name).write_bytes(pickle.dumps(batch, 2))
+    return folder
+
+
+def test_published_images_are_recognised_in_another_order(shuffled, tmp_path):
+    report = data.check("cifar10", tmp_path)
+    assert report and report.same_images and not report.published
+    assert "differs from the published file" in str(report)
+    assert str(report).split("\n")[-1].startswith("these are the published images and labels, in other files")
+
+
+@pytest.mark.parametrize("what", ["data", "labels"])
+@pytest.mark.parametrize("name", ["data_batch_3", "test_batch"])
+def test_one_other_pixel_or_label_is_noticed(shuffled, tmp_path, name, what):
+    batch = pickle.loads((shuffled / name).read_bytes())
+    if what == "data":
+        batch["data"][5, 7] ^= 1
+    else:
+        batch["labels"][5] = (batch["labels"][5] + 1) % 10
+    (shuffled / name).write_bytes(pickle.dumps(batch, 2))
+    report = data.check("cifar10", tmp_path)
+    assert not report and report.dataset is not None
+    assert "these are not the published files" in str(report).split("\n")[-1]
+
+
 def test_packing_again_does_not_make_another_file(published, tmp_path):
     folder = data.download("mnist", tmp_path, str)
     name = MNIST_NAMES[0]

@@ -4,12 +4,14 @@ Reading a pickle without running code from it is left to `xnornet.data.pickles`.
 """
 
 import gzip
+import hashlib
 import math
 import shutil
 import tarfile
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +23,16 @@ from xnornet.disk import md5_of, replacing
 from xnornet.errors import DataError
 from xnornet.hints import StrPath
 
-__all__ = ["CLASS_NAMES", "HOME", "load", "load_folder", "provide", "published", "read_batch"]
+__all__ = [
+    "CLASS_NAMES",
+    "HOME",
+    "has_published_images",
+    "load",
+    "load_folder",
+    "provide",
+    "published",
+    "read_batch",
+]
 
 HOME = "cifar10"
 ARCHIVE = "cifar-10-python.tar.gz"
@@ -41,6 +52,11 @@ CHECKSUMS = {
     "test_batch": "40351d587109b95175f43aff81a1287e",
     "batches.meta": "5ff9c542aee3614f3951f8cda6e48888",
 }
+# Of training and test images with their labels, whatever their order; see `digest`.
+DIGESTS = (
+    "55a61f79a40ece2ceda9fb5f9f7078f6ea2fc4952489cef56682bcf92cfcc260",
+    "325704b01eb92e1e2a6215ae6a916bb7db7de054af0c496be1c7be2e0fcfbf5f",
+)
 TRAIN_BATCHES = tuple(f"data_batch_{i}" for i in range(1, 6))
 TEST_BATCH = "test_batch"
 BATCH_SIZE = 10000
@@ -208,6 +224,27 @@ def provide(folder: Path, download: bool = True, names: Iterable[str] = tuple(CH
 def published(folder: Path) -> dict[Path, str]:
     """Return MD5 of each file as published, by the path where the file is or would be."""
     return {folder / FOLDER / name: md5 for name, md5 in CHECKSUMS.items()}
+
+
+def has_published_images(dataset: Dataset) -> bool:
+    """Whether its training and test sets have the published images and labels, in whatever order.
+
+    Which training images are for validation depends on the order.
+    """
+    return (digest(dataset.train, dataset.valid), digest(dataset.test)) == DIGESTS
+
+
+def digest(*splits: Split) -> str:
+    """SHA-256 of the images of some splits that does not depend on their order.
+
+    Each image is hashed as its label in one byte and its bytes; the hashes are sorted and hashed again.
+    """
+    hashes = [
+        hashlib.sha256(bytes([label]) + image.tobytes()).digest()
+        for split in splits
+        for label, image in zip(split.labels, cast(Pixels, split.images).bytes, strict=True)
+    ]
+    return hashlib.sha256(b"".join(sorted(hashes))).hexdigest()
 
 
 def _extract(archive, folder, names):
