@@ -21,7 +21,10 @@ _DEFAULTS = {
     "mode": "JAX",
     "optimizer": "fast_run",
     "compiled_versions": 64,
+    "length_buckets": 0,
 }
+# Of the settings that are numbers.
+_SMALLEST = {"compiled_versions": 1, "length_buckets": 0}
 # Settings that programs read and that cannot be changed: graphs have no test values here.
 _FIXED = {"compute_test_value": "off", "compute_test_value_opt": "off"}
 # Settings of PyTensor's that are checked here.
@@ -69,6 +72,9 @@ class Config:
     exception_verbosity : {'low', 'medium', 'high'}
     compiled_versions : int
         For how many sets of input shapes a function keeps its programs.
+    length_buckets : int
+        Functions with loops share a program among calls whose sequences have up to this many lengths, where
+        that changes no more than the order of sums: sequences are padded to a multiple of it. 0: they do not.
 
     Raises
     ------
@@ -162,9 +168,11 @@ class _Section:
 
 def _checked(name, value):
     value, choices = str(value), CHOICES.get(name)
-    if name == "compiled_versions":
-        if not re.fullmatch("0*[1-9][0-9]*", value):
-            raise ValueError(f"theano.config.{name} is {value!r}; it takes a whole number from 1 on")
+    if name in _SMALLEST:
+        if not re.fullmatch("[0-9]+", value) or int(value) < _SMALLEST[name]:
+            raise ValueError(
+                f"theano.config.{name} is {value!r}; it takes a whole number from {_SMALLEST[name]} on"
+            )
         return int(value)
     if name == "device" and not re.fullmatch("cpu|(cuda|gpu)[0-9]*", value):
         raise ValueError(f"theano.config.device is {value!r}; it takes cpu, cuda or gpu, as in cuda or cuda0")

@@ -134,6 +134,8 @@ BAD = [
     "optimizer=fastest",
     "exception_verbosity=shouting",
     "compiled_versions=0",
+    "length_buckets=-1",
+    "length_buckets=some",
 ]
 
 
@@ -185,6 +187,7 @@ def test_a_bad_assignment_changes_nothing():
         ("optimizer", "o1"),
         ("exception_verbosity", "high"),
         ("compiled_versions", 3),
+        ("length_buckets", 16),
         ("allow_gc", False),
     ],
 )

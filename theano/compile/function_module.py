@@ -31,8 +31,10 @@ from pytensor.link.basic import Container
 from pytensor.scan.op import Scan
 from pytensor.tensor.type import DenseTensorType, TensorType
 
+from theano.compile.buckets import Buckets
 from theano.compile.channels_last import with_channels_last
 from theano.compile.indexing import Lengths, must_check_indices, raise_index_error, with_checked_indices
+from theano.compile.padding import NotPadded
 from theano.compile.rebuilding import with_counted_lengths, with_static_shapes
 from theano.compile.sharding import Placement, place
 from theano.compile.sharedvalue import (
@@ -204,6 +206,9 @@ class Version:
         Whether it is for the stacked inputs of many calls; ``shapes`` are those of one call.
     calls : int
         How often it has run.
+    cut : callable, optional
+        Where calls of many lengths share the program, ``cut(n, outputs)`` gives its outputs for the length
+        ``n``, which it takes before the values of its inputs.
     """
 
     shapes: dict[Variable, tuple[int, ...]]
@@ -213,6 +218,7 @@ class Version:
     program: Callable
     each: bool = False
     calls: int = 0
+    cut: Callable | None = None
 
     def __str__(self):
         described = {**self.shapes, **self.numbers}
@@ -254,6 +260,7 @@ class Function:
         self._fixed = [s for s in self._shared if s not in updated]
         self._placement = self._find_placement(shardings or {})
         self._filters = [(i.variable.type.filter, i.strict, i.allow_downcast, i.name) for i in inputs]
+        self._buckets = Buckets(self)
         self.compilations = self.evictions = 0
         self._versions = OrderedDict()
         self._fallback = None
@@ -467,7 +474,13 @@ class Function:
             key = key, each
             if self._placement is not None:
                 values = self._placement.values([i.variable for i in self.inputs], values, each)
-            version = self._versions.get(key)
+            version, own, bucket = self._versions.get(key), values, None
+            if version is None and config.length_buckets and self._may_share_lengths(each):
+                bucket = self._buckets.find(values, fixed + state)
+                if bucket is not None:
+                    values = bucket.pad(values)
+                    key = bucket, tuple([v.shape for v in values + fixed]) + shapes
+                    version = self._versions.get(key)
             # The spare memory belongs to this call until it is over.
             (spare_shapes, large, spare), self._spare = self._spare, (None, None, None)
             if spare_shapes != shapes:
@@ -475,7 +488,10 @@ class Function:
                 spare = [_empty_like(state[i]) for i in large]
             if version is None:
                 try:
-                    version, results = self._compile(values, fixed, state, spare, lengths, each)
+                    version, results = self._compile(values, fixed, state, spare, lengths, each, bucket)
+                except NotPadded as error:
+                    self._buckets.refuse(error)
+                    return self._run(own, each)
                 except Exception as error:
                     if not _is_for_jax(error):
                         raise
@@ -492,7 +508,16 @@ class Function:
         self._spare = shapes, large, [state[i] for i in large]
         if index_error is not None:
             raise_index_error(index_error, self)
-        return [np.array(o) for o in outputs]
+        outputs = [np.array(o) for o in outputs]
+        return outputs if version.cut is None else version.cut(values[0], outputs)
+
+    def _may_share_lengths(self, each):
+        """Whether calls with sequences of many lengths may share a program."""
+        return self._has_loops and not each and not self._lengths and self._placement is None
+
+    @cached_property
+    def _has_loops(self):
+        return any(v.owner and isinstance(v.owner.op, Scan) for v in ancestors(self._expressions))
 
     def _sharding(self, shared):
         """Where the value of a shared variable lies, or None where one device has it."""
@@ -544,18 +569,26 @@ class Function:
             return outputs
         return outputs[0] if self._keys == "single" else dict(zip(self._keys, outputs, strict=True))
 
-    def _compile(self, values, fixed, state, spare, lengths, each):
+    def _compile(self, values, fixed, state, spare, lengths, each, bucket):
         """A new version for arguments of these shapes, and its results for them."""
         variables = [i.variable for i in self.inputs] + self._fixed + self._updated
-        shapes = [v.shape[1:] if each else v.shape for v in values] + [v.shape for v in fixed + state]
+        given = values if bucket is None else values[1:]
+        shapes = [v.shape[1:] if each else v.shape for v in given] + [v.shape for v in fixed + state]
         shapes = dict(zip(variables, shapes, strict=True))
-        numbers = self._lengths.describe(lengths) if lengths else {}
+        numbers, cut = self._lengths.describe(lengths) if lengths else {}, None
         with _without_collection():
             program = self._specialise(shapes, lengths, each)
-        version = Version(shapes, numbers, self._fixed, self._updated, program, each)
+            if bucket is not None:
+                numbers = {"lengths up to": bucket.length}
+                program, cut = self._buckets.program(bucket, program, given, fixed, state)
+            elif config.length_buckets and self._may_share_lengths(each):
+                self._buckets.add(program, given, fixed, state)
+            program = self._jit(program, shapes)
+        version = Version(shapes, numbers, self._fixed, self._updated, program, each, cut=cut)
         return version, _first_call(program, values, fixed, state, spare)
 
     def _specialise(self, shapes, lengths, each):
+        """A Python function of arguments of these shapes that JAX can trace."""
         arguments = {v: TensorType(v.type.dtype, shape=s)(name=v.name) for v, s in shapes.items()}
         # Inferring shapes, PyTensor divides by the length of an empty batch.
         with np.errstate(divide="ignore"):
@@ -572,9 +605,9 @@ class Function:
 
         if each:
             program = _for_each(program)
-        if may_miss:
-            program = with_checked_indices(program)
+        return with_checked_indices(program) if may_miss else program
 
+    def _jit(self, program, shapes):
         placement, out = self._placement, None
         if placement is not None:
             whole = placement.replicated
@@ -592,8 +625,9 @@ class Function:
         if self.compilations == MANY_VERSIONS:
             warnings.warn(
                 f"{self} has been compiled for {MANY_VERSIONS} sets of shapes, and each new one takes as "
-                "long as the first; if there are many more, pad its inputs to multiples of a length, with a "
-                "mask, or compile it with mode='FAST_RUN', once for all shapes",
+                "long as the first; if sequences have many more lengths, set theano.config.length_buckets to "
+                "16, say, or pad its inputs to multiples of a length, with a mask; or compile it with "
+                "mode='FAST_RUN', once for all shapes",
                 stacklevel=5,
             )
         while len(self._versions) > config.compiled_versions:
