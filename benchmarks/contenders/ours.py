@@ -72,7 +72,7 @@ def load(work, path, threads, images):
     if len(work.layers) > 1:
         return load_whole(work, path, threads, images)
     engine = load_engine(path, threads, batch_size=len(images))
-    (convolution,) = (run for name, run in engine.calls(images) if name == "xnor")
+    (convolution,) = (run for name, run in engine.calls(images) if name in ("xnor", "xnor_wide"))
     return convolution
 
 

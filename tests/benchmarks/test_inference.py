@@ -2,7 +2,9 @@
 
 import json
 import runpy
+import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 
 import lasagne
@@ -168,6 +170,24 @@ def test_the_program_continues_without_those_that_fail_or_are_absent(run):
         f"ort_int8: failed at conv512_8x8, batch {n}, threads 2: no such instruction" for n in (1, 2)
     ]
     assert printed.err.splitlines() == [*result["skipped"].values(), *result["failures"]]
+
+
+def test_our_own_engine_is_measured():
+    """With ``K`` and without, on a network and on a convolution."""
+    command = [
+        sys.executable,
+        str(BENCHMARKS / "inference.py"),
+        "--only",
+        "ours,ours_unscaled,ours_from_floats",
+    ]
+    command += "--work cifar10_convnet,conv512_8x8 --batch 1 --threads 1 --rounds 1 --json".split()
+    command += ["--seconds-per-cell", "0.001"]
+    result = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    assert result["failures"] == [] and not result["skipped"]
+    assert {(c["work"], c["contender"]) for c in result["cells"]} == {
+        *product(("cifar10_convnet", "conv512_8x8"), ("ours", "ours_unscaled")),
+        ("conv512_8x8", "ours_from_floats"),
+    }
 
 
 def test_nothing_measured_is_an_error_and_not_an_empty_table(run):
