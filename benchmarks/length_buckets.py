@@ -81,7 +81,7 @@ def train(clone, steps, way):
         update(0.0001)
         if step + 1 in steps:
             seconds.append(time.process_time() - begun)
-    return {"seconds": seconds, "programs": getattr(gradient, "compilations", 1), "cost": float(last)}
+    return {"seconds": seconds, "programs": gradient.compilations or 1, "cost": float(last)}
 
 
 if __name__ == "__main__":
