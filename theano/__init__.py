@@ -100,7 +100,7 @@ def _warn_of_a_second_theano():
             continue
         warnings.warn(
             f"{name} {version} is installed beside xnornet, and both write the folder theano: run "
-            f"`pip uninstall {name}`, then `pip install --force-reinstall --no-deps xnornet`",
+            f"`pip uninstall {name}`, then `pip install --force-reinstall --no-deps .` in a clone of xnornet",
             stacklevel=3,
         )
 

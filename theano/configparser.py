@@ -28,7 +28,7 @@ _SMALLEST = {"compiled_versions": 1, "length_buckets": 0}
 # Settings that programs read and that cannot be changed: graphs have no test values here.
 _FIXED = {"compute_test_value": "off", "compute_test_value_opt": "off"}
 # Settings of PyTensor's that are checked here.
-_PYTENSORS = ("floatX", "exception_verbosity")
+_PYTENSORS = ("floatX", "exception_verbosity", "on_unused_input")
 CHOICES = {
     "floatX": ("float16", "float32", "float64"),
     "mode": (
@@ -44,6 +44,7 @@ CHOICES = {
     ),
     "optimizer": ("fast_run", "fast_compile", "merge", "o1", "o2", "o3", "o4", "unsafe", "None"),
     "exception_verbosity": ("low", "medium", "high"),
+    "on_unused_input": ("raise", "warn", "ignore"),
 }
 # Theano's settings with a dot in their name; PyTensor writes the dot as two underscores.
 _SECTIONS = (
@@ -70,6 +71,8 @@ class Config:
     optimizer : str
         How much graphs are rewritten before they are compiled.
     exception_verbosity : {'low', 'medium', 'high'}
+    on_unused_input : {'raise', 'warn', 'ignore'}
+        What `theano.function` does about an input that no output depends on, unless its argument says it.
     compiled_versions : int
         For how many sets of input shapes a function keeps its programs.
     length_buckets : int

@@ -1,4 +1,4 @@
-"""Names and numbers that every room may use; this module imports nothing.
+"""Names and numbers that every package may use; this module imports nothing.
 
 The commands offer them without loading what they stand for.
 """

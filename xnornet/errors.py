@@ -1,4 +1,4 @@
-"""Exceptions that every room may raise; this module imports nothing.
+"""Exceptions that every package may raise; this module imports nothing.
 
 Each says in one line what is wrong and what to do.
 """

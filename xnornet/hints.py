@@ -1,4 +1,4 @@
-"""Names for type hints that several rooms use. Importing it imports nothing else of the project."""
+"""Names for type hints that several packages use. Importing it imports nothing else of the project."""
 
 import os
 from typing import Any, TypeAlias

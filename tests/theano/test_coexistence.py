@@ -32,7 +32,7 @@ def test_a_second_theano_is_reported_once_with_the_remedy(name, version, tmp_pat
     (line,) = warnings_of_import(tmp_path)
     assert line.startswith("<string>:1: UserWarning: ")
     assert f"{name} {version} is installed beside xnornet" in line
-    assert f"`pip uninstall {name}`" in line and "`pip install --force-reinstall --no-deps xnornet`" in line
+    assert f"`pip uninstall {name}`" in line and "`pip install --force-reinstall --no-deps .`" in line
 
 
 def test_other_descendants_of_theano_are_welcome(tmp_path):

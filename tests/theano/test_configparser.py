@@ -186,6 +186,7 @@ def test_a_bad_assignment_changes_nothing():
         ("optimizer", "fast_compile"),
         ("optimizer", "o1"),
         ("exception_verbosity", "high"),
+        ("on_unused_input", "warn"),
         ("compiled_versions", 3),
         ("length_buckets", 16),
         ("allow_gc", False),

@@ -139,7 +139,8 @@ def function(
     allow_input_downcast : bool, optional
         Convert inputs to the declared dtype even where precision is lost.
     on_unused_input : {'raise', 'warn', 'ignore'}, optional
-        What to do about an input that no output depends on; ``'raise'`` by default.
+        What to do about an input that no output depends on; by default as ``config.on_unused_input`` says,
+        which is ``'raise'`` unless changed.
     shardings : dict, optional
         Inputs and shared variables, and the ``jax.sharding.NamedSharding`` of each, all of one mesh: the
         function then runs on all devices of the mesh. Arrays that are not listed, or that the devices cannot
@@ -176,7 +177,7 @@ def function(
     expressions = outputs + list(updates.values())
     if givens:
         expressions = _clone(expressions, givens, rebuild_strict)
-    _check_inputs(inputs, expressions, _choice("on_unused_input", on_unused_input or "raise", _ON_UNUSED))
+    _check_inputs(inputs, expressions, _choice("on_unused_input", on_unused_input or config.on_unused_input))
     updated, expressions = _join_aliases(list(updates), expressions)
     expressions = with_counted_lengths(expressions)
     _let_variables_evaluate()
@@ -623,11 +624,11 @@ class Function:
         self._versions[key] = version
         self.compilations += 1
         if self.compilations == MANY_VERSIONS:
+            for_loops = "set theano.config.length_buckets to 16, say, or " if self._has_loops else ""
             warnings.warn(
                 f"{self} has been compiled for {MANY_VERSIONS} sets of shapes, and each new one takes as "
-                "long as the first; if sequences have many more lengths, set theano.config.length_buckets to "
-                "16, say, or pad its inputs to multiples of a length, with a mask; or compile it with "
-                "mode='FAST_RUN', once for all shapes",
+                f"long as the first; if there are many more, {for_loops}pad its inputs to multiples of a "
+                "length, with a mask, or compile it with mode='FAST_RUN', once for all shapes",
                 stacklevel=5,
             )
         while len(self._versions) > config.compiled_versions:
@@ -757,17 +758,14 @@ class MissingInput(MissingInputError, ValueError):
     """The graph depends on a variable that is no input of the function."""
 
 
-_ON_UNUSED = ("raise", "warn", "ignore")
-
-
-def _choice(argument, value, choices):
-    if value not in choices:
-        raise ValueError(f"{argument} is {value!r}; it takes one of {', '.join(choices)}")
+def _choice(argument, value):
+    if value not in CHOICES[argument]:
+        raise ValueError(f"{argument} is {value!r}; it takes one of {', '.join(CHOICES[argument])}")
     return value
 
 
 def _find_mode(mode):
-    return get_mode(_choice("mode", mode, CHOICES["mode"]) if isinstance(mode, str) else mode)
+    return get_mode(_choice("mode", mode) if isinstance(mode, str) else mode)
 
 
 def _is_jax(mode):

@@ -174,6 +174,10 @@ def test_an_unused_input_is_refused_unless_allowed():
     with pytest.warns(UserWarning, match="y is not part of the graph"):
         theano.function([x, y], x, on_unused_input="warn")
     assert theano.function([x, y], x, on_unused_input="ignore")(1, 2) == 1
+    with theano.config.change_flags(on_unused_input="ignore"):
+        assert theano.function([x, y], x)(1, 2) == 1
+        with pytest.raises(theano.compile.UnusedInputError):
+            theano.function([x, y], x, on_unused_input="raise")
 
 
 def test_a_variable_that_is_no_input_is_named():
@@ -510,6 +514,15 @@ def test_the_eighth_version_warns_once_and_names_the_choices():
     assert warned == [0] * 7 + [1] * 13
     assert caught[0].filename == __file__
     assert all(w in str(caught[0].message) for w in ("'of_many_lengths'", "'FAST_RUN'", "multiples", "mask"))
+    assert "length_buckets" not in str(caught[0].message)
+
+
+def test_the_eighth_version_of_a_loop_names_the_setting_for_lengths():
+    x = T.vector("x")
+    f = theano.function([x], theano.scan(lambda a: a * 2, x)[0])
+    with pytest.warns(UserWarning, match="set theano.config.length_buckets to 16, say, or pad"):
+        for length in range(1, 9):
+            f(array(length))
 
 
 def test_a_version_shows_its_shapes_and_calls():
