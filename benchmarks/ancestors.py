@@ -7,6 +7,12 @@ runs as it was written.
     git clone https://github.com/MatthieuCourbariaux/BinaryNet old/BinaryNet        # and so on
     python benchmarks/ancestors.py old BinaryNet/Train-time/mnist.py --epochs 3
 
+With --theano-python, the Python of an environment with Theano 1.0.5, the program runs on that instead; this
+Python reads its data sets for it, by the pylearn2 of this project:
+
+    python3.7 -m venv real && real/bin/pip install "numpy<1.20" "scipy<1.6" theano==1.0.5 six
+    python benchmarks/ancestors.py old BinaryNet/Train-time/cifar10.py --theano-python real/bin/python
+
 A program's files of weights go to the folder that --keep names; arguments of the program come after "--":
 
     python benchmarks/ancestors.py old theano-xnor-net/train/cifar10_train.py --images 2000 --keep runs
@@ -46,6 +52,69 @@ SUBSTITUTIONS = [
     (r"^import cv2$", ""),
 ]
 
+# pylearn2 for real Theano's Python. What a program calls is an expression, which our Python evaluates when
+# its arrays are read.
+PYLEARN2 = '''
+import importlib.abc, importlib.machinery, os, subprocess, sys, tempfile, types
+import numpy as np
+
+OURS, PATH = {ours!r}, {path!r}
+PROGRAM = """
+import sys, numpy as np
+from pylearn2.datasets.cifar10 import *
+from pylearn2.datasets.mnist import *
+from pylearn2.datasets.svhn import *
+from pylearn2.datasets.zca_dataset import *
+from pylearn2.utils import serial
+from pylearn2.utils.string_utils import preprocess
+of = eval(sys.argv[1])
+np.savez(sys.argv[2], X=of.X, y=of.y)
+"""
+
+
+class Called:
+    def __init__(self, name):
+        self.__dict__["text"] = name
+
+    def __repr__(self):
+        return self.text
+
+    def __call__(self, *args, **kwargs):
+        args = [repr(a) for a in args] + ["{{}}={{!r}}".format(*item) for item in kwargs.items()]
+        return Called("{{}}({{}})".format(self.text, ", ".join(args)))
+
+    def __getattr__(self, name):
+        if name not in ("X", "y"):
+            return Called(self.text + "." + name)
+        with tempfile.NamedTemporaryFile(suffix=".npz") as file:
+            environment = dict(os.environ, PYTHONPATH=PATH)
+            subprocess.check_call([OURS, "-c", PROGRAM, self.text, file.name], env=environment)
+            self.__dict__.update(np.load(file.name))
+        return self.__dict__[name]
+
+
+class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    def find_spec(self, name, path, target=None):
+        if name.startswith("pylearn2."):
+            return importlib.machinery.ModuleSpec(name, self, is_package=True)
+
+    def create_module(self, spec):
+        class Module(types.ModuleType):
+            def __getattr__(self, name):
+                if name.startswith("__"):
+                    raise AttributeError(name)
+                return Called(name)
+
+        module = Module(spec.name)
+        return module
+
+    def exec_module(self, module):
+        pass
+
+
+sys.meta_path.insert(0, Finder())
+'''
+
 
 def main():
     options = parse()
@@ -56,10 +125,15 @@ def main():
         for file in copy.rglob("*.py"):
             file.write_text(adapt(file.read_text(encoding="utf-8"), options), encoding="utf-8")
         program = copy / options.program
-        path = [str(ROOT), str(options.folder.resolve() / "Lasagne")]
+        python, ours, flags = sys.executable, ROOT, "floatX=float32"
+        if options.theano_python:
+            python, ours, flags = options.theano_python, copy, f"{flags},blas.ldflags="
+            (copy / "pylearn2").mkdir()
+            (copy / "pylearn2/__init__.py").write_text(PYLEARN2.format(ours=sys.executable, path=str(ROOT)))
+        path = [str(ours), str(options.folder.resolve() / "Lasagne")]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
-        environment.setdefault("THEANO_FLAGS", "floatX=float32")
-        command = [sys.executable, "-W", "ignore", program.name, *options.arguments]
+        environment.setdefault("THEANO_FLAGS", flags)
+        command = [python, "-W", "ignore", program.name, *options.arguments]
         status = subprocess.run(command, cwd=program.parent, env=environment).returncode
         if options.keep:
             options.keep.mkdir(parents=True, exist_ok=True)
@@ -76,6 +150,9 @@ def parse():
     parser.add_argument("--units", type=int, help="in the place of its number of hidden units")
     parser.add_argument("--filters", type=int, metavar="D", help="a D-th of its numbers of filters")
     parser.add_argument("--images", type=int, metavar="N", help="N for training, N / 2 for each other set")
+    parser.add_argument(
+        "--theano-python", metavar="PYTHON", help="run on Theano 1.0.5, which this Python has"
+    )
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="where its files of weights go")
     end = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
     options = parser.parse_args(sys.argv[1:end])

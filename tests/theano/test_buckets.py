@@ -160,6 +160,17 @@ def test_what_cannot_be_padded_compiles_for_each_length_with_a_warning(name):
     assert function.compilations == 4
 
 
+def test_what_depends_on_a_remainder_is_noticed():
+    """Where the first lengths are even, and a multiple would be, too."""
+    with pytest.warns(UserWarning, match="compiles for each length"):
+        check_states(lambda x, h: h[: x.shape[0] // 2 * 2], (6, 12, 7, 8))
+
+
+def test_a_program_is_for_no_length_below_those_that_it_was_made_from():
+    function = check_states(lambda x, h: h[-4:], (6, 12, 9, 3, 10))
+    assert sum("lengths up to" in v.numbers for v in function.versions) == 1
+
+
 def test_training_leads_to_the_same_weights():
     """On words as numbers, masked, whose embeddings are trained too."""
     words, mask, labels = T.lmatrix("words"), T.dmatrix("mask"), T.lvector("labels")

@@ -14,6 +14,9 @@ EXAMPLES = (4, 9)
 LENGTH = 12
 
 TABLE = np.arange(20.0).reshape(5, 4)
+WINDOW = lax.ScatterDimensionNumbers(
+    update_window_dims=(0, 1), inserted_window_dims=(), scatter_dims_to_operand_dims=(0,)
+)
 
 
 @pytest.fixture(autouse=True)
@@ -127,6 +130,20 @@ PROGRAMS = {
         jax.grad(lambda x: (loop(x)[1] ** 2).sum())(x),
         jax.grad(lambda x: loop(x)[0].sum() + x[1:].mean())(x),
     ),
+    "windows at the end": lambda x, i: (
+        lax.scatter(x, jnp.array([len(x) - 1]), jnp.ones((2, 4)), WINDOW, mode="drop"),
+        lax.scatter_add(x, jnp.array([3 + 0 * i[0]]), jnp.ones((2, 4)), WINDOW, mode="drop"),
+        x[i[:, None] + jnp.arange(2)],
+    ),
+    "to a fixed length": lambda x, i: (
+        jnp.pad(x[0, :1], (len(x), 20 - len(x))),
+        jnp.pad(x, ((0, 20 - len(x)), (0, 0))),
+    ),
+    "small integers": lambda x, i: (
+        *((i.astype(np.uint8)).min(), (i.astype(np.int8)).max(), (i > 9).argmin()),
+        *(jnp.bitwise_and.reduce(i), jnp.bitwise_or.reduce(i.astype(np.uint8))),
+    ),
+    "constants in reverse": lambda x, i: x * np.arange(len(x))[::-1][:, None],
     "while": lambda x, i: lax.while_loop(
         lambda s: s[0] < len(x), lambda s: (s[0] + 2, s[1] + x[0]), (0, x[0])
     ),
@@ -139,6 +156,19 @@ PROGRAMS = {
 }
 
 REFUSED = {
+    "power": lambda x, i: x ** len(x),
+    "shorter": lambda x, i: jnp.ones(20 - len(x)).sum() * x[0],
+    "the rest of a table": lambda x, i: jnp.arange(20.0)[len(x) :].sum() * x[0],
+    "filled up": lambda x, i: jnp.concatenate([x, jnp.zeros((20 - len(x), 4))]),
+    "filled up from the start": lambda x, i: jnp.pad(x, ((20 - len(x), 0), (0, 0))),
+    "constants of no rows": lambda x, i: x[4:] * np.full((len(x) - 4, 1), len(x) + 0.0),
+    "constants that differ late": lambda x, i: x * np.where(np.arange(len(x)) >= 4, len(x), 1)[:, None],
+    "infinite constants": lambda x, i: x[0] * np.array([np.inf, 1, 2, len(x)]),
+    "complex constants": lambda x, i: x * np.complex128(len(x)),
+    "rest of constants": lambda x, i: lax.split(x[0, 0] * np.arange(40.0), (len(x), 40 - len(x)))[1],
+    "loops with several conditions": lambda x, i: jax.vmap(
+        lambda k: lax.while_loop(lambda s: s < 5, lambda s: s + 1, k)
+    )(i),
     "every second": lambda x, i: x[::2],
     "half": lambda x, i: x[: len(x) // 2],
     "square": lambda x, i: x * len(x) ** 2,

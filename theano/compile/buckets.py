@@ -1,10 +1,11 @@
 """Calls with sequences of many lengths that share a program: ``theano.config.length_buckets``.
 
-The first calls compile for their own lengths, as always. When inputs have come with three lengths, or two and
-a third to which they may be padded, calls with further lengths are padded to a multiple of the setting, and
-run on the program for that length by the rules of `theano.compile.padding`.
+The first calls compile for their own lengths, as always. When inputs have come with two lengths, calls with
+further ones are padded to a multiple of the setting, or a little more, and run on the program for that length
+by the rules of `theano.compile.padding`. It serves lengths from the shortest of those it was made from on.
 """
 
+import math
 import warnings
 from typing import NamedTuple
 
@@ -43,10 +44,6 @@ class Bucket(NamedTuple):
             values[i] = padded
         return [np.asarray(n), *values]
 
-    def reshaped(self, shapes, length):
-        """Shapes of the inputs with another length."""
-        return tuple([(length, *s[1:]) if i in self.inputs else s for i, s in enumerate(shapes)])
-
 
 class Buckets:
     """Which calls of a function share a program.
@@ -59,15 +56,16 @@ class Buckets:
 
     def __init__(self, function):
         self._function = function
-        self._programs = {}
+        self._examples = {}
         self._traces = {}
+        self._ranges = {}
         self._found = {}
         self._refused = False
 
     def add(self, program, values, fixed, state):
         """Take a program, which JAX can trace, for arguments of some shapes as an example."""
         arguments = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), (values, fixed, state))
-        self._programs[_shapes(values), _shapes(fixed + state)] = program, arguments
+        self._examples[_shapes(values), _shapes(fixed + state)] = program, arguments
         self._found.clear()
 
     def find(self, values, shared):
@@ -80,24 +78,27 @@ class Buckets:
         return self._found[key]
 
     def _find(self, shapes, others, step):
-        examples = self._examples(shapes, others)
-        if examples is None:
+        inputs, lengths = self._lengths(shapes, others)
+        if not inputs:
             return None
-        inputs, lengths = examples
         n = shapes[inputs[0]][0]
-        bucket = Bucket(inputs, -(-n // step) * step)
-        if n < min(lengths) or len({*lengths, bucket.length}) < 3:
-            return None
-        return bucket
+        multiple = -(-n // step) * step
+        for least, length in self._ranges.get((inputs, _reshaped(shapes, inputs, 0), others), ()):
+            if least <= n <= length < multiple + step:
+                return Bucket(inputs, length)
+        for length in range(multiple, multiple + step):
+            if n >= min(lengths) and _two(lengths, length):
+                return Bucket(inputs, length)
+        return None
 
-    def _examples(self, shapes, others):
-        """Inputs that have had other lengths, and the lengths; None if none have."""
+    def _lengths(self, shapes, others):
+        """Inputs whose first axes have had other lengths, and the lengths."""
         by_inputs = {}
-        for known, of_shared in self._programs:
+        for known, of_shared in self._examples:
             if of_shared == others and (found := _differing(known, shapes)):
                 inputs, length = found
                 by_inputs.setdefault(inputs, set()).add(length)
-        return max(by_inputs.items(), key=lambda item: len(item[1]), default=None)
+        return max(by_inputs.items(), key=lambda item: len(item[1]), default=((), ()))
 
     def program(self, bucket, program, values, fixed, state):
         """A program for all calls of a bucket.
@@ -122,8 +123,10 @@ class Buckets:
         NotPadded
         """
         shapes, others = _shapes(values), _shapes(fixed + state)
-        _, lengths = self._examples(bucket.reshaped(shapes, 0), others)
-        traces = [self._trace(bucket.reshaped(shapes, n), others, n) for n in _two(lengths - {bucket.length})]
+        inputs = bucket.inputs
+        _, lengths = self._lengths(_reshaped(shapes, inputs, 0), others)
+        two = _two(lengths, bucket.length)
+        traces = [self._trace(_reshaped(shapes, inputs, n), others, n) for n in two]
         last, form = _traced(bucket.length, program, (values, fixed, state))
         traces.append(last)
         sizes = Padded(traces, None).sizes_of_results()
@@ -140,20 +143,24 @@ class Buckets:
             sizes_of = zip(outputs, sizes, strict=False)
             return [o[tuple(slice(line.at(n)) for line in lines)] for o, lines in sizes_of]
 
+        ranges = self._ranges.setdefault((inputs, _reshaped(shapes, inputs, 0), others), [])
+        ranges.append((min(two), bucket.length))
+        self._found.clear()
         return run, cut
 
     def _trace(self, shapes, others, n):
         if (shapes, others) not in self._traces:
-            self._traces[shapes, others], _ = _traced(n, *self._programs[shapes, others])
+            self._traces[shapes, others], _ = _traced(n, *self._examples[shapes, others])
         return self._traces[shapes, others]
 
     def refuse(self, error):
         """Compile for each length from now on, and say why."""
         self._refused = True
-        self._programs.clear()
+        self._examples.clear()
         self._traces.clear()
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
         warnings.warn(
-            f"{self._function} compiles for each length, in spite of theano.config.length_buckets: {error}",
+            f"{self._function} compiles for each length, in spite of theano.config.length_buckets: {reason}",
             stacklevel=6,
         )
 
@@ -162,9 +169,21 @@ def _shapes(arrays):
     return tuple([a.shape for a in arrays])
 
 
-def _two(lengths):
-    """The two most different ones."""
-    return min(lengths), max(lengths)
+def _reshaped(shapes, inputs, length):
+    """Shapes of the inputs with another length."""
+    return tuple([(length, *s[1:]) if i in inputs else s for i, s in enumerate(shapes)])
+
+
+def _two(lengths, longest):
+    """The shortest and the longest of some lengths that show, with a third, what depends on the length.
+
+    None if they do not. If all three left the same remainder, so would what depends on the remainder.
+    """
+    others = set(lengths) - {longest}
+    if len(others) < 2:
+        return None
+    first, second = min(others), max(others)
+    return (first, second) if math.gcd(second - first, longest - first) == 1 else None
 
 
 def _traced(length, program, arguments):

@@ -34,7 +34,6 @@ from pytensor.tensor.type import DenseTensorType, TensorType
 from theano.compile.buckets import Buckets
 from theano.compile.channels_last import with_channels_last
 from theano.compile.indexing import Lengths, must_check_indices, raise_index_error, with_checked_indices
-from theano.compile.padding import NotPadded
 from theano.compile.rebuilding import with_counted_lengths, with_static_shapes
 from theano.compile.sharding import Placement, place
 from theano.compile.sharedvalue import (
@@ -490,10 +489,10 @@ class Function:
             if version is None:
                 try:
                     version, results = self._compile(values, fixed, state, spare, lengths, each, bucket)
-                except NotPadded as error:
-                    self._buckets.refuse(error)
-                    return self._run(own, each)
                 except Exception as error:
+                    if bucket is not None:
+                        self._buckets.refuse(error)
+                        return self._run(own, each)
                     if not _is_for_jax(error):
                         raise
                     raise _NotForJax from error

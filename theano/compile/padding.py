@@ -90,7 +90,11 @@ class Padded:
         return Line(slope, y0 - slope * x0)
 
     def sizes(self, variables):
-        return tuple(self.line(lengths) for lengths in _zip(*(v.aval.shape for v in variables)))
+        """The line of each axis of a variable."""
+        lines = tuple(self.line(lengths) for lengths in _zip(*(v.aval.shape for v in variables)))
+        # Its array in the longest program would be too short for others.
+        _refuse(any(line.slope < 0 for line in lines), "an array gets shorter as the sequence gets longer")
+        return lines
 
     def at(self, line):
         return line.at(self.n)
@@ -100,14 +104,21 @@ class Padded:
         *_, last = arrays = [np.asarray(v) for v in values]
         if not last.ndim and self._is_code(arrays):
             return last
-        shapes = np.array([a.shape for a in arrays])
-        common = tuple(map(slice, shapes.min(axis=0)))
-        if all(_equal(a[common], last[common]) for a in arrays):
-            return values[-1]
-        first = tuple(slice(None if same else 1) for same in (shapes == shapes[0]).all(axis=0))
-        if not all(_equal(a, np.broadcast_to(a[first], a.shape)) for a in arrays):
-            raise NotPadded("a constant array depends on the length")
-        return jnp.broadcast_to(self._number([a[first] for a in arrays]), last.shape)
+        if len({a.shape for a in arrays}) == 1:
+            return last if all(_equal(a, last) for a in arrays) else self._number(arrays)
+        (axis,) = (i for i, n in enumerate(zip(*(a.shape for a in arrays), strict=True)) if len({*n}) > 1)
+        rows = [np.moveaxis(a, axis, 0) for a in arrays]
+        _refuse(
+            min(map(len, rows)) < 2 or last.dtype.kind not in "iuf", "a constant array depends on the length"
+        )
+        firsts, steps = ([a[i] for a in rows] for i in (0, 1))
+        steps = [step - first for step, first in zip(steps, firsts, strict=True)]
+        for of_rows, first, step in zip(rows, firsts, steps, strict=True):
+            places = np.arange(len(of_rows)).reshape(-1, *[1] * step.ndim)
+            regular = _equal(step, steps[-1]) and _equal(of_rows, (first + places * step).astype(last.dtype))
+            _refuse(not regular, "a constant array depends on the length")
+        first = self._number(firsts) if any(not _equal(f, firsts[-1]) for f in firsts) else firsts[-1]
+        return jnp.moveaxis((first + places * steps[-1]).astype(last.dtype), 0, axis)
 
     def _is_code(self, numbers):
         codes = [t.codes for t in self.traces]
@@ -116,6 +127,8 @@ class Padded:
     def _number(self, arrays):
         """A number, or each of an array, that is on a line, or a constant over ``n`` and a whole number."""
         dtype, shape = arrays[-1].dtype, arrays[-1].shape
+        reason = f"it computes with {', '.join(map(str, arrays))} for lengths {self.lengths}"
+        _refuse(dtype.kind not in "iuf" or not all(np.isfinite(a).all() for a in arrays), reason)
         if all(np.array_equal(a, np.rint(a)) for a in arrays):
             lines = [
                 self.line([int(n) for n in each]) for each in zip(*(a.flat for a in arrays), strict=True)
@@ -131,7 +144,7 @@ class Padded:
             ]
         same = (y0 == y1) & (y1 == y2)
         if not np.all(same | right[0] & right[1]):
-            raise NotPadded(f"it computes with {', '.join(map(str, arrays))} for lengths {self.lengths}")
+            raise NotPadded(reason)
         return jnp.where(same, y2, over / (self.n + more)).astype(dtype)
 
     def mask(self, x, sizes, axes, fill):
@@ -193,10 +206,11 @@ class Padded:
         padded = any(line.slope for sizes in (*ins, *outs) for line in sizes)
         if not padded and all(_same(p, params[-1]) for p in params):
             return bind(*values)
+        others = [{k: v for k, v in p.items() if k not in LENGTHS} for p in params]
+        _refuse(not all(_same(p, others[-1]) for p in others), f"{name} depends on the length")
         if name in ENTRY_BY_ENTRY:
             return bind(*values)
-        if name not in RULES:
-            raise NotPadded(f"{name} has no rule for arrays whose length varies")
+        _refuse(name not in RULES, f"{name} has no rule for arrays whose length varies")
         results = RULES[name](self, Equation(values, ins, outs, params, bind))
         return results if isinstance(results, list | tuple) else [results]
 
@@ -270,6 +284,7 @@ def _while(padded, values, outs, params):
     first, second = params[-1]["cond_nconsts"], params[-1]["body_nconsts"]
     for_cond, for_body, state = values[:first], values[first : first + second], values[first + second :]
     tests, bodies = ([p[key] for p in params] for key in ("cond_jaxpr", "body_jaxpr"))
+    _refuse(tests[-1].out_avals[0].shape, "a loop with several conditions")
     return lax.while_loop(
         lambda state: padded.closed(tests, [*for_cond, *state])[0],
         lambda state: padded.closed(bodies, [*for_body, *state]),
@@ -309,6 +324,9 @@ def _scan(padded, values, outs, params):
 PROGRAMS = {"scan": _scan, "while": _while, "cond": _cond}
 PROGRAMS |= dict.fromkeys("jit pjit closed_call core_call custom_jvp_call custom_vjp_call".split(), _call)
 
+
+# Parameters of primitives that may differ from length to length.
+LENGTHS = ("limit_indices", "new_sizes", "padding_config", "shape", "sizes", "slice_sizes", "start_indices")
 
 # Primitives each of whose results depends on the entries of its operands at the same place alone, or which
 # give axes other places, or repeat entries.
@@ -366,7 +384,6 @@ def _slice(padded, e):
     (x,), (out,) = e.values, e.outs
     starts, strides = e.lines(padded, "start_indices"), e["strides"] or [1] * x.ndim
     limits, strides = list(e["limit_indices"]), list(strides)
-    _refuse(any(not _same(p["strides"], e["strides"]) for p in e.params), "its strides depend on the length")
     for axis, start in enumerate(starts):
         if start.slope:
             number = out[axis].at(padded.lengths[-1])
@@ -406,35 +423,42 @@ def _dynamic_update_slice(padded, e):
 def _gather(padded, e):
     (x, indices), (sizes, _) = e.values, e.ins
     numbers, lengths = e["dimension_numbers"], e.lines(padded, "slice_sizes")
-    _refuse(any(not _same(p["dimension_numbers"], numbers) for p in e.params), "another gather")
     _refuse(set(_varying(sizes)) & set(numbers.operand_batching_dims), "a gather of batches")
     for place, axis in enumerate(numbers.start_index_map):
         if sizes[axis].slope:
             _refuse(lengths[axis].slope not in (0, sizes[axis].slope), "a slice of another slope")
             last = padded.at(sizes[axis]) - padded.at(lengths[axis])
-            index = indices[..., place]
-            if e["mode"] == lax.GatherScatterMode.CLIP:
-                index = _clip(index, last)
+            if e["mode"] == lax.GatherScatterMode.FILL_OR_DROP:
+                indices = _beyond(indices, place, last, x.shape[axis])
             else:
-                index = jnp.where(index > last, jnp.asarray(x.shape[axis], index.dtype), index)
-            indices = indices.at[..., place].set(index)
+                indices = indices.at[..., place].set(_clip(indices[..., place], last))
     others = set(_varying(sizes)) - set(numbers.start_index_map)
     _refuse(any(lengths[axis] != sizes[axis] for axis in others), "a gather of a part")
     return e.bind(x, indices)
 
 
+def _beyond(indices, place, last, length):
+    """Indices in which those beyond the last that is possible are beyond the padded array too."""
+    index = indices[..., place]
+    beyond = jnp.asarray(length, index.dtype)
+    return indices.at[..., place].set(jnp.where(index > last, beyond, index))
+
+
 def _scatter(padded, e, fill=None):
     (x, indices, updates), (sizes, _, of_updates) = e.values, e.ins
     numbers = e["dimension_numbers"]
-    _refuse(any(not _same(p["dimension_numbers"], numbers) for p in e.params), "another scatter")
     _refuse(set(_varying(sizes)) & set(numbers.operand_batching_dims), "a scatter of batches")
-    written = set(numbers.scatter_dims_to_operand_dims)
-    clips = e["mode"] == lax.GatherScatterMode.CLIP
-    _refuse(clips and written & set(_varying(sizes)), "a scatter that clips its indices")
     hidden = {*numbers.inserted_window_dims, *numbers.operand_batching_dims}
     shown = [axis for axis in range(len(sizes)) if axis not in hidden]
+    windows = [Line(0, 1)] * len(sizes)
     for axis, place in zip(shown, numbers.update_window_dims, strict=True):
+        windows[axis] = of_updates[place]
         _refuse(of_updates[place].slope not in (0, sizes[axis].slope), "a scatter of another slope")
+    for place, axis in enumerate(numbers.scatter_dims_to_operand_dims):
+        if sizes[axis].slope:
+            _refuse(e["mode"] == lax.GatherScatterMode.CLIP, "a scatter that clips its indices")
+            last = padded.at(sizes[axis]) - padded.at(windows[axis])
+            indices = _beyond(indices, place, last, x.shape[axis])
     axes = _varying(of_updates)
     if fill is not None:
         return e.bind(x, indices, padded.mask(updates, of_updates, axes, fill))
@@ -464,13 +488,15 @@ def _concatenate(padded, e):
 def _pad(padded, e):
     (x, value), (sizes, _), (out,) = e.values, e.ins, e.outs
     configs = _zip(*(p["padding_config"] for p in e.params))
-    varying = {*_varying(sizes), *_varying(out)}
+    varying = {axis for axis, of_axis in enumerate(configs) if len({*of_axis}) > 1}
+    varying |= {*_varying(sizes), *_varying(out)}
     usual = [(0, 0, 0) if axis in varying else config[-1] for axis, config in enumerate(configs)]
     x = lax.pad(x, value, usual)
     for axis in varying:
         low, _, inner = (padded.line(n) for n in zip(*configs[axis], strict=True))
         _refuse(inner != Line(0, 0), "a length with padding inside")
         _refuse(min(min(n[:2]) for n in configs[axis]) < 0, "padding that takes away")
+        _refuse(low.slope < 0, "padding that gets shorter as the sequence gets longer")
         shape = [*x.shape]
         shape[axis] = out[axis].at(padded.lengths[-1])
         start = padded.at(low)
