@@ -113,6 +113,7 @@ NOT_PADDED = {
     "every second": lambda x, h: recurrent(x[::2]),
     "half": lambda x, h: h[: x.shape[0] // 2].sum(axis=0),
     "sorted": lambda x, h: T.sort(h, axis=0),
+    "triangle of constants": lambda x, h: T.tril(T.ones((x.shape[0], x.shape[0]))).dot(h.sum(axis=1)),
     "sums from the end": lambda x, h: T.cumsum(h[::-1], axis=0)[::-1].reshape((2, -1)),
 }
 
@@ -167,8 +168,23 @@ def test_what_depends_on_a_remainder_is_noticed():
 
 
 def test_a_program_is_for_no_length_below_those_that_it_was_made_from():
-    function = check_states(lambda x, h: h[-4:], (6, 12, 9, 3, 10))
-    assert sum("lengths up to" in v.numbers for v in function.versions) == 1
+    function = check_states(lambda x, h: h[-2:], (6, 12, 9, 4, 10, 5))
+    assert sum("lengths up to" in v.numbers for v in function.versions) == 2
+    with pytest.warns(UserWarning, match="compiles for each length"):
+        check_states(lambda x, h: h[-5:], (6, 12, 9, 4, 5))
+
+
+def test_a_program_that_was_dropped_is_made_again():
+    with theano.config.change_flags(compiled_versions=4), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".* met more sets of shapes")
+        function = check_states(lambda x, h: h.sum(axis=0), (12, 30, 14, 4, 30, 13, 29, 5, 14, 31, 6))
+    assert function.evictions
+
+
+def test_results_are_arrays_of_their_own():
+    function = check_states(lambda x, h: [h.sum(), h], (5, 13, 6))
+    for result in function(np.ones((6, 2, 3))):
+        assert type(result) is np.ndarray and result.flags.owndata and result.flags.writeable
 
 
 def test_training_leads_to_the_same_weights():

@@ -200,6 +200,24 @@ def test_what_cannot_be_padded_is_refused(name):
         check(REFUSED[name])
 
 
+def test_numbers_of_errors_are_not_taken_for_lengths():
+    lines = [Trace(n, None, (code,)) for n, code in zip((4, 9, 12), (6, 11, 14), strict=True)]
+    assert Padded(lines, 5).has_doubtful_codes()
+    others = [trace._replace(codes=(code,)) for trace, code in zip(lines, (6, 11, 15), strict=True)]
+    assert not Padded(others, 5).has_doubtful_codes()
+    assert Padded(others, 5).constant(np.array([6, 11, 15])) == 15
+
+
+def test_indices_of_few_bits():
+    def program(x, i):
+        return lax.dynamic_slice(x, (i[0].astype(np.int8) + np.int8(100), np.int8(0)), (2, 4))
+
+    traces = [traced(program, n) for n in (150, 221, 300)]
+    x = np.arange(1200.0).reshape(300, 4)
+    (result,) = jax.jit(lambda n: Padded(traces, n)(x, np.zeros(300, np.int64)))(200)
+    np.testing.assert_array_equal(result, x[100:102])
+
+
 def test_lines():
     traces = [Trace(n, None) for n in (4, 9, 12)]
     assert Padded(traces, 10).line([9, 19, 25]) == Line(2, 1)

@@ -28,11 +28,14 @@ class Bucket(NamedTuple):
     ----------
     inputs : tuple of int
         Positions of the inputs whose first axis has the length.
+    lengths : (int, int)
+        For which there are examples. The first is the shortest length of a call.
     length : int
         To which it is padded.
     """
 
     inputs: tuple
+    lengths: tuple
     length: int
 
     def pad(self, values):
@@ -56,26 +59,28 @@ class Buckets:
 
     def __init__(self, function):
         self._function = function
-        self._examples = {}
-        self._traces = {}
-        self._ranges = {}
-        self._found = {}
+        self._forget()
         self._refused = False
 
     def add(self, program, values, fixed, state):
         """Take a program, which JAX can trace, for arguments of some shapes as an example."""
+        if self._refused:
+            return
+        if len(self._examples) >= config.compiled_versions:
+            self._forget()
         arguments = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), (values, fixed, state))
         self._examples[_shapes(values), _shapes(fixed + state)] = program, arguments
-        self._found.clear()
+        self._found = {}
 
     def find(self, values, shared):
         """The bucket for a call, or None if it is compiled for itself."""
         if self._refused:
             return None
         key = _shapes(values), _shapes(shared), config.length_buckets
-        if key not in self._found:
-            self._found[key] = self._find(*key)
-        return self._found[key]
+        if key in (found := self._found):
+            return found[key]
+        bucket = found[key] = self._find(*key)
+        return bucket
 
     def _find(self, shapes, others, step):
         inputs, lengths = self._lengths(shapes, others)
@@ -83,18 +88,18 @@ class Buckets:
             return None
         n = shapes[inputs[0]][0]
         multiple = -(-n // step) * step
-        for least, length in self._ranges.get((inputs, _reshaped(shapes, inputs, 0), others), ()):
-            if least <= n <= length < multiple + step:
-                return Bucket(inputs, length)
+        for bucket in self._buckets.get((inputs, _reshaped(shapes, inputs, 0), others), ()):
+            if bucket.lengths[0] <= n <= bucket.length < multiple + step:
+                return bucket
         for length in range(multiple, multiple + step):
-            if n >= min(lengths) and _two(lengths, length):
-                return Bucket(inputs, length)
+            if n >= min(lengths) and (two := _two(lengths, length)):
+                return Bucket(inputs, two, length)
         return None
 
     def _lengths(self, shapes, others):
         """Inputs whose first axes have had other lengths, and the lengths."""
         by_inputs = {}
-        for known, of_shared in self._examples:
+        for known, of_shared in list(self._examples):
             if of_shared == others and (found := _differing(known, shapes)):
                 inputs, length = found
                 by_inputs.setdefault(inputs, set()).add(length)
@@ -123,11 +128,10 @@ class Buckets:
         NotPadded
         """
         shapes, others = _shapes(values), _shapes(fixed + state)
-        inputs = bucket.inputs
-        _, lengths = self._lengths(_reshaped(shapes, inputs, 0), others)
-        two = _two(lengths, bucket.length)
-        traces = [self._trace(_reshaped(shapes, inputs, n), others, n) for n in two]
+        traces = [self._trace(_reshaped(shapes, bucket.inputs, n), others, n) for n in bucket.lengths]
         last, form = _traced(bucket.length, program, (values, fixed, state))
+        while Padded([*traces, last], None).has_doubtful_codes():
+            last, form = _traced(bucket.length, program, (values, fixed, state))
         traces.append(last)
         sizes = Padded(traces, None).sizes_of_results()
         outputs, _, _ = form
@@ -141,11 +145,12 @@ class Buckets:
 
         def cut(n, outputs):
             sizes_of = zip(outputs, sizes, strict=False)
-            return [o[tuple(slice(line.at(n)) for line in lines)] for o, lines in sizes_of]
+            return [o[..., *(slice(line.at(n)) for line in lines)] for o, lines in sizes_of]
 
-        ranges = self._ranges.setdefault((inputs, _reshaped(shapes, inputs, 0), others), [])
-        ranges.append((min(two), bucket.length))
-        self._found.clear()
+        known = self._buckets.setdefault((bucket.inputs, _reshaped(shapes, bucket.inputs, 0), others), [])
+        if bucket not in known:
+            known.append(bucket)
+        self._found = {}
         return run, cut
 
     def _trace(self, shapes, others, n):
@@ -153,11 +158,13 @@ class Buckets:
             self._traces[shapes, others], _ = _traced(n, *self._examples[shapes, others])
         return self._traces[shapes, others]
 
+    def _forget(self):
+        self._examples, self._traces, self._buckets, self._found = {}, {}, {}, {}
+
     def refuse(self, error):
         """Compile for each length from now on, and say why."""
         self._refused = True
-        self._examples.clear()
-        self._traces.clear()
+        self._forget()
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         warnings.warn(
             f"{self._function} compiles for each length, in spite of theano.config.length_buckets: {reason}",

@@ -508,8 +508,9 @@ class Function:
         self._spare = shapes, large, [state[i] for i in large]
         if index_error is not None:
             raise_index_error(index_error, self)
-        outputs = [np.array(o) for o in outputs]
-        return outputs if version.cut is None else version.cut(values[0], outputs)
+        if version.cut is not None:
+            outputs = version.cut(values[0], [np.asarray(o) for o in outputs])
+        return [np.array(o) for o in outputs]
 
     def _may_share_lengths(self, each):
         """Whether calls with sequences of many lengths may share a program."""
@@ -581,11 +582,12 @@ class Function:
             if bucket is not None:
                 numbers = {"lengths up to": bucket.length}
                 program, cut = self._buckets.program(bucket, program, given, fixed, state)
-            elif config.length_buckets and self._may_share_lengths(each):
-                self._buckets.add(program, given, fixed, state)
-            program = self._jit(program, shapes)
-        version = Version(shapes, numbers, self._fixed, self._updated, program, each, cut=cut)
-        return version, _first_call(program, values, fixed, state, spare)
+            jitted = self._jit(program, shapes)
+        version = Version(shapes, numbers, self._fixed, self._updated, jitted, each, cut=cut)
+        results = _first_call(jitted, values, fixed, state, spare)
+        if config.length_buckets and bucket is None and self._may_share_lengths(each):
+            self._buckets.add(program, given, fixed, state)
+        return version, results
 
     def _specialise(self, shapes, lengths, each):
         """A Python function of arguments of these shapes that JAX can trace."""

@@ -106,7 +106,9 @@ class Padded:
             return last
         if len({a.shape for a in arrays}) == 1:
             return last if all(_equal(a, last) for a in arrays) else self._number(arrays)
-        (axis,) = (i for i, n in enumerate(zip(*(a.shape for a in arrays), strict=True)) if len({*n}) > 1)
+        axes = [i for i, n in enumerate(_zip(*(a.shape for a in arrays))) if len({*n}) > 1]
+        _refuse(len(axes) != 1, "a constant array depends on the length")
+        (axis,) = axes
         rows = [np.moveaxis(a, axis, 0) for a in arrays]
         _refuse(
             min(map(len, rows)) < 2 or last.dtype.kind not in "iuf", "a constant array depends on the length"
@@ -121,8 +123,21 @@ class Padded:
         return jnp.moveaxis((first + places * steps[-1]).astype(last.dtype), 0, axis)
 
     def _is_code(self, numbers):
-        codes = [t.codes for t in self.traces]
-        return any(all(map(np.equal, numbers, same)) for same in zip(*codes, strict=False))
+        return any(all(map(np.equal, numbers, codes)) for codes in self._codes())
+
+    def _codes(self):
+        """The numbers that the traces have for each error."""
+        return zip(*(t.codes for t in self.traces), strict=False)
+
+    def has_doubtful_codes(self):
+        """Whether an error's numbers could be a number that depends on the length."""
+        for codes in self._codes():
+            try:
+                if self.line(codes).slope:
+                    return True
+            except NotPadded:
+                continue
+        return False
 
     def _number(self, arrays):
         """A number, or each of an array, that is on a line, or a constant over ``n`` and a whole number."""
@@ -201,8 +216,9 @@ class Padded:
             results = primitive.bind(*values, **{**params[-1], **changes})
             return results if primitive.multiple_results else [results]
 
+        equation = Equation(values, ins, outs, params, bind)
         if name in PROGRAMS:
-            return PROGRAMS[name](self, values, outs, params)
+            return PROGRAMS[name](self, equation)
         padded = any(line.slope for sizes in (*ins, *outs) for line in sizes)
         if not padded and all(_same(p, params[-1]) for p in params):
             return bind(*values)
@@ -211,7 +227,7 @@ class Padded:
         if name in ENTRY_BY_ENTRY:
             return bind(*values)
         _refuse(name not in RULES, f"{name} has no rule for arrays whose length varies")
-        results = RULES[name](self, Equation(values, ins, outs, params, bind))
+        results = RULES[name](self, equation)
         return results if isinstance(results, list | tuple) else [results]
 
 
@@ -262,17 +278,17 @@ def _refuse(condition, reason):
 # Programs within programs
 
 
-def _call(padded, values, outs, params):
-    key = next(k for k in ("jaxpr", "call_jaxpr", "fun_jaxpr") if k in params[-1])
-    programs = [p[key] for p in params]
+def _call(padded, e):
+    key = next(k for k in ("jaxpr", "call_jaxpr", "fun_jaxpr") if k in e.params[-1])
+    programs = [p[key] for p in e.params]
     if hasattr(programs[-1], "consts"):
-        return padded.closed(programs, values)
-    return padded.run(programs, values)
+        return padded.closed(programs, e.values)
+    return padded.run(programs, e.values)
 
 
-def _cond(padded, values, outs, params):
-    index, *operands = values
-    branches = [partial(_listed, padded, programs) for programs in _zip(*(p["branches"] for p in params))]
+def _cond(padded, e):
+    index, *operands = e.values
+    branches = [partial(_listed, padded, programs) for programs in _zip(*(p["branches"] for p in e.params))]
     return lax.switch(index, branches, *operands)
 
 
@@ -280,10 +296,11 @@ def _listed(padded, programs, *values):
     return padded.closed(programs, values)
 
 
-def _while(padded, values, outs, params):
-    first, second = params[-1]["cond_nconsts"], params[-1]["body_nconsts"]
-    for_cond, for_body, state = values[:first], values[first : first + second], values[first + second :]
-    tests, bodies = ([p[key] for p in params] for key in ("cond_jaxpr", "body_jaxpr"))
+def _while(padded, e):
+    first, second = e["cond_nconsts"], e["body_nconsts"]
+    for_cond, for_body = e.values[:first], e.values[first : first + second]
+    state = e.values[first + second :]
+    tests, bodies = ([p[key] for p in e.params] for key in ("cond_jaxpr", "body_jaxpr"))
     _refuse(tests[-1].out_avals[0].shape, "a loop with several conditions")
     return lax.while_loop(
         lambda state: padded.closed(tests, [*for_cond, *state])[0],
@@ -292,12 +309,15 @@ def _while(padded, values, outs, params):
     )
 
 
-def _scan(padded, values, outs, params):
-    num_consts, num_carry = params[-1]["num_consts"], params[-1]["num_carry"]
-    consts, carry = values[:num_consts], values[num_consts : num_consts + num_carry]
-    xs = values[num_consts + num_carry :]
-    bodies, length = [p["jaxpr"] for p in params], padded.line([p["length"] for p in params])
-    reverse = params[-1]["reverse"]
+def _scan(padded, e):
+    bodies, length = [p["jaxpr"] for p in e.params], padded.line([p["length"] for p in e.params])
+    body, reverse = bodies[-1], e["reverse"]
+    # What the steps share comes first. What each step has for itself has an axis more outside.
+    num_xs = sum(len(sizes) > aval.ndim for sizes, aval in zip(e.ins, body.in_avals, strict=True))
+    num_carry = sum(len(sizes) == aval.ndim for sizes, aval in zip(e.outs, body.out_avals, strict=True))
+    num_consts = len(e.values) - num_xs - num_carry
+    consts, carry = e.values[:num_consts], e.values[num_consts : num_consts + num_carry]
+    xs = e.values[num_consts + num_carry :]
 
     def step(carry, x):
         results = padded.closed(bodies, [*consts, *carry, *x])
@@ -307,8 +327,7 @@ def _scan(padded, values, outs, params):
         carry, ys = lax.scan(step, list(carry), list(xs), length=length.start, reverse=reverse)
         return [*carry, *ys]
     steps = padded.at(length)
-    stacked = bodies[-1].out_avals[num_carry:]
-    ys = [jnp.zeros((params[-1]["length"], *y.shape), y.dtype) for y in stacked]
+    ys = [jnp.zeros((e["length"], *y.shape), y.dtype) for y in body.out_avals[num_carry:]]
 
     def turn(i, state):
         carry, ys = state
@@ -338,7 +357,7 @@ ENTRY_BY_ENTRY = frozenset(
     nextafter not or polygamma population_count pow real reduce_precision regularized_incomplete_beta rem
     round rsqrt select_n shift_left shift_right_arithmetic shift_right_logical sign sin sinh sqrt square
     stop_gradient sub tan tanh threefry2x32 xor zeta
-    expand_dims iota squeeze transpose
+    empty expand_dims iota squeeze transpose
     """.split()
 )
 
@@ -396,6 +415,7 @@ def _slice(padded, e):
 def _dynamic_slice(padded, e):
     (x, *starts), sizes = e.values, e.ins[0]
     lengths = e.lines(padded, "slice_sizes")
+    starts = [jnp.asarray(s, np.int64) for s in starts]
     for axis in {*_varying(sizes), *_varying(lengths)}:
         length = lengths[axis]
         _refuse(length.slope not in (0, sizes[axis].slope), "a slice of another slope")
@@ -405,11 +425,12 @@ def _dynamic_slice(padded, e):
 
 def _clip(start, last):
     """An index between 0 and ``last``, as XLA's slices take it."""
-    return jnp.clip(start, 0, jnp.asarray(last).astype(jnp.asarray(start).dtype))
+    return jnp.clip(start, 0, last)
 
 
 def _dynamic_update_slice(padded, e):
     (x, update, *starts), (sizes, of_update, *_) = e.values, e.ins
+    starts = [jnp.asarray(s, np.int64) for s in starts]
     for axis in {*_varying(sizes), *_varying(of_update)}:
         _refuse(of_update[axis].slope not in (0, sizes[axis].slope), "a slice of another slope")
         starts[axis] = _clip(starts[axis], padded.at(sizes[axis]) - padded.at(of_update[axis]))
@@ -422,6 +443,7 @@ def _dynamic_update_slice(padded, e):
 
 def _gather(padded, e):
     (x, indices), (sizes, _) = e.values, e.ins
+    indices = indices.astype(np.int64)
     numbers, lengths = e["dimension_numbers"], e.lines(padded, "slice_sizes")
     _refuse(set(_varying(sizes)) & set(numbers.operand_batching_dims), "a gather of batches")
     for place, axis in enumerate(numbers.start_index_map):
@@ -440,12 +462,14 @@ def _gather(padded, e):
 def _beyond(indices, place, last, length):
     """Indices in which those beyond the last that is possible are beyond the padded array too."""
     index = indices[..., place]
-    beyond = jnp.asarray(length, index.dtype)
-    return indices.at[..., place].set(jnp.where(index > last, beyond, index))
+    return indices.at[..., place].set(jnp.where(index > last, length, index))
 
 
 def _scatter(padded, e, fill=None):
     (x, indices, updates), (sizes, _, of_updates) = e.values, e.ins
+    indices = indices.astype(np.int64)
+    # Indices of rows behind the length are alike.
+    bind = partial(e.bind, unique_indices=False, indices_are_sorted=False)
     numbers = e["dimension_numbers"]
     _refuse(set(_varying(sizes)) & set(numbers.operand_batching_dims), "a scatter of batches")
     hidden = {*numbers.inserted_window_dims, *numbers.operand_batching_dims}
@@ -461,12 +485,12 @@ def _scatter(padded, e, fill=None):
             indices = _beyond(indices, place, last, x.shape[axis])
     axes = _varying(of_updates)
     if fill is not None:
-        return e.bind(x, indices, padded.mask(updates, of_updates, axes, fill))
+        return bind(x, indices, padded.mask(updates, of_updates, axes, fill))
     _refuse(set(axes) - set(numbers.update_window_dims), "rows of varying number that are written by index")
-    new = e.bind(x, indices, updates)
+    new = bind(x, indices, updates)
     if axes:
         written = padded.mask(jnp.ones_like(updates), of_updates, axes, 0)
-        written = e.bind(jnp.zeros_like(x), indices, written)[0]
+        written = bind(jnp.zeros_like(x), indices, written)[0]
         new = jnp.where(written == 1, new[0], x)
     return new
 
