@@ -93,20 +93,20 @@ class Called:
         return self.__dict__[name]
 
 
+class Module(types.ModuleType):
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return Called(name)
+
+
 class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def find_spec(self, name, path, target=None):
         if name.startswith("pylearn2."):
             return importlib.machinery.ModuleSpec(name, self, is_package=True)
 
     def create_module(self, spec):
-        class Module(types.ModuleType):
-            def __getattr__(self, name):
-                if name.startswith("__"):
-                    raise AttributeError(name)
-                return Called(name)
-
-        module = Module(spec.name)
-        return module
+        return Module(spec.name)
 
     def exec_module(self, module):
         pass

@@ -42,9 +42,7 @@ class Bucket(NamedTuple):
         """The length of some values of the inputs, and the values with zeros behind them."""
         values, n = list(values), len(values[self.inputs[0]])
         for i in self.inputs:
-            padded = np.zeros((self.length, *values[i].shape[1:]), values[i].dtype)
-            padded[:n] = values[i]
-            values[i] = padded
+            values[i] = np.pad(values[i], [(0, self.length - n)] + [(0, 0)] * (values[i].ndim - 1))
         return [np.asarray(n), *values]
 
 

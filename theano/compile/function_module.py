@@ -475,7 +475,7 @@ class Function:
             if self._placement is not None:
                 values = self._placement.values([i.variable for i in self.inputs], values, each)
             version, own, bucket = self._versions.get(key), values, None
-            if version is None and config.length_buckets and self._may_share_lengths(each):
+            if version is None and self._may_share_lengths(each):
                 bucket = self._buckets.find(values, fixed + state)
                 if bucket is not None:
                     values = bucket.pad(values)
@@ -514,7 +514,9 @@ class Function:
 
     def _may_share_lengths(self, each):
         """Whether calls with sequences of many lengths may share a program."""
-        return self._has_loops and not each and not self._lengths and self._placement is None
+        if not config.length_buckets or each or self._lengths or self._placement is not None:
+            return False
+        return self._has_loops
 
     @cached_property
     def _has_loops(self):
@@ -585,7 +587,7 @@ class Function:
             jitted = self._jit(program, shapes)
         version = Version(shapes, numbers, self._fixed, self._updated, jitted, each, cut=cut)
         results = _first_call(jitted, values, fixed, state, spare)
-        if config.length_buckets and bucket is None and self._may_share_lengths(each):
+        if bucket is None and self._may_share_lengths(each):
             self._buckets.add(program, given, fixed, state)
         return version, results
 

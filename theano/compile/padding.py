@@ -64,6 +64,7 @@ class Padded:
     def __init__(self, traces, n):
         self.traces, self.n = traces, n
         self.lengths = [trace.length for trace in traces]
+        self.longest = self.lengths[-1]
 
     def __call__(self, *arguments):
         """Results for padded arguments.
@@ -105,7 +106,7 @@ class Padded:
         if not last.ndim and self._is_code(arrays):
             return last
         if len({a.shape for a in arrays}) == 1:
-            return last if all(_equal(a, last) for a in arrays) else self._number(arrays)
+            return self._rows(arrays)
         axes = [i for i, n in enumerate(_zip(*(a.shape for a in arrays))) if len({*n}) > 1]
         _refuse(len(axes) != 1, "a constant array depends on the length")
         (axis,) = axes
@@ -119,8 +120,12 @@ class Padded:
             places = np.arange(len(of_rows)).reshape(-1, *[1] * step.ndim)
             regular = _equal(step, steps[-1]) and _equal(of_rows, (first + places * step).astype(last.dtype))
             _refuse(not regular, "a constant array depends on the length")
-        first = self._number(firsts) if any(not _equal(f, firsts[-1]) for f in firsts) else firsts[-1]
-        return jnp.moveaxis((first + places * steps[-1]).astype(last.dtype), 0, axis)
+        return jnp.moveaxis((self._rows(firsts) + places * steps[-1]).astype(last.dtype), 0, axis)
+
+    def _rows(self, arrays):
+        """An array of the program that has one shape for all lengths."""
+        same = all(_equal(a, arrays[-1]) for a in arrays)
+        return arrays[-1] if same else self._number(arrays)
 
     def _is_code(self, numbers):
         return any(all(map(np.equal, numbers, codes)) for codes in self._codes())
@@ -166,8 +171,7 @@ class Padded:
         """``x`` with ``fill`` behind the lengths of some axes."""
         for axis in axes:
             if sizes[axis].slope:
-                inside = lax.broadcasted_iota(np.int32, x.shape, axis) < self.at(sizes[axis])
-                x = jnp.where(inside, x, jnp.asarray(fill, x.dtype))
+                x = jnp.where(_before(self.at(sizes[axis]), x, axis), x, jnp.asarray(fill, x.dtype))
         return x
 
     # Programs
@@ -264,6 +268,11 @@ def _same(a, b):
 
 def _equal(a, b):
     return np.array_equal(a, b, equal_nan=a.dtype.kind in "fc")
+
+
+def _before(length, x, axis):
+    """Which entries of an array are before a length along an axis."""
+    return lax.broadcasted_iota(np.int32, x.shape, axis) < length
 
 
 def _varying(sizes):
@@ -405,7 +414,7 @@ def _slice(padded, e):
     limits, strides = list(e["limit_indices"]), list(strides)
     for axis, start in enumerate(starts):
         if start.slope:
-            number = out[axis].at(padded.lengths[-1])
+            number = out[axis].at(padded.longest)
             places = padded.at(start) + strides[axis] * jnp.arange(number)
             x = jnp.take(x, places, axis, mode="clip")
             starts[axis], limits[axis], strides[axis] = Line(0, 0), number, 1
@@ -415,29 +424,29 @@ def _slice(padded, e):
 def _dynamic_slice(padded, e):
     (x, *starts), sizes = e.values, e.ins[0]
     lengths = e.lines(padded, "slice_sizes")
+    return e.bind(x, *_within(padded, starts, sizes, lengths))
+
+
+def _within(padded, starts, sizes, lengths):
+    """Starts of a slice of some lengths, moved into the array as XLA moves them."""
     starts = [jnp.asarray(s, np.int64) for s in starts]
     for axis in {*_varying(sizes), *_varying(lengths)}:
-        length = lengths[axis]
-        _refuse(length.slope not in (0, sizes[axis].slope), "a slice of another slope")
-        starts[axis] = _clip(starts[axis], padded.at(sizes[axis]) - padded.at(length))
-    return e.bind(x, *starts)
+        starts[axis] = jnp.clip(starts[axis], 0, _last(padded, sizes[axis], lengths[axis]))
+    return starts
 
 
-def _clip(start, last):
-    """An index between 0 and ``last``, as XLA's slices take it."""
-    return jnp.clip(start, 0, last)
+def _last(padded, size, length):
+    """The last start of a slice of some length in an axis."""
+    _refuse(length.slope not in (0, size.slope), "a slice of another slope")
+    return padded.at(size) - padded.at(length)
 
 
 def _dynamic_update_slice(padded, e):
     (x, update, *starts), (sizes, of_update, *_) = e.values, e.ins
-    starts = [jnp.asarray(s, np.int64) for s in starts]
-    for axis in {*_varying(sizes), *_varying(of_update)}:
-        _refuse(of_update[axis].slope not in (0, sizes[axis].slope), "a slice of another slope")
-        starts[axis] = _clip(starts[axis], padded.at(sizes[axis]) - padded.at(of_update[axis]))
+    starts = _within(padded, starts, sizes, of_update)
     new = lax.dynamic_update_slice(x, update, starts)
     for axis in _varying(of_update):
-        inside = lax.broadcasted_iota(np.int32, x.shape, axis) < starts[axis] + padded.at(of_update[axis])
-        new = jnp.where(inside, new, x)
+        new = jnp.where(_before(starts[axis] + padded.at(of_update[axis]), x, axis), new, x)
     return new
 
 
@@ -448,12 +457,11 @@ def _gather(padded, e):
     _refuse(set(_varying(sizes)) & set(numbers.operand_batching_dims), "a gather of batches")
     for place, axis in enumerate(numbers.start_index_map):
         if sizes[axis].slope:
-            _refuse(lengths[axis].slope not in (0, sizes[axis].slope), "a slice of another slope")
-            last = padded.at(sizes[axis]) - padded.at(lengths[axis])
+            last = _last(padded, sizes[axis], lengths[axis])
             if e["mode"] == lax.GatherScatterMode.FILL_OR_DROP:
                 indices = _beyond(indices, place, last, x.shape[axis])
             else:
-                indices = indices.at[..., place].set(_clip(indices[..., place], last))
+                indices = indices.at[..., place].set(jnp.clip(indices[..., place], 0, last))
     others = set(_varying(sizes)) - set(numbers.start_index_map)
     _refuse(any(lengths[axis] != sizes[axis] for axis in others), "a gather of a part")
     return e.bind(x, indices)
@@ -481,7 +489,7 @@ def _scatter(padded, e, fill=None):
     for place, axis in enumerate(numbers.scatter_dims_to_operand_dims):
         if sizes[axis].slope:
             _refuse(e["mode"] == lax.GatherScatterMode.CLIP, "a scatter that clips its indices")
-            last = padded.at(sizes[axis]) - padded.at(windows[axis])
+            last = _last(padded, sizes[axis], windows[axis])
             indices = _beyond(indices, place, last, x.shape[axis])
     axes = _varying(of_updates)
     if fill is not None:
@@ -499,10 +507,9 @@ def _concatenate(padded, e):
     axis, (out,) = e["dimension"], e.outs
     if not out[axis].slope:
         return e.bind(*e.values)
-    shape = [line.at(padded.lengths[-1]) for line in out]
+    shape = [line.at(padded.longest) for line in out]
     joined, offset = jnp.zeros(shape, e.values[0].dtype), 0
     for x, sizes in zip(e.values, e.ins, strict=True):
-        _refuse(sizes[axis].slope < 0, "an axis that gets shorter")
         # It overwrites what is behind the lengths of the one before.
         joined = lax.dynamic_update_slice_in_dim(joined, x, offset, axis)
         offset = offset + padded.at(sizes[axis])
@@ -522,11 +529,10 @@ def _pad(padded, e):
         _refuse(min(min(n[:2]) for n in configs[axis]) < 0, "padding that takes away")
         _refuse(low.slope < 0, "padding that gets shorter as the sequence gets longer")
         shape = [*x.shape]
-        shape[axis] = out[axis].at(padded.lengths[-1])
+        shape[axis] = out[axis].at(padded.longest)
         start = padded.at(low)
         wide = lax.dynamic_update_slice_in_dim(jnp.full(shape, value, x.dtype), x, start, axis)
-        inside = lax.broadcasted_iota(np.int32, shape, axis) < start + padded.at(sizes[axis])
-        x = jnp.where(inside, wide, value)
+        x = jnp.where(_before(start + padded.at(sizes[axis]), wide, axis), wide, value)
     return x
 
 
@@ -566,12 +572,11 @@ def _dot_general(padded, e):
     return e.bind(*operands)
 
 
-def _other_axes(*names):
-    """A rule for primitives that treat each entry of all axes but those alike."""
+def _other_axes(name):
+    """A rule for primitives that treat each entry of all axes but one alike."""
 
     def rule(padded, e):
-        axes = {axis for name in names for axis in np.atleast_1d(e[name])}
-        along = any(axis in _varying(sizes) for sizes in e.ins for axis in axes)
+        along = any(e[name] in _varying(sizes) for sizes in e.ins)
         _refuse(along, "it goes along an axis whose length varies")
         return e.bind(*e.values)
 
@@ -598,7 +603,6 @@ RULES = {
     "rev": _rev,
     "scatter": _scatter,
     "scatter-add": partial(_scatter, fill=0),
-    "scatter_add": partial(_scatter, fill=0),
     "slice": _slice,
     "sort": _other_axes("dimension"),
     "split": _other_axes("axis"),

@@ -7,7 +7,7 @@ import gzip
 import hashlib
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -100,7 +100,7 @@ class Report:
     problem : str
         Why it could not be loaded, or empty.
     same_images : bool
-        Whether its images and labels are known to be the published ones, in whatever files and order.
+        Whether files differ, and yet images and labels are the published ones, in some order.
     """
 
     name: str
@@ -175,8 +175,10 @@ def check(name: str, path: StrPath | None = None) -> Report:
         dataset = module.load_folder(folder, download=False)
     except DataError as error:
         return Report(name, folder, files, None, str(error))
-    same_images = module is cifar10 and cifar10.has_published_images(dataset)
-    return Report(name, folder, files, dataset, same_images=same_images)
+    report = Report(name, folder, files, dataset)
+    if report.published or module is not cifar10:
+        return report
+    return replace(report, same_images=cifar10.has_published_images(dataset))
 
 
 def _module(name):
