@@ -146,7 +146,7 @@ def format_result(result):
         title = f"{CONTENDERS[cell['contender']].title} ({cell['version']})"
         ratio = "-" if cell["ratio"] is None else f"{cell['ratio']:.2f}"
         times = f"{cell['graph_s']:8.2f}{cell['first_result_s']:14.2f}{cell['step_s']:8.2f}"
-        lines.append(f"{cell['network']:17}{title:40}{times}{ratio:>8}")
+        lines.append(f"{cell['network']:17}{title:40}{times} {ratio:>7}")
     return "\n".join(lines)
 
 
