@@ -26,6 +26,7 @@ from xnornet.archives import write_atomically  # noqa: E402
 from xnornet.catalog import DATASET_OF  # noqa: E402
 from xnornet.cli.options import add_data_option, add_set_option, in_single_precision, options_of  # noqa: E402
 from xnornet.errors import Stopped  # noqa: E402
+from xnornet.report.pictures import scale_values  # noqa: E402
 from xnornet.training import RECIPES, checkpoint_path, train  # noqa: E402
 
 __all__ = ["VARIANTS", "draw", "format_result"]
@@ -151,10 +152,9 @@ def draw(result, path):
         errors = [run["test_error"] for run in runs]
         points.plot(errors, [place] * len(errors), "o", color=f"C{place}", alpha=0.6)
         points.plot(statistics.mean(errors), place, "|", color=f"C{place}", ms=24, mew=2)
-    curves.set(xlabel="epoch", title="validation error, mean of seeds", yscale="log")
+    curves.set(xlabel="epoch", title="validation error, mean of seeds")
     curves.xaxis.set_major_locator(MaxNLocator(integer=True))
-    curves.yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
-    curves.yaxis.set_minor_formatter(PercentFormatter(1, decimals=1))
+    scale_values(curves, [value for line in curves.lines for value in line.get_ydata()], percent=True)
     curves.legend(fontsize=8)
     points.set_yticks(range(len(result["variants"])), [MEANINGS[name] for name in result["variants"]])
     points.set(title="test error, each seed and mean", ylim=(len(result["variants"]) - 0.5, -0.5))
