@@ -3,7 +3,8 @@
 
 The network is that of ``code/lstm.py`` in a clone of github.com/lisa-lab/DeepLearningTutorials, trained with
 its Adadelta on batches of 16 reviews of made-up words, whose longest is of another length at almost every
-step. Each way to compile runs in a process of its own. Seconds are of the processor, in all threads.
+step. Each way to compile runs in a process of its own, with empty caches. Seconds are of the processor, in
+all threads.
 
     pip install six
     python benchmarks/length_buckets.py DeepLearningTutorials
@@ -11,21 +12,21 @@ step. Each way to compile runs in a process of its own. Seconds are of the proce
 
 import argparse
 import json
-import os
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
+from contest import environment
 
-ROOT = Path(__file__).resolve().parents[1]
 MULTIPLE = 16
 WAYS = {
-    "as it is": "",
-    f"length_buckets={MULTIPLE}": f",length_buckets={MULTIPLE}",
-    f"padded to multiples of {MULTIPLE}": "",
-    "mode=FAST_RUN": ",mode=FAST_RUN",
+    "as it is": {},
+    f"length_buckets={MULTIPLE}": {"length_buckets": MULTIPLE},
+    f"padded to multiples of {MULTIPLE}": {},
+    "mode=FAST_RUN": {"mode": "FAST_RUN"},
 }
 WORDS, UNITS, REVIEWS, SHORTEST, LONGEST = 10000, 128, 16, 40, 100
 
@@ -48,8 +49,9 @@ def main():
     print(f"{'':26}" + "".join(f"{f'{n} steps':>12}" for n in steps) + f"{'programs':>12}{'last cost':>14}")
     for way in arguments.only.split(","):
         command = [sys.executable, __file__, arguments.clone, "--steps", arguments.steps, "--way", way]
-        flags = {"THEANO_FLAGS": f"floatX=float32{WAYS[way]}", "PYTHONPATH": str(ROOT)}
-        done = subprocess.run(command, env=os.environ | flags, stdout=subprocess.PIPE, check=True, text=True)
+        with tempfile.TemporaryDirectory() as caches:
+            surroundings = environment(caches, ours=True, floatX="float32", **WAYS[way])
+            done = subprocess.run(command, env=surroundings, stdout=subprocess.PIPE, check=True, text=True)
         found = json.loads(done.stdout.splitlines()[-1])
         seconds = "".join(f"{s:12.1f}" for s in found["seconds"])
         print(f"{way:26}{seconds}{found['programs']:12}{found['cost']:14.8f}", flush=True)
