@@ -30,7 +30,7 @@ def main():
     parser.add_argument("--batch", type=int, default=50)
     parser.add_argument("--width", type=float, default=1.0, help="factor of hidden units and filters")
     arguments = parser.parse_args()
-    theano.config.set_defaults(floatX="float32")
+    theano.config.floatX = "float32"  # Theano-PyMC has no set_defaults
     images, labels = T.tensor4("images"), T.ivector("labels")
     random = np.random.RandomState(0)
     values = (
