@@ -180,7 +180,7 @@ def draw(network, result, path):
     axes.set_xticks(range(len(binary)), names, fontsize=9)
     axes.set_ylabel("binary TOP/s")
     axes.set_title(f"XNOR layers of {network}, batch {result['batch']}, {result['threads']} threads")
-    axes.legend(loc="center right")
+    axes.legend(loc="upper right", bbox_to_anchor=(1, 0.92))
     figure.savefig(path, dpi=120)
     plt.close(figure)
 
