@@ -41,6 +41,16 @@ def test_a_model_is_small_and_says_what_it_is(name):
     assert {"arguments", "dataset", "epochs", "epoch", "seed", "errors", "versions"} <= header.keys()
 
 
+# Chance alone may take them that far apart; the sign test below is about that.
+APART = pytest.mark.xfail(strict=True, reason="float and packed are 0.31 points apart on CIFAR-10 itself")
+
+
+@pytest.mark.parametrize("name", [*NAMES[:-1], pytest.param(NAMES[-1], marks=APART)])
+def test_fixed_and_packed_errors_are_close_to_float(name):
+    exact, *rounded = map(float, listed()[name])
+    assert all(abs(error - exact) <= 0.2 for error in rounded)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_fixed_and_packed_errors_are_equal(name):
     _, fixed, packed = listed()[name]
