@@ -1,7 +1,8 @@
-"""Random crops, mirror images and holes, against a loop over images."""
+"""Random crops, mirror images and holes against a loop over images, and affine maps against SciPy."""
 
 import numpy as np
 import pytest
+import scipy.ndimage
 from extent import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -46,6 +47,59 @@ def test_images_are_cropped_and_mirrored_and_get_holes_as_drawn(shape, padding, 
     np.testing.assert_array_equal(got, looped(images, draws, padding, fill, hole))
 
 
+def interpolated(images, draws, padding, fill):
+    """What SciPy reads at the places that images are mapped to."""
+    height, width = images.shape[2:]
+    far = height + width
+    wide = np.pad(images, ((0, 0), (0, 0), (far, far), (far, far)), constant_values=fill)
+    y, x = np.mgrid[:height, :width].astype(float)
+    down, right = y - (height - 1) / 2, x - (width - 1) / 2
+    result = np.empty_like(images)
+    for image, (top, left, mirrored, *_, a, b, c, d) in enumerate(draws):
+        at = x[:, ::-1] if mirrored else x
+        rows = y + top - padding + (a * down + b * right) / 2**16
+        columns = at + left - padding + (c * down + d * right) / 2**16
+        for channel in range(images.shape[1]):
+            result[image, channel] = scipy.ndimage.map_coordinates(
+                wide[image, channel], [rows + far, columns + far], order=1
+            )
+    return result
+
+
+@settings(max_examples=examples(15))
+@given(
+    shape=st.tuples(*[st.integers(1, 4)] * 2, *[st.integers(2, 6)] * 2),
+    padding=st.integers(1, 3),
+    fill=st.sampled_from([0.0, -127 / 128]),
+    affine=st.sampled_from([0.01, 0.15, 0.9]),
+    seed=st.integers(0, 100),
+)
+def test_images_are_mapped_as_drawn(shape, padding, fill, affine, seed):
+    rng = np.random.default_rng(seed)
+    images = rng.uniform(-1, 1, shape).astype(np.float32)
+    augmentation = Augmentation(padding, flip=True, fill=fill, affine=affine)
+    draws = augmentation.draw(rng, len(images), shape[2:])
+    assert abs(draws[:, -4:]).max() <= affine * 2**16
+    x, d = T.tensor4(), T.imatrix()
+    got = theano.function([x, d], augmentation.apply(x, d))(images, draws)
+    np.testing.assert_allclose(got, interpolated(images, draws, padding, fill), atol=1e-5)
+
+
+def test_affine_maps_take_padding_for_what_lies_beyond_the_image():
+    with pytest.raises(ValueError, match="padding is 0; affine maps take at least 1"):
+        Augmentation(0, affine=0.1)
+
+
+def test_a_hole_lies_over_what_was_mapped():
+    images = np.ones((50, 1, 6, 6), np.float32)
+    augmentation = Augmentation(3, fill=-0.5, hole=3, affine=0.2)
+    draws = augmentation.draw(np.random.default_rng(0), 50, (6, 6))
+    x, d = T.tensor4(), T.imatrix()
+    got = theano.function([x, d], augmentation.apply(x, d))(images, draws)
+    for image, (top, left) in zip(got[:, 0], draws[:, 3:5], strict=True):
+        assert (image[max(top, 0) : top + 3, max(left, 0) : left + 3] == -0.5).all()
+
+
 def test_draws_cover_their_range_evenly():
     draws = Augmentation(4, flip=True).draw(np.random.default_rng(0), 90_000, (32, 32))
     for column, values in enumerate((9, 9, 2)):
@@ -67,6 +121,7 @@ def test_every_dataset_has_one_and_only_photographs_of_things_are_mirrored_and_g
     assert set(AUGMENTATIONS) == set(NETWORKS_OF)
     assert [name for name, a in AUGMENTATIONS.items() if a.flip] == ["cifar10"]
     assert [name for name, a in AUGMENTATIONS.items() if a.hole] == ["cifar10"]
+    assert [name for name, a in AUGMENTATIONS.items() if a.affine] == ["mnist"]
 
 
 @pytest.mark.parametrize(("height", "width", "padding"), [(48, 64, 4), (8, 5, 1), (96, 96, 8)])

@@ -89,8 +89,8 @@ class Recipe:
 
 RECIPES = {
     "digits_mlp": Recipe(epochs=40, batch_size=50, lr=0.01, lr_end=0.0003),
-    "mnist_mlp": Recipe(20, 200, lr=0.01, lr_end=1e-5, schedule="cosine", augment=True),
-    "mnist_convnet": Recipe(15, 100, lr=0.01, lr_end=1e-5, schedule="cosine", augment=True),
+    "mnist_mlp": Recipe(30, 200, lr=0.01, lr_end=1e-5, schedule="cosine", augment=True),
+    "mnist_convnet": Recipe(40, 100, lr=0.01, lr_end=1e-5, schedule="cosine", augment=True),
     "cifar10_convnet": Recipe(160, 100, lr=0.005, lr_end=1e-5, schedule="cosine", augment=True),
     "cifar10_resnet18": Recipe(160, 100, lr=0.005, lr_end=1e-5, schedule="cosine", augment=True),
     "svhn_convnet": Recipe(30, 50, lr=0.005, lr_end=1e-5, schedule="cosine", augment=True),
