@@ -13,7 +13,7 @@ __all__ = ["CLASSES", "LEVELS", "NETS", "RATE", "Layer", "Net", "random_data", "
 CLASSES = 10
 RATE = 0.001
 COUNT = 2000
-# A byte's real number is that of xnornet.data.scale_bytes, ``LEVELS[0] * byte + LEVELS[1]``.
+# A byte's real number is ``LEVELS[0] * byte + LEVELS[1]``: that of xnornet.data.scale_bytes, not rounded.
 LEVELS = (2 / 255 * 127 / 128, -127 / 128)
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from xnornet.data.dataset import FULL_SCALE, Dataset, Pixels, Split, scale_bytes
+from xnornet.data.dataset import Dataset, Pixels, Split, scale_bytes
 
 BYTES = np.random.default_rng(0).integers(0, 256, (2500, 1, 2, 3)).astype(np.uint8)
 
@@ -13,7 +13,7 @@ def test_pixels_read_as_the_scaled_array():
     whole = np.asarray(images)
     assert images.shape == whole.shape == BYTES.shape
     assert images.dtype == whole.dtype == np.float32
-    np.testing.assert_allclose(whole, (BYTES / 127.5 - 1) * FULL_SCALE, atol=1e-7)
+    np.testing.assert_array_equal(whole, np.rint((BYTES / 127.5 - 1) * 127) / 128)
     assert len(images) == 2500
 
 

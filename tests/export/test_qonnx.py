@@ -152,17 +152,17 @@ def test_the_cost_is_that_of_our_summary():
     assert cost["mem_w_BIPOLAR"] == signs
 
 
-def test_pixels_are_scaled_to_what_the_network_was_trained_on():
-    graph = Graph.chain((1, 2, 128), [Quantize(Q(12, 0))])
-    pixels = np.arange(256).reshape(1, 1, 2, 128)
-    wrapper = wrapped(to_qonnx(graph, {"dataset": "mnist"}))
+@pytest.mark.parametrize("q", [Q(7, 0), Q(12, 0), Q(5, 0), Q(15, -1)], ids=str)
+@pytest.mark.parametrize(("dataset", "shape"), [("mnist", (1, 2, 128)), ("digits", (1, 1, 17))])
+def test_pixels_are_scaled_to_what_the_network_was_trained_on(dataset, shape, q):
+    graph = Graph.chain(shape, [Quantize(q)])
+    pixels = np.arange(np.prod(shape)).reshape(1, *shape)
+    wrapper = wrapped(to_qonnx(graph, {"dataset": dataset}))
     assert wrapper.get_tensor_datatype("pixels").name == "UINT8"
-    levels = (2 * pixels / 255 - 1) * 127 / 128
-    np.testing.assert_array_equal(run(wrapper, pixels), np.round(levels * 4096) / 4096)
+    levels = np.rint((2 * pixels / pixels.max() - 1) * 127) / 128
+    np.testing.assert_array_equal(run(wrapper, pixels), q.dequantize(q.quantize(levels)))
 
 
 def test_what_float32_does_not_hold_is_named():
     with pytest.raises(ModelError, match=r"^node 0 \(quantize\): Q\(7, 200\) has a unit of 2\*\*193"):
         to_qonnx(Graph.chain((1, 2, 2), [Quantize(Q(7, 200))]))
-    with pytest.raises(ModelError, match=r"^node 0 \(quantize\): float32 scales no pixels to Q\(15, -1\)"):
-        to_qonnx(Graph.chain((1, 1, 1), [Quantize(Q(15, -1))]), {"dataset": "mnist"})

@@ -12,7 +12,7 @@ import pytest
 from scipy.signal import convolve2d
 
 from xnornet import networks
-from xnornet.data.dataset import scale_bytes
+from xnornet.data.dataset import FULL_SCALE, scale_bytes
 from xnornet.errors import ModelError
 from xnornet.graph import Formats, Graph, simulate
 from xnornet.quantization import import_ancestor, quantize, to_graph
@@ -140,11 +140,14 @@ def test_scores_are_the_ancestors(path, name):
     found, graph = import_ancestor(path)
     assert found == name
     expected = ancestors_scores(name, arrays, images)
-    scores = simulate(graph, scale_bytes(p), real=True)
+    # Not rounded to 7 bits, which the ancestor did not do.
+    scaled = (images * FULL_SCALE).astype("float32")
+    assert np.abs(scaled - scale_bytes(p)).max() <= 2**-8 + 1e-6
+    scores = simulate(graph, scaled, real=True)
     np.testing.assert_allclose(scores, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
 
-    model = quantize(graph, scale_bytes(p), Formats(15, 15, 15))
-    fixed = model.q_out.dequantize(simulate(model, scale_bytes(p)))
+    model = quantize(graph, scaled, Formats(15, 15, 15))
+    fixed = model.q_out.dequantize(simulate(model, scaled))
     np.testing.assert_allclose(fixed, expected, rtol=0, atol=2**-10 * np.abs(expected).max())
 
 

@@ -38,8 +38,9 @@ __all__ = [
 # would shrink the scale K of each image by a percent against what the network was trained on.
 FULL_SCALE = 127 / 128
 
-# What each value of a byte becomes.
-LEVELS = ((2 * np.arange(256) - 255) / 255 * FULL_SCALE).astype(np.float32)
+# What each value of a byte becomes: numbers that Q(7, 0) holds exactly, so that a network is trained on what
+# it gets in fixed point. The two in the middle become 0.
+LEVELS = (np.rint((2 * np.arange(256) - 255) / 255 * 127) / 128 + 0.0).astype(np.float32)
 
 
 class Pixels:
@@ -225,7 +226,7 @@ def data_path(path: StrPath | None = None) -> Path:
 
 
 def scale_bytes(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Scale uint8 pixels to [-1, 1]: ``(2 * p / 255 - 1) * FULL_SCALE`` in float32, as a new array."""
+    """Scale uint8 pixels to [-1, 1]: ``round((2 * p / 255 - 1) * 127) / 128`` in float32, as a new array."""
     return LEVELS[pixels]
 
 

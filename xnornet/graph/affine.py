@@ -59,8 +59,8 @@ class Affine(Operation):
         return Cost(real_macs=math.prod(shape))
 
     def fit(self, formats: "Formats", wanted: Q, q: Q) -> Operation:
-        # A scale of 1 is exact, so that a layer that only adds does only that.
-        keep = bool((self.scale == 1).all())
+        # Scales of 1 and -1 are exact, so that a layer that only adds does only that.
+        keep = bool((abs(self.scale) == 1).all())
         found = fit(self.scale, self.b, q.limit, q.f, wanted, formats, keep_powers=keep)
         return found.of(self, "scale", q)
 

@@ -206,7 +206,9 @@ class XNOR(Binary):
     def fit(self, formats: "Formats", wanted: Q, q: Q) -> Operation:
         check_fan_in(self.fan_in())
         bound, f_in = (self.fan_in() ** 2 * q.limit, q.f) if self.scale_inputs else (self.fan_in(), 0)
-        found = fit(self.alpha, self.b, bound, f_in, wanted, formats)
+        # The same power of two for all is exact, so that half a sum of signs has no rounding.
+        keep = bool((self.alpha == self.alpha[0]).all())
+        found = fit(self.alpha, self.b, bound, f_in, wanted, formats, keep_powers=keep)
         return found.of(self, "alpha", q)
 
 

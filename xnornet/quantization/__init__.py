@@ -1,9 +1,10 @@
-"""To graphs and back: the list of Lasagne layers, calibration, unpacking, files of theano-xnor-net."""
+"""To graphs and back: Lasagne layers, merging, calibration, unpacking, files of theano-xnor-net."""
 
 from xnornet.graph import Formats
 from xnornet.quantization.ancestor import import_ancestor
 from xnornet.quantization.calibration import calibrate, quantize
 from xnornet.quantization.layers import to_graph
+from xnornet.quantization.merging import merged_graph
 from xnornet.quantization.unpacking import unpack
 
-__all__ = ["Formats", "calibrate", "import_ancestor", "quantize", "to_graph", "unpack"]
+__all__ = ["Formats", "calibrate", "import_ancestor", "merged_graph", "quantize", "to_graph", "unpack"]

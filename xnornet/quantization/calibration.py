@@ -1,8 +1,9 @@
 """From a trained network to a graph in integers: formats chosen, parameters rounded.
 
 Formats of data come from the largest numbers of the graph of real parameters on calibration images, formats
-of parameters from the parameters. Wherever 64 bits would not hold an exact result, a parameter's format gives
-up its last bits; so every rounding that is left is one shift to the right.
+of parameters from the parameters. What only signs are read of keeps all fraction bits of the exact result,
+and may saturate. Wherever 64 bits would not hold an exact result, a parameter's format gives up its last
+bits; so every rounding that is left is one shift to the right.
 """
 
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from xnornet.fixedpoint import Q, int_bits_for
 from xnornet.graph import Add, Concatenate, Formats, Graph, Node, Requantize, check_graph
 from xnornet.graph.quantizing import MAX_INPUT_F
 from xnornet.graph.simulation import evaluate_batches
-from xnornet.quantization.layers import to_graph
+from xnornet.quantization.merging import merged_graph, signs_alone
 
 if TYPE_CHECKING:
     from lasagne.layers import Layer
@@ -27,6 +28,9 @@ __all__ = ["calibrate", "quantize"]
 
 # An input of a sum may have this many more fraction bits than another; finer inputs are rounded first.
 SPREAD = 24
+
+# Fraction bits that no exact result has: an operation gives as many as its own has.
+FINEST = 1 << 12
 
 
 def quantize(
@@ -41,7 +45,8 @@ def quantize(
     Parameters
     ----------
     network : Layer or Graph
-        Output layer of a network, or its graph of real parameters.
+        Output layer of a network, merged as by `merged_graph`; or a graph of real parameters, which
+        is taken as it is.
     images : float array, ``(n, channels, rows, columns)``
         Calibration images, from the training set.
     formats : Formats, optional
@@ -60,17 +65,20 @@ def quantize(
         A layer has no exact form, a parameter is not finite, or there are no images.
     """
     formats = formats or Formats()
-    graph = network if isinstance(network, Graph) else to_graph(network)
+    graph = network if isinstance(network, Graph) else merged_graph(network)
     if magnitudes is None:
         magnitudes = calibrate(graph, images, batch_size)
     nodes, place, q = [], [], []
-    for node, magnitude in zip(graph.nodes, magnitudes, strict=True):
+    for node, magnitude, only_signs in zip(graph.nodes, magnitudes, signs_alone(graph), strict=True):
         inputs = [place[k] for k in node.inputs]
         if isinstance(node.operation, Add | Concatenate):
             spread = SPREAD if isinstance(node.operation, Add) else 0
             inputs = _brought_near(nodes, q, inputs, spread)
         wanted = Q(formats.data_bits, int_bits_for(magnitude))
+        if only_signs:
+            wanted = Q(formats.data_bits, formats.data_bits - FINEST)
         if not nodes:
+            wanted = Q(formats.input_bits, int_bits_for(magnitude))
             wanted = Q(formats.input_bits, max(wanted.int_bits, formats.input_bits - MAX_INPUT_F))
         own_q = [q[k] for k in inputs]
         try:
@@ -89,7 +97,7 @@ def quantize(
 
 
 def calibrate(network: "Layer | Graph", images: "NDArray | Pixels", batch_size: int = 500) -> list[float]:
-    """Largest magnitude of each node of the graph of real parameters.
+    """Largest magnitude of each node of the graph of real parameters that `quantize` works on.
 
     Parameters
     ----------
@@ -100,7 +108,7 @@ def calibrate(network: "Layer | Graph", images: "NDArray | Pixels", batch_size: 
     -------
     list of float
     """
-    graph = network if isinstance(network, Graph) else to_graph(network)
+    graph = network if isinstance(network, Graph) else merged_graph(network)
     if not len(images):
         raise ValueError("Calibration takes at least one image; got none")
     found = evaluate_batches(graph, images, batch_size, True, lambda values: [abs(v).max() for v in values])

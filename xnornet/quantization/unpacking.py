@@ -1,9 +1,9 @@
 """Turn a packed model back into a network whose training can continue.
 
-A packed model keeps signs of binary weights, their mean magnitude, and a batch norm's scale and offset. Here
-each weight gets its filter's mean magnitude, and each batch norm the statistics of images at hand; so the
-network computes what the model does, and training can move it on from there. What each weight's own magnitude
-was is lost.
+A packed model keeps signs of binary weights, and batch norms' scales and offsets, perhaps merged with other
+layers. Here all weights of a filter get its ``alpha``, and each batch norm the statistics of images at hand;
+so the network computes what the model does, and training can move it on from there. What each weight's own
+magnitude was is lost.
 """
 
 from dataclasses import fields
@@ -18,6 +18,7 @@ import theano.tensor as T
 from xnornet.graph import XNOR, Affine, Linear
 from xnornet.layers import BatchNormLayer
 from xnornet.quantization.layers import convert
+from xnornet.quantization.merging import merge
 
 if TYPE_CHECKING:
     from lasagne.layers import Layer
@@ -49,30 +50,38 @@ def unpack(graph: "Graph", network: "Layer", images: ArrayLike, batch_size: int 
     ValueError
         The model is not of this network.
     """
-    real, owners = convert(network)
-    _check_fit(graph, real, owners)
-    for layer, operation in zip(owners, graph.operations, strict=True):
+    for (layer, *merged), operation in zip(_owners(graph, network), graph.operations, strict=True):
+        bias = 0 if getattr(operation, "b", None) is None else operation.value("b")
         if isinstance(operation, XNOR):
             _set(layer.W, _as_trained(layer, _magnitudes(layer, operation) * operation.B))
-            _set(layer.b, _bias(operation))
+            _set(layer.b, bias)
         elif isinstance(operation, Linear):
             _set(layer.W, _as_trained(layer, operation.value("W")))
-            _set(layer.b, _bias(operation))
+            _set(layer.b, bias)
+            for norm in merged:
+                _set_norm(norm, 1, bias if layer.b is None else 0)
         elif isinstance(operation, Affine):
-            values = operation.value("scale"), _bias(operation), 0, 1
-            for parameter, value in zip(_parameters(layer), values, strict=True):
-                _set(parameter, value)
+            _set_norm(layer, operation.value("scale"), bias)
     layers = lasagne.layers.get_all_layers(network)
     _settle([layer for layer in layers if isinstance(layer, BatchNormLayer)], layers[0], images, batch_size)
 
 
-def _check_fit(graph, real, owners):
-    """Raise unless a model is of the network, and its batch norms can take any scale and offset."""
-    alike = graph.input_shape == real.input_shape and [*map(_form, graph.nodes)] == [*map(_form, real.nodes)]
-    affine = [o for o, each in zip(owners, real.operations, strict=True) if isinstance(each, Affine)]
-    free = all(isinstance(o, BatchNormLayer) and o.gamma is not None and o.beta is not None for o in affine)
+def _owners(graph, network):
+    """The layers of each node. Raises unless a model is of the network, and batch norms can take anything."""
+    real, owners = convert(network)
+    # Models of before were not merged.
+    forms = merge(real), (real, [(i,) for i in range(len(owners))])
+    alike = [origins for candidate, origins in forms if _are_alike(graph, candidate)]
+    norms = [o for o, each in zip(owners, real.operations, strict=True) if isinstance(each, Affine)]
+    free = all(isinstance(o, BatchNormLayer) and o.gamma is not None and o.beta is not None for o in norms)
     if not alike or not free:
         raise ValueError("The model's layers are not those of the network")
+    return [[owners[k] for k in group] for group in alike[0]]
+
+
+def _are_alike(one, other):
+    forms = [[_form(node) for node in graph.nodes] for graph in (one, other)]
+    return one.input_shape == other.input_shape and forms[0] == forms[1]
 
 
 def _form(node):
@@ -100,12 +109,13 @@ def _as_trained(layer, W):
     return W[:, :, ::-1, ::-1] if getattr(layer, "flip_filters", True) else W
 
 
-def _bias(operation):
-    return None if operation.b is None else operation.value("b")
-
-
 def _parameters(layer):
     return layer.gamma, layer.beta, layer.mean, layer.inv_std
+
+
+def _set_norm(layer, scale, offset):
+    for parameter, value in zip(_parameters(layer), (scale, offset, 0, 1), strict=True):
+        _set(parameter, value)
 
 
 def _set(parameter, value):

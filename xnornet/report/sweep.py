@@ -10,7 +10,7 @@ import numpy as np
 from tqdm import tqdm
 
 from xnornet.graph import Formats, Graph, simulate
-from xnornet.quantization import calibrate, quantize, to_graph
+from xnornet.quantization import calibrate, merged_graph, quantize
 from xnornet.report.pictures import scale_values, wrap_title
 
 __all__ = ["Sweep", "describe_sweep", "sweep_bits"]
@@ -84,7 +84,7 @@ def sweep_bits(
         raise ValueError("A sweep takes at least one image; got none")
     of_data = [replace(formats, data_bits=w - 1) for w in widths]
     of_params = [replace(formats, param_bits=w - 1) for w in widths]
-    graph = network if isinstance(network, Graph) else to_graph(network)
+    graph = network if isinstance(network, Graph) else merged_graph(network)
     magnitudes = calibrate(graph, calibration_images, batch_size)
     batch_size = _batch_size(len(images), batch_size)
     # A network that is on both curves is tested once.

@@ -8,8 +8,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from xnornet.catalog import FORMATS
 from xnornet.errors import ModelError
 from xnornet.export.onnx.builder import Builder
+from xnornet.fixedpoint import Q
 from xnornet.graph.filters import Filter
 from xnornet.graph.window import correlate
 
@@ -19,6 +21,9 @@ FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 
 # Exponents of the powers of two that are normal numbers in float32.
 MAX_EXPONENT = 126
+
+# The format of what pixels are scaled to.
+PIXELS = Q(FORMATS["input_bits"], 0)
 
 # The domain of QONNX's operators.
 QONNX = "qonnx.custom_op.general"
@@ -244,11 +249,8 @@ class Quantized(Real):
         q, levels = operation.q_out, self.levels
         if levels is not None:
             step, first = (levels[-1] - levels[0]) / np.float32(len(levels) - 1), levels[0]
-            found = np.arange(len(levels), dtype=FLOAT32) * step + first
-            if (q.quantize(found) != q.quantize(levels)).any():
-                raise ModelError(f"float32 scales no pixels to {q} exactly; pack with other --input-bits")
-            x = self.add("Add", self.add("Mul", x, step), first)
-        return self.quant(x, q)
+            x = self.quant(self.add("Add", self.add("Mul", x, step), first), PIXELS)
+        return x if levels is not None and q == PIXELS else self.quant(x, q)
 
     def finish(self, operation, y):
         return y if operation.q_out is None else self.quant(y, operation.q_out)
