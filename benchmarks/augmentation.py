@@ -1,6 +1,6 @@
 """Time of a training step with and without augmentation, in turns, on random images.
 
-python benchmarks/augmentation.py [--width W] [--batch-size N] [--steps N] [--json]
+python benchmarks/augmentation.py [NETWORK] [--set OPTION=VALUE] [--batch-size N] [--steps N] [--json]
 """
 
 import argparse
@@ -19,6 +19,9 @@ warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
 from paired import compared, lines  # noqa: E402
 
 import theano  # noqa: E402
+from xnornet import networks  # noqa: E402
+from xnornet.catalog import DATASET_OF  # noqa: E402
+from xnornet.cli.options import add_set_option, options_of  # noqa: E402
 from xnornet.data.dataset import Dataset, Pixels, Split  # noqa: E402
 from xnornet.training import RECIPES  # noqa: E402
 from xnornet.training.augmentation import AUGMENTATIONS  # noqa: E402
@@ -29,42 +32,43 @@ IMAGES = 5000
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--width", type=float, default=0.25, help="of cifar10_convnet")
+    parser.add_argument("network", nargs="?", choices=RECIPES, default="cifar10_convnet")
     parser.add_argument("--batch-size", type=int, default=50)
     parser.add_argument("--steps", type=int, default=60, help="timed steps of each kind")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
+    add_set_option(parser)
     arguments = parser.parse_args()
     theano.config.set_defaults(floatX="float32")
-    result = measure(arguments.width, arguments.batch_size, arguments.steps)
+    given = options_of(arguments)
+    result = measure(arguments.network, given, arguments.batch_size, arguments.steps)
     if arguments.json:
         print(json.dumps(result))
         return
-    print(
-        f"cifar10_convnet of width {arguments.width:g}, batch {arguments.batch_size}, median of "
-        f"{arguments.steps} steps each, in turns"
-    )
+    named = " ".join([arguments.network, *(f"{name}={value}" for name, value in given.items())])
+    print(f"{named}, batch {arguments.batch_size}, median of {arguments.steps} steps each, in turns")
     print(*lines(result, "augmented", "plain"), sep="\n")
 
 
-def measure(width, batch_size, count):
+def measure(network, options, batch_size, count):
     """Median times in milliseconds, and their ratio."""
-    rng = np.random.default_rng(0)
-    pixels = rng.integers(0, 256, (IMAGES, 3, 32, 32)).astype(np.uint8)
+    rng, name = np.random.default_rng(0), DATASET_OF[network]
+    shape = networks.input_shape(networks.build(network))
+    pixels = rng.integers(0, 256, (IMAGES, *shape)).astype(np.uint8)
     split = Split(Pixels(pixels), rng.integers(0, 10, IMAGES).astype(np.int32))
-    dataset = Dataset("cifar10", 10, split, split, split)
-    augmentation = AUGMENTATIONS["cifar10"]
+    dataset = Dataset(name, 10, split, split, split)
+    augmentation = AUGMENTATIONS[name]
     kinds = {"plain": None, "augmented": augmentation}
-    options, recipe = {"width": width}, RECIPES["cifar10_convnet"]
-    steps = {name: Steps("cifar10_convnet", options, dataset, recipe, a) for name, a in kinds.items()}
-    seconds = {name: [] for name in kinds}
+    recipe = RECIPES[network]
+    steps = {kind: Steps(network, options, dataset, recipe, a) for kind, a in kinds.items()}
+    seconds = {kind: [] for kind in kinds}
     for turn in tqdm(range(-3, count), leave=False, disable=None):
         rows = rng.integers(0, IMAGES, batch_size)
-        draws = augmentation.draw(rng, batch_size, (32, 32))
-        for name in kinds:
+        draws = augmentation.draw(rng, batch_size, shape[1:])
+        for kind in kinds:
             begun = time.perf_counter()
-            steps[name].step(rows, *([draws] if kinds[name] else []))
+            steps[kind].step(rows, *([draws] if kinds[kind] else []))
             if turn >= 0:
-                seconds[name].append(time.perf_counter() - begun)
+                seconds[kind].append(time.perf_counter() - begun)
     return compared(seconds, "augmented", "plain")
 
 
