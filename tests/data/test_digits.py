@@ -36,7 +36,7 @@ def test_splits_hold_every_digit_of_scikit_learn_once(digits):
     raw = load_digits()
     expected = sorted((*row, label) for row, label in zip(raw.data, raw.target, strict=True))
     found = sorted(
-        (*(image.ravel() * 1024 / 127 + 8).round(), label)
+        (*(image.ravel() * 1024 / 127 + 8).round(3), label)
         for split in splits(digits)
         for image, label in zip(split.images, split.labels, strict=True)
     )
@@ -51,7 +51,7 @@ def test_splits_follow_the_documented_permutation(digits):
             row = order[first + i]
             assert split.labels[i] == raw.target[row]
             np.testing.assert_array_equal(
-                split.images[i, 0], np.float32(np.rint((raw.images[row] / 8 - 1) * 127) / 128)
+                split.images[i, 0], np.float32((raw.images[row] / 8 - 1) * 127 / 128)
             )
 
 

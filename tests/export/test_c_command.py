@@ -42,7 +42,7 @@ def test_the_folder_compiles_by_its_makefile_and_says_ok(tmp_path, capsys):
     assert printed.splitlines()[-1] == "digits_mlp ok"
 
 
-@pytest.mark.parametrize("array, layer", [("W", "dense_1"), ("B", "xnor_dense_4"), ("b", "affine_7")])
+@pytest.mark.parametrize("array, layer", [("W", "dense_2"), ("B", "xnor_dense_4"), ("b", "affine_8")])
 def test_a_damaged_constant_is_reported_with_its_layer(array, layer, tmp_path):
     export(DIGITS, tmp_path / "digits")
     source = tmp_path / "digits/digits_mlp.c"
@@ -80,7 +80,7 @@ def test_constants_take_no_more_than_the_packed_arrays():
 def test_a_network_that_does_not_fit_is_refused_with_its_largest_layers(tmp_path, capsys):
     assert export(DIGITS, tmp_path / "digits", "--flash", "32K") == 1
     line = error_line(capsys)
-    assert re.search(r"takes \d+ bytes of flash, and there are 32768; most of it: dense_1 \d+, ", line)
+    assert re.search(r"takes \d+ bytes of flash, and there are 32768; most of it: dense_2 \d+, ", line)
     assert export(DIGITS, tmp_path / "digits", "--ram", 1000) == 1
     assert "bytes of RAM, and there are 1000" in error_line(capsys)
     assert not (tmp_path / "digits").exists()

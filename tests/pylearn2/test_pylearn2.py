@@ -11,7 +11,7 @@ from pylearn2.datasets.mnist import MNIST
 from pylearn2.utils import serial
 from pylearn2.utils.string_utils import preprocess
 from xnornet.data import DataError, Dataset, Split
-from xnornet.data.dataset import Pixels, scale_bytes
+from xnornet.data.dataset import Pixels
 
 RANDOM = np.random.default_rng(0)
 GRAY = RANDOM.integers(256, size=(9, 1, 28, 28), dtype=np.uint8)
@@ -24,10 +24,9 @@ def small(monkeypatch):
     """Datasets of six images for training, one for validation and two for testing."""
 
     def load(name):
-        images = scale_bytes(GRAY) if name == "mnist" else COLOR
-        take = (lambda rows: images[rows]) if name == "mnist" else (lambda rows: Pixels(images[rows]))
+        images = GRAY if name == "mnist" else COLOR
         rows = [slice(0, 6), slice(6, 7), slice(7, 9)]
-        return Dataset(name, 10, *(Split(take(r), LABELS[r]) for r in rows))
+        return Dataset(name, 10, *(Split(Pixels(images[r]), LABELS[r]) for r in rows))
 
     monkeypatch.setattr(pixels, "load", load)
 

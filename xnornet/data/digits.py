@@ -2,15 +2,15 @@
 
 import numpy as np
 
-from xnornet.data.dataset import Dataset, Split
+from xnornet.data.dataset import FULL_SCALE, Dataset, Split
 from xnornet.hints import StrPath
 
 __all__ = ["LEVELS", "load"]
 
 TRAIN_SIZE, VALID_SIZE = 1197, 240
 
-# What each value of a pixel becomes, from 0 to 16: as for bytes, numbers that Q(7, 0) holds.
-LEVELS = (np.rint((np.arange(17) / 8 - 1) * 127) / 128).astype(np.float32)
+# What each value of a pixel becomes, from 0 to 16.
+LEVELS = ((np.arange(17) / 8 - 1) * FULL_SCALE).astype(np.float32)
 
 
 def load(path: StrPath | None = None, download: bool = True) -> Dataset:
@@ -18,7 +18,7 @@ def load(path: StrPath | None = None, download: bool = True) -> Dataset:
 
     The split is fixed: the first, next and last rows of
     ``numpy.random.default_rng(0).permutation(1797)``. Values from 0 to 16 become
-    ``round((x / 8 - 1) * 127) / 128``.
+    ``(x / 8 - 1) * FULL_SCALE``.
 
     Parameters
     ----------

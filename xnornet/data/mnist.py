@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from xnornet.data.dataset import Dataset, Split, data_path, mismatch, scale_bytes
+from xnornet.data.dataset import Dataset, Pixels, Split, data_path, mismatch
 from xnornet.data.mirrors import fetch
 from xnornet.errors import DataError
 from xnornet.hints import Shape, StrPath
@@ -49,8 +49,8 @@ UNSIGNED_BYTE = 0x08
 def load(path: StrPath | None = None, download: bool = True) -> Dataset:
     """Load MNIST: 50,000 training, 10,000 validation and 10,000 test images of ``(1, 28, 28)``.
 
-    The validation images are the last of the training file. Pixels become
-    ``(2 * p / 255 - 1) * 127 / 128``.
+    The validation images are the last of the training file. Pixels are kept as bytes, and scaled by
+    `scale_bytes` when they are read.
 
     Parameters
     ----------
@@ -89,8 +89,8 @@ def load_folder(folder: Path, download: bool = True, counts: tuple[int, int, int
     """
     num_train, num_valid, num_test = counts
     images, labels = _read_pair(folder, "train", num_train + num_valid, download)
-    train = Split(images[:num_train], labels[:num_train])
-    valid = Split(images[num_train:], labels[num_train:])
+    train = Split(images.chosen(slice(num_train)), labels[:num_train])
+    valid = Split(images.chosen(slice(num_train, None)), labels[num_train:])
     test = Split(*_read_pair(folder, "t10k", num_test, download))
     return Dataset("mnist", NUM_CLASSES, train, valid, test)
 
@@ -156,7 +156,7 @@ def _read_pair(folder, prefix, count, download):
     labels = read_idx(labels_file, (count,))
     if labels.max() >= NUM_CLASSES:
         raise mismatch(labels_file, f"labels from 0 to {NUM_CLASSES - 1}", f"{labels.max()}")
-    return scale_bytes(images)[:, np.newaxis], labels.astype(np.int32)
+    return Pixels(images[:, np.newaxis]), labels.astype(np.int32)
 
 
 def provide(folder: Path, download: bool = True) -> None:

@@ -22,7 +22,7 @@ FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 # Exponents of the powers of two that are normal numbers in float32.
 MAX_EXPONENT = 126
 
-# The format of what pixels are scaled to.
+# The format of what bytes are scaled to.
 PIXELS = Q(FORMATS["input_bits"], 0)
 
 # The domain of QONNX's operators.
@@ -249,8 +249,14 @@ class Quantized(Real):
         q, levels = operation.q_out, self.levels
         if levels is not None:
             step, first = (levels[-1] - levels[0]) / np.float32(len(levels) - 1), levels[0]
-            x = self.quant(self.add("Add", self.add("Mul", x, step), first), PIXELS)
-        return x if levels is not None and q == PIXELS else self.quant(x, q)
+            found = np.arange(len(levels), dtype=FLOAT32) * step + first
+            x = self.add("Add", self.add("Mul", x, step), first)
+            if (q.quantize(found) != q.quantize(levels)).any():
+                # Bytes are scaled to fewer bits than these.
+                if (PIXELS.dequantize(PIXELS.quantize(found)) != levels).any():
+                    raise ModelError(f"float32 scales no pixels to {q} exactly; pack with other --input-bits")
+                x = self.quant(x, PIXELS)
+        return self.quant(x, q)
 
     def finish(self, operation, y):
         return y if operation.q_out is None else self.quant(y, operation.q_out)
