@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from random_graphs import draw_graph
 from small_models import branched, convolutional
 
+from xnornet.data.dataset import scale_bytes
 from xnornet.errors import ModelError
 from xnornet.fixedpoint import Q
 from xnornet.graph import XNOR, Affine, Formats, Graph, MaxPool, Quantize, Signs, Window
@@ -165,6 +166,11 @@ def test_pixels_are_scaled_to_what_the_network_was_trained_on(dataset, shape, q)
     np.testing.assert_array_equal(run(wrapper, pixels), q.dequantize(q.quantize(levels)))
 
 
-def test_what_float32_does_not_hold_is_named():
+def test_what_float32_does_not_hold_is_named(monkeypatch):
     with pytest.raises(ModelError, match=r"^node 0 \(quantize\): Q\(7, 200\) has a unit of 2\*\*193"):
         to_qonnx(Graph.chain((1, 2, 2), [Quantize(Q(7, 200))]))
+    # Pixels that are scaled to other numbers than 7 bits hold.
+    levels = scale_bytes(np.arange(256)) * np.float32(0.9)
+    monkeypatch.setattr("xnornet.export.onnx.model.pixel_levels", lambda info: levels)
+    with pytest.raises(ModelError, match=r"^node 0 \(quantize\): float32 scales no pixels to Q\(15, -1\)"):
+        to_qonnx(Graph.chain((1, 1, 1), [Quantize(Q(15, -1))]), {"dataset": "mnist"})

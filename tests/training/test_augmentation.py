@@ -13,6 +13,9 @@ from xnornet import data
 from xnornet.catalog import NETWORKS_OF
 from xnornet.training.augmentation import AUGMENTATIONS, Augmentation, augmentation_of
 
+SHAPES = st.tuples(*[st.integers(1, 4)] * 2, *[st.integers(2, 6)] * 2)
+FILLS = st.sampled_from([0.0, -127 / 128])
+
 
 def looped(images, draws, padding, fill, hole):
     batch, channels, height, width = images.shape
@@ -31,9 +34,9 @@ def looped(images, draws, padding, fill, hole):
 
 @settings(max_examples=examples(15))
 @given(
-    shape=st.tuples(*[st.integers(1, 4)] * 2, *[st.integers(2, 6)] * 2),
+    shape=SHAPES,
     padding=st.integers(0, 3),
-    fill=st.sampled_from([0.0, -127 / 128]),
+    fill=FILLS,
     hole=st.sampled_from([0, 1, 2, 5]),
     seed=st.integers(0, 100),
 )
@@ -68,9 +71,9 @@ def interpolated(images, draws, padding, fill):
 
 @settings(max_examples=examples(15))
 @given(
-    shape=st.tuples(*[st.integers(1, 4)] * 2, *[st.integers(2, 6)] * 2),
+    shape=SHAPES,
     padding=st.integers(1, 3),
-    fill=st.sampled_from([0.0, -127 / 128]),
+    fill=FILLS,
     affine=st.sampled_from([0.01, 0.15, 0.9]),
     seed=st.integers(0, 100),
 )

@@ -167,7 +167,7 @@ def _read_weights(arguments, header, log):
 
     import theano.tensor as T
     from xnornet import networks
-    from xnornet.quantization import import_ancestor, merged_graph
+    from xnornet.quantization import import_ancestor, real_graph
     from xnornet.training.weights import load_weights
 
     in_single_precision()
@@ -183,7 +183,7 @@ def _read_weights(arguments, header, log):
         raise UsageError(f"{arguments.model}: {error}") from error
     networks.set_weights(layer, load_weights(arguments.model, lasagne.layers.get_all_params(layer)))
     try:
-        return source.name, merged_graph(layer)
+        return source.name, real_graph(layer)
     except ValueError as error:
         raise UsageError(f"{arguments.model}: {error}") from error
 

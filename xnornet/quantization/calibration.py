@@ -16,7 +16,7 @@ from xnornet.fixedpoint import Q, int_bits_for
 from xnornet.graph import Add, Concatenate, Formats, Graph, Node, Requantize, check_graph
 from xnornet.graph.quantizing import MAX_INPUT_F
 from xnornet.graph.simulation import evaluate_batches
-from xnornet.quantization.merging import merged_graph, signs_alone
+from xnornet.quantization.merging import real_graph, signs_alone
 
 if TYPE_CHECKING:
     from lasagne.layers import Layer
@@ -45,7 +45,7 @@ def quantize(
     Parameters
     ----------
     network : Layer or Graph
-        Output layer of a network, merged as by `merged_graph`; or a graph of real parameters, which
+        Output layer of a network, merged as by `real_graph`; or a graph of real parameters, which
         is taken as it is.
     images : float array, ``(n, channels, rows, columns)``
         Calibration images, from the training set.
@@ -65,7 +65,7 @@ def quantize(
         A layer has no exact form, a parameter is not finite, or there are no images.
     """
     formats = formats or Formats()
-    graph = network if isinstance(network, Graph) else merged_graph(network)
+    graph = real_graph(network)
     if magnitudes is None:
         magnitudes = calibrate(graph, images, batch_size)
     nodes, place, q = [], [], []
@@ -74,12 +74,11 @@ def quantize(
         if isinstance(node.operation, Add | Concatenate):
             spread = SPREAD if isinstance(node.operation, Add) else 0
             inputs = _brought_near(nodes, q, inputs, spread)
-        wanted = Q(formats.data_bits, int_bits_for(magnitude))
-        if only_signs:
-            wanted = Q(formats.data_bits, formats.data_bits - FINEST)
+        int_bits = int_bits_for(magnitude)
         if not nodes:
-            wanted = Q(formats.input_bits, int_bits_for(magnitude))
-            wanted = Q(formats.input_bits, max(wanted.int_bits, formats.input_bits - MAX_INPUT_F))
+            wanted = Q(formats.input_bits, max(int_bits, formats.input_bits - MAX_INPUT_F))
+        else:
+            wanted = Q(formats.data_bits, formats.data_bits - FINEST if only_signs else int_bits)
         own_q = [q[k] for k in inputs]
         try:
             operation = node.operation.fit(formats, wanted, *own_q)
@@ -108,7 +107,7 @@ def calibrate(network: "Layer | Graph", images: "NDArray | Pixels", batch_size: 
     -------
     list of float
     """
-    graph = network if isinstance(network, Graph) else merged_graph(network)
+    graph = real_graph(network)
     if not len(images):
         raise ValueError("Calibration takes at least one image; got none")
     found = evaluate_batches(graph, images, batch_size, True, lambda values: [abs(v).max() for v in values])

@@ -15,7 +15,7 @@ from xnornet.quantization.layers import to_graph
 if TYPE_CHECKING:
     from lasagne.layers import Layer
 
-__all__ = ["MERGED_ALPHA", "merge", "merged_graph", "signs_alone"]
+__all__ = ["MERGED_ALPHA", "merge", "real_graph", "signs_alone"]
 
 # ``alpha`` of a binary layer whose own one has been merged: exact in fixed point, and the mean magnitude of
 # weights that training has spread over [-1, 1].
@@ -81,13 +81,13 @@ def merge(graph: Graph) -> tuple[Graph, list[tuple[int, ...]]]:
     return Graph(graph.input_shape, tuple(nodes)), origins
 
 
-def merged_graph(network: "Layer") -> Graph:
-    """A trained network as a graph of real parameters that is ready to be rounded.
+def real_graph(network: "Layer | Graph") -> Graph:
+    """The graph of real parameters that is rounded: of a network merged, and a graph as it is.
 
     Parameters
     ----------
-    network : Layer
-        Output layer.
+    network : Layer or Graph
+        Output layer of a network, or its graph.
 
     Returns
     -------
@@ -98,8 +98,7 @@ def merged_graph(network: "Layer") -> Graph:
     ValueError
         As `to_graph`.
     """
-    graph, _ = merge(to_graph(network))
-    return graph
+    return network if isinstance(network, Graph) else merge(to_graph(network))[0]
 
 
 def signs_alone(graph: Graph) -> list[bool]:

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from tqdm import tqdm
 
-from xnornet.graph import Formats, Graph, simulate
-from xnornet.quantization import calibrate, merged_graph, quantize
+from xnornet.graph import Formats, simulate
+from xnornet.quantization import calibrate, quantize, real_graph
 from xnornet.report.pictures import scale_values, wrap_title
 
 __all__ = ["Sweep", "describe_sweep", "sweep_bits"]
@@ -84,7 +84,7 @@ def sweep_bits(
         raise ValueError("A sweep takes at least one image; got none")
     of_data = [replace(formats, data_bits=w - 1) for w in widths]
     of_params = [replace(formats, param_bits=w - 1) for w in widths]
-    graph = network if isinstance(network, Graph) else merged_graph(network)
+    graph = real_graph(network)
     magnitudes = calibrate(graph, calibration_images, batch_size)
     batch_size = _batch_size(len(images), batch_size)
     # A network that is on both curves is tested once.

@@ -130,12 +130,16 @@ class Augmentation:
             first = T.minimum(T.floor(at).astype("int32"), length + 2 * self.padding - 2)
             places.append((first, (at - first).dimshuffle(0, 1, 2, "x")))
         (y, below), (x, beside) = places
-        rows = [pixels(y + i, x) + beside * (pixels(y + i, x + 1) - pixels(y + i, x)) for i in (0, 1)]
-        return rows[0] + below * (rows[1] - rows[0])
+        above, under = (_between(pixels(y + i, x), pixels(y + i, x + 1), beside) for i in (0, 1))
+        return _between(above, under, below)
 
     def _in_hole(self, first, length):
         at = T.arange(length)
         return T.and_(T.ge(at, first), T.lt(at, first + self.hole))
+
+
+def _between(one, other, share):
+    return one + share * (other - one)
 
 
 # Digits have a black background, and a mirrored digit is no digit. CIFAR-10's augmentation is for long runs:
