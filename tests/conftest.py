@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 
 import extent
 import pytest
@@ -37,3 +38,11 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if item.get_closest_marker("only_all") and not extent.everything:
             item.add_marker(pytest.mark.skip(reason="runs with --all only"))
+
+
+@pytest.fixture(autouse=True)
+def module_folders():
+    """Folders that a test, or a network's file, puts into ``sys.path`` leave it with the test."""
+    folders = list(sys.path)
+    yield
+    sys.path[:] = folders

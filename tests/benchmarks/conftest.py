@@ -10,7 +10,6 @@ import pytest
 def run(request, monkeypatch, capsys):
     """Run the module's ``PROGRAM`` with options; gives what it printed."""
     program = str(request.module.PROGRAM)
-    monkeypatch.setattr(sys, "path", list(sys.path))
 
     def run(*options):
         monkeypatch.setattr(sys, "argv", [program, *options])

@@ -3,7 +3,6 @@
 import json
 import re
 import runpy
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,8 +12,7 @@ from small_networks import in_place_of_ours
 PROGRAM = Path(__file__).resolve().parents[2] / "benchmarks" / "arithmetics.py"
 
 
-def test_losses_are_compared_step_by_step_and_in_the_mean(monkeypatch):
-    monkeypatch.setattr(sys, "path", list(sys.path))
+def test_losses_are_compared_step_by_step_and_in_the_mean():
     apart = runpy.run_path(str(PROGRAM))["apart"]
     found = apart([[1.0, 3.0], [2.0, 2.0]], [[2.0, 2.0], [2.0, 4.0]])
     assert found == pytest.approx({"largest": 0.5, "mean": 0.375, "of_means": (0 + 1 / 3) / 2})
@@ -42,8 +40,7 @@ def test_no_epochs_leave_the_losses_of_first_steps(run):
         assert 0 <= distance["mean"] <= distance["largest"] < 1 and 0 <= distance["of_means"] < 1
 
 
-def test_the_table_has_the_numbers_of_the_json(monkeypatch):
-    monkeypatch.setattr(sys, "path", list(sys.path))
+def test_the_table_has_the_numbers_of_the_json():
     result = {
         "network": "digits_mlp",
         "epochs": 2,
