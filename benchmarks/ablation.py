@@ -1,11 +1,11 @@
-"""Ablation: test errors of a network with and without each part of an XNOR-Net.
+"""Ablation: test errors of a network with and without each part of an XNOR-Net and of its recipe.
 
 python benchmarks/ablation.py NETWORK [--only NAMES] [--seeds 1,2,3] [--epochs N] [--set OPTION=VALUE]
                               [--out DIR] [--data DIR] [--json]
 
-Every variant is trained by the network's recipe except for ``--epochs``, and keeps the weights that are best
-on validation images. Runs are stored in DIR: finished ones are not repeated, interrupted ones are resumed.
-``DIR/NETWORK.png`` shows validation errors by epoch, and test errors.
+Every variant is the network and its recipe, but for ``--epochs`` and for what ``VARIANTS`` says, and keeps
+the weights that are best on validation images. Runs are stored in DIR: finished ones are not repeated,
+interrupted ones are resumed. ``DIR/NETWORK.png`` shows validation errors by epoch, and test errors.
 """
 
 import argparse
@@ -31,21 +31,19 @@ from xnornet.training import RECIPES, checkpoint_path, train  # noqa: E402
 
 __all__ = ["VARIANTS", "draw", "format_result"]
 
+# What each is, and what it changes of the network's options and of the recipe.
 VARIANTS = {
-    "alpha": {"scale_inputs": False},
-    "K_alpha": {},
-    "K": {"scale_weights": False},
-    "neither": {"scale_inputs": False, "scale_weights": False},
-    "xnor_first": {"scale_inputs": False, "real_first": False},
+    "alpha": ("alpha, no K", {}, {}),
+    "K_alpha": ("K and alpha", {"scale_inputs": True}, {}),
+    "K": ("K, no alpha", {"scale_inputs": True, "scale_weights": False}, {}),
+    "neither": ("neither K nor alpha", {"scale_weights": False}, {}),
+    "xnor_first": ("first layer XNOR", {"real_first": False}, {}),
+    "plain": ("images as they are", {}, {"augment": False}),
+    "exponential": ("rate falls exponentially", {}, {"schedule": "exponential"}),
+    "crossentropy": ("cross entropy", {}, {"loss": "crossentropy"}),
+    "momentum": ("cross entropy, momentum", {}, {"loss": "crossentropy", "optimizer": "momentum", "lr": 0.1}),
 }
-WHOLE = {"scale_inputs": True, "scale_weights": True, "real_first": True}
-MEANINGS = {
-    "alpha": "alpha, no K",
-    "K_alpha": "K and alpha",
-    "K": "K, no alpha",
-    "neither": "neither K nor alpha",
-    "xnor_first": "alpha, first layer XNOR",
-}
+PARTS = {"scale_inputs", "scale_weights", "real_first"}
 
 
 def main():
@@ -61,8 +59,9 @@ def main():
     # Seeds are the outer loop, so that an interrupted comparison has all variants of some seeds.
     for seed in arguments.seeds:
         for name in arguments.only:
-            options = networks.options(arguments.network, **{**WHOLE, **VARIANTS[name], **given})
-            run = _run(arguments, name, options, dataset, dataclasses.replace(recipe, seed=seed))
+            _, options, changes = VARIANTS[name]
+            options = networks.options(arguments.network, **{**options, **given})
+            run = _run(arguments, name, options, dataset, dataclasses.replace(recipe, seed=seed, **changes))
             variants.setdefault(name, []).append(run)
     result = {
         "network": arguments.network,
@@ -78,7 +77,7 @@ def main():
 
 def _arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    able = [name for name in networks.NETWORKS if WHOLE.keys() <= networks.options(name).keys()]
+    able = [name for name in networks.NETWORKS if networks.options(name).keys() >= PARTS]
     parser.add_argument("network", choices=able)
     parser.add_argument("--only", type=known_names(VARIANTS), default=list(VARIANTS), metavar="NAMES")
     parser.add_argument("--seeds", type=counts, default=[1, 2, 3], metavar="N,N")
@@ -133,7 +132,7 @@ def format_result(result):
         errors = [run["test_error"] for run in runs]
         each = " ".join(f"{e:.2%}" for e in errors)
         valid = statistics.mean(map(_best, runs))
-        lines.append(f"{MEANINGS[name]:26}{each:>28}{statistics.mean(errors):9.2%}{valid:19.2%}")
+        lines.append(f"{VARIANTS[name][0]:26}{each:>28}{statistics.mean(errors):9.2%}{valid:19.2%}")
     return "\n".join(lines)
 
 
@@ -148,7 +147,7 @@ def draw(result, path):
     for place, (name, runs) in enumerate(result["variants"].items()):
         each = [[row["valid_error"] for row in run["epochs"]] for run in runs]
         means = [statistics.mean(errors) for errors in zip(*each, strict=True)]
-        curves.plot(range(1, len(means) + 1), means, marker="o", ms=3, label=MEANINGS[name])
+        curves.plot(range(1, len(means) + 1), means, marker="o", ms=3, label=VARIANTS[name][0])
         errors = [run["test_error"] for run in runs]
         points.plot(errors, [place] * len(errors), "o", color=f"C{place}", alpha=0.6)
         points.plot(statistics.mean(errors), place, "|", color=f"C{place}", ms=24, mew=2)
@@ -156,7 +155,7 @@ def draw(result, path):
     curves.xaxis.set_major_locator(MaxNLocator(integer=True))
     scale_values(curves, [value for line in curves.lines for value in line.get_ydata()], percent=True)
     curves.legend(fontsize=8)
-    points.set_yticks(range(len(result["variants"])), [MEANINGS[name] for name in result["variants"]])
+    points.set_yticks(range(len(result["variants"])), [VARIANTS[name][0] for name in result["variants"]])
     points.set(title="test error, each seed and mean", ylim=(len(result["variants"]) - 0.5, -0.5))
     points.xaxis.set_major_locator(MaxNLocator(5))
     points.xaxis.set_major_formatter(PercentFormatter(1, decimals=1))
