@@ -43,7 +43,6 @@ VARIANTS = {
     "crossentropy": ("cross entropy", {}, {"loss": "crossentropy"}),
     "momentum": ("cross entropy, momentum", {}, {"loss": "crossentropy", "optimizer": "momentum", "lr": 0.1}),
 }
-PARTS = {"scale_inputs", "scale_weights", "real_first"}
 
 
 def main():
@@ -77,16 +76,21 @@ def main():
 
 def _arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    able = [name for name in networks.NETWORKS if networks.options(name).keys() >= PARTS]
-    parser.add_argument("network", choices=able)
-    parser.add_argument("--only", type=known_names(VARIANTS), default=list(VARIANTS), metavar="NAMES")
+    parser.add_argument("network", choices=DATASET_OF)
+    parser.add_argument("--only", type=known_names(VARIANTS), metavar="NAMES")
     parser.add_argument("--seeds", type=counts, default=[1, 2, 3], metavar="N,N")
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--out", type=Path, default=Path("runs/ablation"), metavar="DIR")
     parser.add_argument("--json", action="store_true")
     add_set_option(parser)
     add_data_option(parser)
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    has = networks.options(arguments.network).keys()
+    able = [name for name, (_, options, _) in VARIANTS.items() if options.keys() <= has]
+    arguments.only = arguments.only or able
+    if unable := [name for name in arguments.only if name not in able]:
+        parser.error(f"{arguments.network} does not have {', '.join(unable)}; it has {', '.join(able)}")
+    return arguments
 
 
 def _run(arguments, name, options, dataset, recipe):

@@ -74,7 +74,8 @@ def test_the_table_has_the_means_of_all_seeds():
     assert_numbers([row], [[0.1, 0.2, 0.15, 0.3]])
 
 
-def test_a_network_without_the_parts_is_refused_in_one_line(run, capsys):
+def test_a_part_that_the_network_does_not_have_is_refused_in_one_line(run, capsys):
     with pytest.raises(SystemExit):
-        run("mnist_mlp")
-    assert "choose from" in capsys.readouterr().err.splitlines()[-1]
+        run("mnist_mlp", "--only", "alpha,xnor_first")
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert "mnist_mlp does not have xnor_first; it has alpha, K_alpha, plain" in line
