@@ -26,17 +26,14 @@ BINARY = {"input_quantizer": "ste_sign", "kernel_quantizer": "ste_sign", "kernel
 
 
 def load(task):
-    net = NETS[task.network](task.width)
-    model = _model(net)
+    model = _model(NETS[task.network](task.width))
     adam = tf.keras.optimizers.Adam(RATE, epsilon=1e-8)
     pixels = tf.constant(np.ascontiguousarray(task.images.transpose(0, 2, 3, 1)))
     labels = tf.constant(task.labels)
 
     @tf.function(autograph=False)
     def step(rows):
-        images = tf.gather(pixels, rows)
-        if net.as_bytes:
-            images = LEVELS[0] * tf.cast(images, tf.float32) + LEVELS[1]
+        images = LEVELS[0] * tf.cast(tf.gather(pixels, rows), tf.float32) + LEVELS[1]
         sides = 2 * tf.one_hot(tf.gather(labels, rows), CLASSES) - 1
         with tf.GradientTape() as tape:
             scores = model(images, training=True)

@@ -46,13 +46,10 @@ class Net(NamedTuple):
     ----------
     input_shape : tuple of int
         ``(channels, rows, columns)`` of one image.
-    as_bytes : bool
-        Whether a data set of such images is kept as bytes, and not as real numbers.
     layers : list of Layer
     """
 
     input_shape: tuple
-    as_bytes: bool
     layers: list
 
 
@@ -63,7 +60,7 @@ def mnist_mlp(width=1.0, dropout=0.0):
     for _ in range(2):
         layers += [_batch_norm(units), Layer("dense", units, units, binary=True)]
         layers += [Layer("dropout", share=dropout)] if dropout else []
-    return Net((1, 28, 28), False, [*layers, Layer("dense", units, CLASSES), _batch_norm(CLASSES)])
+    return Net((1, 28, 28), [*layers, Layer("dense", units, CLASSES), _batch_norm(CLASSES)])
 
 
 def cifar10_convnet(width=1.0):
@@ -75,7 +72,7 @@ def cifar10_convnet(width=1.0):
         channels, rows = filters, rows // 2
     for features in (channels * rows * rows, units):
         layers += [Layer("dense", features, units, binary=True), _batch_norm(units)]
-    return Net((3, 32, 32), True, [*layers, Layer("dense", units, CLASSES), _batch_norm(CLASSES)])
+    return Net((3, 32, 32), [*layers, Layer("dense", units, CLASSES), _batch_norm(CLASSES)])
 
 
 NETS = {"mnist_mlp": mnist_mlp, "cifar10_convnet": cifar10_convnet}
@@ -95,11 +92,10 @@ def random_data(net):
 
     Returns
     -------
-    images : array, ``(2000, channels, rows, columns)``
-        uint8 if the net's images are kept ``as_bytes``, float32 in [-1, 1] if not.
+    images : uint8 array, ``(2000, channels, rows, columns)``
     labels : int32 array, ``(2000,)``
     """
     random = np.random.RandomState(0)
     images = random.randint(256, size=(COUNT, *net.input_shape)).astype(np.uint8)
     labels = random.randint(CLASSES, size=COUNT).astype(np.int32)
-    return images if net.as_bytes else np.float32(LEVELS[0]) * images + np.float32(LEVELS[1]), labels
+    return images, labels

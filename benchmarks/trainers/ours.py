@@ -45,13 +45,13 @@ def load(task):
 
 
 def build(network, options, images, labels, **choices):
-    """Steps on the given images, whose bytes stay bytes; the network has ``K``, as the other trainers' have.
+    """Steps on images of bytes; the network has ``K``, as the other trainers' have.
 
     Returns
     -------
     xnornet.training.steps.Steps
     """
-    split = Split(Pixels(images) if images.dtype == "uint8" else images, labels)
+    split = Split(Pixels(images), labels)
     options = {"scale_inputs": True, **options}
     recipe = Recipe(epochs=1, batch_size=1, lr=RATE, lr_end=RATE, **choices)
     steps = Steps(network, options, Dataset("random", CLASSES, split, split, split), recipe)

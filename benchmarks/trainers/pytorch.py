@@ -182,8 +182,7 @@ def load(task):
 
     def forward(rows):
         batch = images[rows].contiguous(memory_format=layout)
-        if batch.dtype == torch.uint8:
-            batch = batch.float().mul_(LEVELS[0]).add_(LEVELS[1])
+        batch = batch.float().mul_(LEVELS[0]).add_(LEVELS[1])
         return loss_of(network(batch), labels[rows])
 
     if variant.compiled:

@@ -24,10 +24,8 @@ __all__ = ["load"]
 def load(task):
     images, labels, rows = T.tensor4("images"), T.ivector("labels"), T.ivector("rows")
     loss, updates = plain_step(task.network, images, labels, task.width)
-    batch = theano.shared(task.images)[rows]
-    if task.images.dtype == np.uint8:
-        scale, offset = map(np.float32, LEVELS)
-        batch = scale * T.cast(batch, "float32") + offset
+    scale, offset = map(np.float32, LEVELS)
+    batch = scale * T.cast(theano.shared(task.images)[rows], "float32") + offset
     givens = {images: batch, labels: theano.shared(task.labels)[rows]}
     step = theano.function([rows], loss, updates=updates, givens=givens)
 

@@ -157,7 +157,7 @@ def test_two_steps_of_ours_and_of_pytorch_are_the_same(trainers, network, monkey
     ours_options, options = CASES[network]
     net = trainers["nets"]["NETS"][network](**options)
     data, labels = trainers["nets"]["random_data"](net)
-    images = scale_bytes(data) if net.as_bytes else data
+    images = scale_bytes(data)
     ours = trainers["ours"]["build"](network, ours_options, data, labels, gradients="float32")
     trainable = lasagne.layers.get_all_params(ours.layer, trainable=True)
     make_peer = partial(Peer, trainers["pytorch"], net, values_of(trainable))
