@@ -162,7 +162,7 @@ def draw(result, path):
     points.set_yticks(range(len(result["variants"])), [VARIANTS[name][0] for name in result["variants"]])
     points.set(title="test error, each seed and mean", ylim=(len(result["variants"]) - 0.5, -0.5))
     points.xaxis.set_major_locator(MaxNLocator(5))
-    points.xaxis.set_major_formatter(PercentFormatter(1, decimals=1))
+    points.xaxis.set_major_formatter(PercentFormatter(1))
     for axes in (curves, points):
         axes.grid(alpha=0.3)
     write_atomically(path, lambda file: figure.savefig(file, format="png", dpi=110))
